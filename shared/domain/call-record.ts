@@ -1,0 +1,94 @@
+import type { Caller } from './caller.ts';
+import { type CallGroup, callGroup, emptyLastCalls, type LastCalls } from './last-calls.ts';
+import { type Micros, micros } from './micros.ts';
+
+/** A provisioned terminal as far as recording needs it. */
+export interface Party {
+  readonly terminalId: number;
+  readonly userId: number | null;
+  readonly number: string;
+  readonly numberId: number | null;
+}
+
+/** Everything that decides what one call leaves behind (R1 to R11). */
+export interface CallFacts {
+  readonly callId: string;
+  /** The calling terminal when it is one of ours. */
+  readonly from: Party | null;
+  readonly caller: Caller;
+  /** The caller's number as the callee dials it (R4); null when withheld. */
+  readonly callerDialable: string | null;
+  /** The called terminal when this site delivers to it (R15). */
+  readonly to: Party | null;
+  /** Digits as dialed; after a feature code the resolved number (R1, R4). */
+  readonly dialed: string;
+  readonly dialedNumberId: number | null;
+  readonly emergency: boolean;
+  readonly forwardedBy: string | null;
+  readonly originalCalled: string | null;
+}
+
+/** How this server's own transaction ended (R10). `refused`: by policy before alerting (R11). */
+export type Outcome = 'answered' | 'missed' | 'refused';
+
+/**
+ * R10, R11: the outcome by the final status that this server passed on. Offline (480), busy (486), declined (603), no
+ * answer (408) and cancelled (487) are missed; 403, 404 and 484 never reached the subscriber by policy.
+ */
+export function outcomeOf(status: number): Outcome {
+  if (status >= 200 && status < 300) return 'answered';
+  return [403, 404, 484, 401, 407, 416, 420, 482, 483].includes(status) ? 'refused' : 'missed';
+}
+
+/** R3, R1, R2, R8: the caller's row for the first INVITE of a call, or null when nothing is to be recorded. */
+export function dialedRecord(call: CallFacts, at: Micros): LastCalls | null {
+  if (call.from === null || call.emergency || isOwnNumber(call)) return null;
+  const group = callGroup(at, { number: call.dialed, numberId: call.dialedNumberId });
+  return { ...emptyLastCalls(call.from.terminalId, call.from.userId), dialed: group };
+}
+
+/** R7, R10, R11, R15: the callee's row once the call has ended or was answered, or null. */
+export function calleeRecord(call: CallFacts, outcome: Outcome, at: Micros): LastCalls | null {
+  if (call.to === null || outcome === 'refused' || call.emergency || isOwnNumber(call)) return null;
+  const withheld = call.callerDialable === null;
+  const group: CallGroup = callGroup(at, {
+    number: call.callerDialable,
+    numberId: withheld ? null : (call.from?.numberId ?? null),
+    callId: call.callId,
+    userNumber: call.to.number,
+    userNumberId: call.to.numberId,
+    forwardedBy: call.forwardedBy,
+    originalCalled: call.originalCalled,
+    sipUri: withheld ? null : call.caller.uri,
+  });
+  const row = emptyLastCalls(call.to.terminalId, call.to.userId);
+  const unknownPaiAt = withheld ? at : null;
+  return outcome === 'answered'
+    ? { ...row, terminated: group, unknownPaiAt }
+    : { ...row, received: group, unknownPaiAt };
+}
+
+/** F19: received and terminated marked erased: a date without a number, which wins at every site by its date. */
+export function erasedRecord(terminal: Party, at: Micros): LastCalls {
+  return {
+    ...emptyLastCalls(terminal.terminalId, terminal.userId),
+    received: callGroup(at),
+    terminated: callGroup(at),
+  };
+}
+
+/** R13: the later of the clock and one microsecond after the freshest date of that terminal known here. */
+export function recordDate(clock: Micros, freshestKnown: Micros | null): Micros {
+  return freshestKnown !== null && freshestKnown >= clock ? micros(freshestKnown + 1) : clock;
+}
+
+/** R14: how far a date runs ahead of this clock beyond the allowed skew, in microseconds; 0 when it does not. */
+export function skewBeyond(at: Micros, clock: Micros, allowedSkewMs: number): number {
+  return Math.max(0, at - clock - allowedSkewMs * 1000);
+}
+
+/** R8: caller equals callee. */
+function isOwnNumber(call: CallFacts): boolean {
+  if (call.from !== null && call.to !== null) return call.from.terminalId === call.to.terminalId;
+  return call.from !== null && call.from.number === call.dialed;
+}

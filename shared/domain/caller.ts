@@ -1,0 +1,42 @@
+/** What an INVITE says about its caller, already parsed by the SIP layer. */
+export interface CallerClaims {
+  /** User part and URI of P-Asserted-Identity; null unless a trusted peer sent it. */
+  readonly asserted: { readonly number: string; readonly uri: string } | null;
+  /** The terminal whose digest credentials were verified. */
+  readonly authenticated: { readonly number: string; readonly uri: string } | null;
+  /** The values of the Privacy header (RFC 3323), lower-case. */
+  readonly privacy: readonly string[];
+  /** URI of the From header. */
+  readonly fromUri: string;
+}
+
+export interface Caller {
+  /** Null when withheld or unknown (R7). */
+  readonly number: string | null;
+  readonly uri: string | null;
+  /** Why there is no number. */
+  readonly withheld: 'privacy' | 'anonymous' | 'unknown' | null;
+}
+
+const HIDING = ['id', 'user', 'header'];
+
+/**
+ * The caller's identity (R5): P-Asserted-Identity of a trusted peer, else the authenticated user; never Contact,
+ * Diversion or Referred-By. Withheld by Privacy id, user or header, by an anonymous From, or for want of an identity (R7).
+ */
+export function callerOf(claims: CallerClaims): Caller {
+  if (claims.privacy.some((value) => HIDING.includes(value)))
+    return { number: null, uri: null, withheld: 'privacy' };
+  if (isAnonymous(claims.fromUri)) return { number: null, uri: null, withheld: 'anonymous' };
+  const identity = claims.asserted ?? claims.authenticated;
+  if (identity === null || identity.number === '' || isAnonymous(identity.uri))
+    return { number: null, uri: null, withheld: 'unknown' };
+  return { number: identity.number, uri: identity.uri, withheld: null };
+}
+
+/** RFC 3323 section 4.1.1.3: `sip:anonymous@anonymous.invalid`. */
+export function isAnonymous(uri: string): boolean {
+  return (
+    /^sips?:anonymous@(anonymous\.invalid|[^;?]*)/i.test(uri) || /@anonymous\.invalid(?:[:;?]|$)/i.test(uri)
+  );
+}

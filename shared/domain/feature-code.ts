@@ -1,0 +1,23 @@
+/** What a dialed star code asks for. */
+export type Feature = 'redial' | 'return' | 'erase' | 'trace';
+
+/** Feature by dialed code. Configured per site, aliases are further entries (F17). */
+export type FeatureCodes = ReadonlyMap<string, Feature>;
+
+export const DEFAULT_FEATURE_CODES: FeatureCodes = new Map<string, Feature>([
+  ['*52', 'redial'],
+  ['*69', 'return'],
+]);
+
+/**
+ * The feature that a Request-URI's user part asks for, or null. `*69` and `%2A69` are the same code (F17); a part
+ * with a broken escape is no code.
+ */
+export function featureOf(userPart: string, codes: FeatureCodes): Feature | null {
+  if (!userPart.includes('%')) return codes.get(userPart) ?? null;
+  try {
+    return codes.get(decodeURIComponent(userPart)) ?? null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,14 @@
+/** A site's name as it stands in table names: `lastcalls_<site>`. Lower-case letter first, then letters, digits, `_`; at most 16. */
+export type SiteId = string & { readonly brand: 'SiteId' };
+
+const SITE_ID = /^[a-z][a-z0-9_]{0,15}$/;
+
+export function isSiteId(text: string): text is SiteId {
+  return SITE_ID.test(text);
+}
+
+/** Throws `TypeError` saying the expected form; use {@link isSiteId} where the text comes from a user. */
+export function siteId(text: string): SiteId {
+  if (!isSiteId(text)) throw new TypeError(`site must match ${SITE_ID.source}, got ${JSON.stringify(text)}`);
+  return text;
+}
