@@ -1,0 +1,54 @@
+import { canonicalName, displayName } from './header-names.ts';
+import type { SipMessage, SipRequest } from './message.ts';
+import { reasonPhrase } from './reason-phrases.ts';
+
+/** A header to write: its name in any spelling and its value. */
+export type HeaderLine = readonly [name: string, value: string];
+
+/** A response ready to send. */
+export interface OutgoingResponse {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** A response made here (RFC 3261 8.2.6). */
+export interface ResponseParts {
+  readonly status: number;
+  readonly reason?: string | undefined;
+  /** Added to To when the request's To has none; never to a 100. */
+  readonly toTag?: string | undefined;
+  readonly headers?: readonly HeaderLine[] | undefined;
+  readonly body?: string | undefined;
+}
+
+const ECHOED = ['from', 'call-id', 'cseq'];
+
+/** Copies Via, From, To, Call-ID, CSeq (and Timestamp into a 100, 8.2.6.1), then adds the given headers and body. */
+export function buildResponse(request: SipRequest, parts: ResponseParts): OutgoingResponse {
+  const { status, body = '' } = parts;
+  let text = `SIP/2.0 ${status} ${parts.reason ?? reasonPhrase(status)}\r\n`;
+  for (let i = request.indexOf('via'); i >= 0; i = request.indexOf('via', i + 1))
+    text += line('via', request.valueAt(i));
+  text += line('to', taggedTo(request, status === 100 ? undefined : parts.toTag));
+  for (const name of ECHOED) text += line(name, request.header(name) ?? '');
+  if (status === 100) text += timestamp(request);
+  for (const [name, value] of parts.headers ?? []) text += line(canonicalName(name), value);
+  return { status, text: `${text}Content-Length: ${body.length}\r\n\r\n${body}` };
+}
+
+/** A header line with its usual spelling. Line ends in a value would start a new header, so they become blanks. */
+export function line(canonical: string, value: string): string {
+  const safe =
+    value.includes('\n') || value.includes('\r') ? value.replaceAll('\r', ' ').replaceAll('\n', ' ') : value;
+  return `${displayName(canonical)}: ${safe}\r\n`;
+}
+
+function taggedTo(request: SipRequest, tag: string | undefined): string {
+  const to = request.header('to') ?? '';
+  return tag === undefined || request.to?.tag !== undefined ? to : `${to};tag=${tag}`;
+}
+
+function timestamp(request: SipMessage): string {
+  const value = request.header('timestamp');
+  return value === undefined ? '' : line('timestamp', value);
+}

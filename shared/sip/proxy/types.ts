@@ -1,0 +1,83 @@
+import type { MessageDraft } from '../message/draft.ts';
+import type { SipRequest, SipResponse } from '../message/message.ts';
+import type { SipServer } from '../server.ts';
+import type { Answer } from '../transaction/user.ts';
+import type { Flow } from '../transport/flow.ts';
+
+export interface ProxyOptions {
+  readonly server: SipServer;
+  /** Option tags accepted in Proxy-Require (RFC 3261 16.3 item 5); none unless given. */
+  readonly supported?: readonly string[];
+  /** Further addresses that mean this server when they stand in a Route, as `host` or `host:port`, e.g. its domain. */
+  readonly aliases?: readonly string[];
+  /** True for a request that already passed here by another sign than the Via branch, e.g. a header of the owner's. */
+  readonly isLooped?: (request: SipRequest) => boolean;
+  /** RFC 3261 16.6 item 11, more than 3 minutes; default 185,000. */
+  readonly timerCMs?: number;
+  /** Pass a downstream 503 on instead of turning it into 500 (RFC 3261 16.7 item 6). Default false. */
+  readonly pass503?: boolean;
+}
+
+/** One place to send a request to. The owner may add fields of its own; hooks hand the same object back. */
+export interface Target {
+  /** The new Request-URI. */
+  readonly uri: string;
+  /** Send over this flow instead of looking the next hop up. A closed flow fails with 430. */
+  readonly flow?: Flow | undefined;
+  /** Send to this URI's address without adding a Route (an outbound proxy or peer site). */
+  readonly nextHop?: string | undefined;
+  /** Route values to push, first hop first, e.g. a binding's Path (RFC 3327 5.3). */
+  readonly route?: readonly string[] | undefined;
+  /** Changes the copy for this target only, after `ForwardOptions.edit`. */
+  readonly edit?: ((draft: MessageDraft) => void) | undefined;
+}
+
+/** What became of a forwarded request, decided once. */
+export type ForwardOutcome<T extends Target> =
+  /** The first 2xx. */
+  | { readonly kind: 'answered'; readonly response: SipResponse; readonly target: T }
+  /** The best final response, made here when `response` is missing (408, 503, 430 ...). */
+  | {
+      readonly kind: 'rejected';
+      readonly status: number;
+      readonly response?: SipResponse;
+      readonly target?: T;
+    }
+  /** The caller sent CANCEL before any final response. */
+  | { readonly kind: 'cancelled' }
+  /** `abandon` was called. */
+  | { readonly kind: 'abandoned'; readonly status: number };
+
+export interface ForwardOptions<T extends Target> {
+  /** All tried at once (parallel forking). Empty answers 480. */
+  readonly targets: readonly T[];
+  /** Stay in the path of the dialog; default false. */
+  readonly recordRoute?: boolean;
+  /** Changes every forwarded copy, before Via and Record-Route are added. */
+  readonly edit?: (draft: MessageDraft) => void;
+  /** Changes every response before it goes upstream. */
+  readonly editResponse?: (draft: MessageDraft, response: SipResponse, target: T) => void;
+  readonly onProvisional?: (response: SipResponse, target: T) => void;
+  /** A target's own final response, before the best is chosen. */
+  readonly onTargetFinal?: (status: number, target: T) => void;
+  /** No target accepted: further targets to try instead of answering (serial forking). Undefined or [] answers. */
+  readonly onExhausted?: (bestStatus: number) => readonly T[] | undefined;
+  readonly onOutcome?: (outcome: ForwardOutcome<T>) => void;
+}
+
+/** A request under way (the response context of RFC 3261 16). */
+export interface Forwarding {
+  /** Cancels every pending target and answers upstream with this, e.g. 480 after a no-answer time. No effect after a final response. */
+  abandon(answer: Answer): void;
+}
+
+/** What RFC 3261 16.4 makes of a request's Route set. */
+export interface Routing {
+  /**
+   * True when a Route brought the request here, or still leads on: forward to `target` as it is, no location lookup. A
+   * preloaded Route of a request outside a dialog (no To tag) that names only this server is popped and leaves this false.
+   */
+  readonly inRoute: boolean;
+  /** The Request-URI after strict-routing repair, with the flow that this server's own Route named. */
+  readonly target: Target;
+}

@@ -1,0 +1,31 @@
+import type { TransportName } from './flow.ts';
+
+/** PEM text or DER bytes, as node:tls takes them. */
+export interface Certificate {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  readonly ca?: string | Buffer;
+}
+
+export interface ListenerOptions {
+  readonly transport: TransportName;
+  /** An IP literal; 0.0.0.0 and :: bind every interface. */
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** Host and port written into Via and Record-Route; the bound address unless given. */
+  readonly advertise?: { readonly host: string; readonly port?: number };
+  /** Needed by tls and wss. */
+  readonly certificate?: Certificate;
+}
+
+/** One bound address of this server, as other SIP elements see it. */
+export interface Listener {
+  readonly transport: TransportName;
+  readonly host: string;
+  readonly port: number;
+  /** `host:port` for Via (RFC 3261 18.1.1). */
+  readonly sentBy: string;
+  /** `sip:host:port;transport=tcp;lr`, without angle brackets: this server as a Route (RFC 3261 16.6 item 4). */
+  readonly routeUri: string;
+}
