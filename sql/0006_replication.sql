@@ -75,7 +75,8 @@ BEGIN
 END $$;
 
 -- Resynchronisation: fill staging tables beside the copies, then swap them in at once (I6).
-CREATE FUNCTION begin_resync(peer text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
+CREATE FUNCTION begin_resync(peer text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = lastcall, pg_temp SET client_min_messages = warning AS $$
 DECLARE
   kind text;
 BEGIN

@@ -1,0 +1,52 @@
+import pg from 'pg';
+import { LastcallError } from '../domain/errors.ts';
+import { translatePostgresError } from './postgres-error.ts';
+import { parsePostgresUrl } from './postgres-url.ts';
+
+/** One single-host URL for each host of a URL, in the order given. */
+export function hostUrls(url: string): string[] {
+  const parsed = parsePostgresUrl(url);
+  const encode = encodeURIComponent;
+  const query = new URLSearchParams([...parsed.parameters]).toString();
+  return parsed.hosts.map(({ host, port }) => {
+    const name = host.includes(':') ? `[${host}]` : host;
+    const login = `${encode(parsed.user)}:${encode(parsed.password)}`;
+    return `postgres://${login}@${name}:${port}/${encode(parsed.database)}${query ? `?${query}` : ''}`;
+  });
+}
+
+/** `host:port` of a URL, for logs and readiness: no credentials. */
+export function hostLabel(url: string): string {
+  return parsePostgresUrl(url)
+    .hosts.map(({ host, port }) => `${host}:${port}`)
+    .join(',');
+}
+
+/**
+ * The single-host URL of the server that takes writes now: the first one that is not in recovery (replication rule 24).
+ * Throws the catalogue error of the last host tried, `DATABASE_NO_PRIMARY` when all answered but all are standbys.
+ */
+export async function findPrimary(url: string, timeoutMs: number): Promise<string> {
+  let failure: LastcallError | null = null;
+  for (const candidate of hostUrls(url)) {
+    try {
+      if (await isPrimary(candidate, timeoutMs)) return candidate;
+    } catch (error) {
+      failure = translatePostgresError(error);
+    }
+  }
+  throw failure ?? new LastcallError('DATABASE_NO_PRIMARY', { details: { hosts: hostLabel(url) } });
+}
+
+async function isPrimary(url: string, timeoutMs: number): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ recovering: boolean }>('SELECT pg_is_in_recovery() AS recovering');
+    return rows[0]?.recovering === false;
+  } finally {
+    // A frozen server never answers the goodbye either.
+    void client.end().catch(() => {});
+  }
+}

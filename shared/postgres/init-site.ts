@@ -1,0 +1,42 @@
+import pg from 'pg';
+import { migrate } from './migrate.ts';
+import { scramVerifier } from './scram-verifier.ts';
+
+export interface InitSite {
+  /** A superuser, or from PostgreSQL 16 a role with CREATEROLE and REPLICATION. */
+  readonly ownerUrl: string;
+  readonly site: string;
+  /** The other sites, whose copies this database will hold. */
+  readonly peers: readonly string[];
+  /** Absent: the role's password stays as it is. */
+  readonly passwords?: { readonly app?: string; readonly replicator?: string; readonly coordinator?: string };
+}
+
+export interface InitResult {
+  readonly migrations: readonly string[];
+  readonly sites: readonly string[];
+}
+
+/** Makes a database a site's: schema, roles, tables of every site, passwords. Safe to repeat and to race. */
+export async function initSite(options: InitSite): Promise<InitResult> {
+  const client = new pg.Client({ connectionString: options.ownerUrl, application_name: 'lastcall-init' });
+  await client.connect();
+  try {
+    const migrations = await migrate(client, options.site);
+    await client.query('SELECT lastcall.add_site($1, true)', [options.site]);
+    for (const peer of options.peers) await client.query('SELECT lastcall.add_site($1)', [peer]);
+    await setPasswords(client, options.passwords ?? {});
+    const { rows } = await client.query<{ site: string }>('SELECT site FROM lastcall.sites ORDER BY site');
+    return { migrations, sites: rows.map((row) => row.site) };
+  } finally {
+    await client.end();
+  }
+}
+
+async function setPasswords(client: pg.Client, passwords: NonNullable<InitSite['passwords']>): Promise<void> {
+  for (const role of ['app', 'replicator', 'coordinator'] as const) {
+    const password = passwords[role];
+    if (password === undefined) continue;
+    await client.query(`ALTER ROLE lastcall_${role} PASSWORD ${client.escapeLiteral(scramVerifier(password))}`);
+  }
+}

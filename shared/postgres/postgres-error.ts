@@ -1,0 +1,40 @@
+import { LastcallError } from '../domain/errors.ts';
+
+const SOCKET_ERRORS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
+/** SQLSTATE classes and codes that say "this connection or this server is no longer the writable one". */
+const LOST = /^(08...|57P0[1235]|25006|53300)$/;
+const LOGIN = /^28...$/;
+
+/** What an error of `pg` means to an operator. Anything not known here stays an internal error with its cause. */
+export function translatePostgresError(cause: unknown): LastcallError {
+  if (cause instanceof LastcallError) return cause;
+  const { code, constraint, message } = describe(cause);
+  if (SOCKET_ERRORS.has(code) || LOST.test(code)) return new LastcallError('DATABASE_UNREACHABLE', { cause, details: { sqlstate: code } });
+  if (LOGIN.test(code)) return new LastcallError('DATABASE_LOGIN_REFUSED', { cause, details: { sqlstate: code } });
+  if (code === '57014' || code === '55P03') return new LastcallError('DATABASE_TIMEOUT', { cause, details: { sqlstate: code } });
+  if (code === '42501') return new LastcallError('DATABASE_PERMISSION_DENIED', { cause, details: { sqlstate: code, message } });
+  if (code === '42P01' || code === '3F000') return new LastcallError('SCHEMA_MISSING', { cause, details: { sqlstate: code, message } });
+  if (code === '23505') return new LastcallError('TERMINAL_EXISTS', { cause, details: { constraint, message } });
+  if (/^2[23]...$/.test(code)) return new LastcallError('INVALID_VALUE', { cause, details: { sqlstate: code, message } });
+  // pg reports a connection closed under a query, or never made in time, without a code.
+  if (code === '' && cause instanceof Error && isConnectionLoss(cause)) return new LastcallError('DATABASE_UNREACHABLE', { cause });
+  return new LastcallError('INTERNAL', { cause });
+}
+
+/** True when the server itself must be looked for again. */
+export function isDatabaseLoss(error: LastcallError): boolean {
+  return error.code === 'DATABASE_UNREACHABLE' || error.code === 'DATABASE_LOGIN_REFUSED';
+}
+
+function describe(cause: unknown): { code: string; constraint: string; message: string } {
+  const fields = (typeof cause === 'object' && cause !== null ? cause : {}) as Record<string, unknown>;
+  const text = (name: string) => (typeof fields[name] === 'string' ? (fields[name] as string) : '');
+  return { code: text('code'), constraint: text('constraint'), message: text('message') };
+}
+
+function isConnectionLoss(error: Error): boolean {
+  // The library has no code for these; its own words are all there is.
+  return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/.test(
+    error.message,
+  );
+}
