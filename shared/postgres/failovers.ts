@@ -1,0 +1,68 @@
+import type { Micros } from '../domain/micros.ts';
+import type { Queryable } from './database.ts';
+
+export type FailoverState = 'running' | 'done' | 'failed' | 'superseded';
+export type FailoverStepState = 'running' | 'done' | 'skipped' | 'failed';
+
+export interface Failover {
+  readonly id: string;
+  readonly site: string;
+  readonly reason: string;
+  readonly requestedBy: string;
+  readonly state: FailoverState;
+  readonly error: string | null;
+  readonly requestedAt: Micros;
+  readonly endedAt: Micros | null;
+}
+
+export interface FailoverStep {
+  /** `a>b` */
+  readonly direction: string;
+  readonly step: string;
+  readonly state: FailoverStepState;
+  readonly attempts: number;
+  readonly startedAt: Micros;
+  readonly endedAt: Micros | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface FailoverReport extends Failover {
+  readonly steps: readonly FailoverStep[];
+}
+
+const COLUMNS =
+  'id, site, reason, requested_by AS "requestedBy", state, error, requested_at AS "requestedAt", ended_at AS "endedAt"';
+
+/** Writes the request down; needs lastcall_coordinator. The same id twice is one request. */
+export async function insertFailover(
+  database: Queryable,
+  request: Pick<Failover, 'id' | 'site' | 'reason' | 'requestedBy'>,
+): Promise<void> {
+  await database.query(
+    `INSERT INTO lastcall.failovers (id, site, reason, requested_by) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING`,
+    [request.id, request.site, request.reason, request.requestedBy],
+  );
+}
+
+/** Newest first. */
+export async function listFailovers(database: Queryable, limit = 50): Promise<Failover[]> {
+  return database.query<Failover>(
+    `SELECT ${COLUMNS} FROM lastcall.failovers ORDER BY requested_at DESC LIMIT $1`,
+    [limit],
+  );
+}
+
+/** The report of one failover, or null. `id` must be a UUID. */
+export async function readFailover(database: Queryable, id: string): Promise<FailoverReport | null> {
+  const [failover] = await database.query<Failover>(
+    `SELECT ${COLUMNS} FROM lastcall.failovers WHERE id = $1`,
+    [id],
+  );
+  if (!failover) return null;
+  const steps = await database.query<FailoverStep>(
+    `SELECT direction, step, state, attempts, started_at AS "startedAt", ended_at AS "endedAt", detail
+     FROM lastcall.failover_steps WHERE failover = $1 ORDER BY direction, position, started_at`,
+    [id],
+  );
+  return { ...failover, steps };
+}
