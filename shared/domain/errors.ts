@@ -28,6 +28,14 @@ export const ERRORS = {
   WITHHELD: entry(404, 'never', 'The last caller withheld the number', 'Nothing to do: the number was not delivered.'),
   ERASED: entry(404, 'never', 'The last caller was erased', 'Nothing to do: the subscriber erased it.'),
   UNREADABLE: entry(503, 'transient', 'The last calls cannot be read now', 'Try again; see /readyz for the dependency that is down.'),
+  TOKEN_MISSING: entry(401, 'never', 'The request carries no valid token', 'Send `Authorization: Bearer <token>` with one of the tokens under api.tokens.'),
+  ROLE_INSUFFICIENT: entry(403, 'never', 'The token may not do this', 'Use a token with the role named in the details.'),
+  NOT_FOUND: entry(404, 'never', 'There is nothing at this address', 'See /v1/openapi.json for what there is.'),
+  SITE_UNKNOWN: entry(404, 'never', 'No such site', 'List the sites with `lastcall sites list`; add one with `lastcall sites add`.'),
+  FAILOVER_NOT_FOUND: entry(404, 'never', 'No such failover', 'List the failovers with `lastcall failovers`.'),
+  CONFIG_MISSING: entry(400, 'never', 'No configuration is given and no lab is running here', 'Name a file with --config or LASTCALL_CONFIG, or start the lab with `npm start`.'),
+  API_UNREACHABLE: entry(503, 'transient', 'The REST API cannot be reached', 'Check that the api service runs and that api.listen names it.'),
+  REQUEST_NOT_KEPT: entry(503, 'transient', 'Neither PostgreSQL nor Redis could keep the request', 'Bring one of them back and ask again; see /readyz.'),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;
