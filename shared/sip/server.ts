@@ -4,7 +4,7 @@ import type { Limits } from './message/limits.ts';
 import type { SipRequest, SipResponse } from './message/message.ts';
 import type { TimerDurations } from './transaction/timer-durations.ts';
 import type { TimerWheel } from './transaction/timer-wheel.ts';
-import type { ClientTransaction, ClientTransactionUser, ServerTransaction } from './transaction/user.ts';
+import type { ClientTransactionUser, ServerTransaction } from './transaction/user.ts';
 import type { Flow } from './transport/flow.ts';
 import type { Listener, ListenerOptions } from './transport/listener.ts';
 
@@ -27,6 +27,8 @@ export interface SipServerOptions {
   readonly timers?: Partial<TimerDurations>;
   /** Methods for which a merged request is answered 482 (RFC 3261 8.2.2.2); for UAS roles such as REGISTER. Default none. */
   readonly mergedRequests?: readonly string[];
+  /** Signs the tokens of UDP flows; give the same one after a restart to keep them valid. Random unless given. */
+  readonly flowSecret?: Uint8Array;
   /** For tests with their own clock. */
   readonly wheel?: TimerWheel;
 }

@@ -72,7 +72,10 @@ export class MessageDraft {
   set(name: string, value: string): void {
     const canonical = canonicalName(name);
     const index = this.#names.indexOf(canonical);
-    if (index < 0) return this.append(name, value);
+    if (index < 0) {
+      this.append(name, value);
+      return;
+    }
     this.#lines[index] = line(canonical, value);
     for (let i = this.#names.indexOf(canonical, index + 1); i >= 0; i = this.#names.indexOf(canonical, i)) {
       this.#removeAt(i);

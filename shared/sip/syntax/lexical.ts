@@ -153,5 +153,5 @@ function hexValue(code: number): number {
 
 /** A copy that holds no reference to the datagram it was cut from; use it for what outlives the message. */
 export function flattened(text: string): string {
-  return Buffer.from(text, 'latin1').latin1Slice();
+  return Buffer.from(text, 'latin1').toString('latin1');
 }

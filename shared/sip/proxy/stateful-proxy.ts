@@ -4,7 +4,7 @@ import type { Flow } from '../transport/flow.ts';
 import type { Forwarding, ForwardOptions, ProxyOptions, Routing, Target } from './types.ts';
 
 /** The stateful proxy of RFC 3261 16 for one server. */
-export declare class Proxy {
+export declare class StatefulProxy {
   constructor(options: ProxyOptions);
   /** RFC 3261 16.3: 483, 482 (own branch or `isLooped`), 420; undefined when the request may go on. */
   check(request: SipRequest): Answer | undefined;
