@@ -1,0 +1,248 @@
+import {
+  type ConfigOf,
+  flag,
+  hostPort,
+  integer,
+  listOf,
+  mapOf,
+  oneOf,
+  optional,
+  postgresUrl,
+  redisUrl,
+  section,
+  text,
+  textMap,
+  texts,
+  webUrl,
+} from './config-field.ts';
+
+const SITE = /^[a-z][a-z0-9_]{0,15}$/;
+const CIDR = /^[0-9a-fA-F:.]+(\/\d{1,3})?$/;
+const LOOPBACK = (port: number) => ({ host: '127.0.0.1', port });
+const millis = (description: string, value: number, max = 3_600_000) =>
+  integer(description, { min: 1, max, unit: 'milliseconds', default: value });
+
+/** Every configuration key: what it means, its unit, its range and its default. One file a site serves all its processes. */
+export const CONFIG_SCHEMA = section('Lastcall site configuration', {
+  site: text('This site, as in the table name lastcalls_<site>', { pattern: SITE }),
+  domain: text('SIP domain and digest realm of the subscribers', {
+    pattern: /^[A-Za-z0-9.-]+$/,
+    expected: 'a domain name',
+  }),
+
+  postgres: section("This site's PostgreSQL; several hosts mean: whichever is the primary", {
+    url: postgresUrl('As role lastcall_app'),
+    replicatorUrl: optional(postgresUrl('As role lastcall_replicator')),
+    coordinatorUrl: optional(postgresUrl('As role lastcall_coordinator')),
+    ownerUrl: optional(postgresUrl('A superuser, only for `lastcall init` and `lastcall sites add`')),
+    maxConnections: integer('Connections of one process', { min: 2, max: 200, default: 10 }),
+    connectTimeoutMs: millis('Time for one connection attempt', 2_000, 60_000),
+    lookupBudgetMs: millis('Hard limit of one lookup', 500, 10_000),
+    statementBudgetMs: millis('Time for one write', 2_000, 60_000),
+  }),
+
+  redis: section("This site's Redis: bindings, journal, jobs", {
+    url: redisUrl('Where it is'),
+    commandTimeoutMs: millis('Time for one command', 500, 60_000),
+  }),
+
+  sip: section('SIP listeners and policy', {
+    udp: optional(hostPort('UDP listener')),
+    tcp: optional(hostPort('TCP listener')),
+    tls: optional(hostPort('TLS listener')),
+    ws: optional(hostPort('WebSocket listener (RFC 7118)')),
+    wss: optional(hostPort('Secure WebSocket listener')),
+    certificate: optional(text('PEM file with the certificate chain, for tls and wss')),
+    key: optional(text('PEM file with the private key, for tls and wss')),
+    advertise: optional(text('Host that Via and Record-Route name instead of the listening address')),
+    trustedPeers: texts('Networks whose P-Asserted-Identity is believed and who need no credentials', {
+      pattern: CIDR,
+      expected: 'a list of CIDR networks, such as 10.0.0.0/8',
+      default: [],
+    }),
+    nextHop: optional(
+      text('SIP URI that calls to numbers of nobody here go to', {
+        pattern: /^sips?:\S+$/,
+        expected: 'a SIP URI',
+      }),
+    ),
+    minExpiresSeconds: integer('Shortest registration; below it 423', {
+      min: 1,
+      max: 86_400,
+      unit: 'seconds',
+      default: 30,
+    }),
+    defaultExpiresSeconds: integer('Registration without Expires', {
+      min: 1,
+      max: 604_800,
+      unit: 'seconds',
+      default: 3_600,
+    }),
+    maxExpiresSeconds: integer('Longest registration', {
+      min: 1,
+      max: 604_800,
+      unit: 'seconds',
+      default: 7_200,
+    }),
+    maxContacts: integer('Contacts of one address of record', { min: 1, max: 100, default: 10 }),
+    noAnswerSeconds: integer('How long a callee may ring (Timer C)', {
+      min: 5,
+      max: 3_600,
+      unit: 'seconds',
+      default: 180,
+    }),
+    nonceLifetimeSeconds: integer('How long a digest nonce is good', {
+      min: 10,
+      max: 86_400,
+      unit: 'seconds',
+      default: 300,
+    }),
+    digestAlgorithms: texts('Offered in this order', {
+      pattern: /^(SHA-256|MD5)$/,
+      expected: 'a list of SHA-256 and MD5',
+      default: ['SHA-256', 'MD5'],
+    }),
+    maxTransactions: integer('Transactions beyond which new INVITEs get 503', {
+      min: 100,
+      max: 1_000_000,
+      default: 100_000,
+    }),
+    maxEventLoopDelayMs: millis('Event-loop delay beyond which new INVITEs get 503', 500, 60_000),
+    drainSeconds: integer('How long calls in progress may finish after SIGTERM', {
+      min: 0,
+      max: 3_600,
+      unit: 'seconds',
+      default: 10,
+    }),
+  }),
+
+  calls: section('What star codes do, and what is recorded', {
+    featureCodes: textMap('Feature by dialed code; aliases are further entries', {
+      keyPattern: /^[*#0-9A-Za-z]{1,16}$/,
+      values: ['redial', 'return', 'erase', 'trace'],
+      expected: 'codes with redial, return, erase or trace',
+      default: { '*52': 'redial', '*69': 'return' },
+    }),
+    emergencyNumbers: texts('Never recorded, never redialed; a trailing * matches a prefix', {
+      default: ['112', '911', '110', '999'],
+      expected: 'a list of numbers',
+    }),
+    barredNumbers: texts('Never reached by a star code; a trailing * matches a prefix', {
+      default: [],
+      expected: 'a list of numbers',
+    }),
+    dialRules: textMap(
+      "Turns a caller's number into what the subscriber dials: replacement by prefix, longest first",
+      {
+        default: {},
+        expected: 'replacements by prefix, such as "+44": "0"',
+      },
+    ),
+    batchDelayMs: millis('How long a record waits for company', 5, 1_000),
+    batchRows: integer('Terminals in one write at most', { min: 1, max: 10_000, default: 500 }),
+    allowedSkewMs: millis('A date further ahead of this clock raises an alarm', 5_000),
+    journalMemoryRows: integer('Records kept in memory when PostgreSQL and Redis are both away', {
+      min: 100,
+      max: 10_000_000,
+      default: 100_000,
+    }),
+  }),
+
+  callReturn: section('*69', {
+    source: oneOf('Which calls it returns', ['missed', 'any'], { default: 'missed' }),
+  }),
+
+  api: section('REST', {
+    listen: hostPort('Listener', { default: LOOPBACK(8080) }),
+    tokens: listOf('Bearer tokens; none: only the health paths answer', {
+      token: text('The token', {
+        secret: true,
+        pattern: /^\S{16,}$/,
+        expected: 'at least 16 characters without spaces',
+      }),
+      role: oneOf('What it may do', ['read', 'record', 'admin'], {}),
+    }),
+  }),
+
+  health: section('Health and metrics listeners (the api serves its own); port 0 takes a free one', {
+    callControl: hostPort('call-control', { default: LOOPBACK(0) }),
+    replicator: hostPort('replicator', { default: LOOPBACK(0) }),
+    coordinator: hostPort('coordinator', { default: LOOPBACK(0) }),
+  }),
+
+  peers: mapOf('The other sites, by name', SITE, {
+    sip: optional(text('SIP URI of its call-control', { pattern: /^sips?:\S+$/, expected: 'a SIP URI' })),
+    replicatorUrl: optional(postgresUrl('Its PostgreSQL as role lastcall_replicator')),
+    coordinatorUrl: optional(postgresUrl('Its PostgreSQL as role lastcall_coordinator')),
+  }),
+
+  replication: section('Replicator', {
+    batchRows: integer('Rows in one applied batch at most', { min: 1, max: 1_000_000, default: 20_000 }),
+    copyRows: integer('Rows from which a batch goes in by COPY', { min: 1, max: 1_000_000, default: 1_000 }),
+    receiveBufferBytes: integer('Decoded changes held before the socket is left unread', {
+      min: 65_536,
+      max: 4_294_967_296,
+      unit: 'bytes',
+      default: 67_108_864,
+    }),
+    heartbeatMs: millis('Time between heartbeats', 1_000, 60_000),
+    walSenderTimeoutMs: millis("The publisher's wal_sender_timeout", 60_000),
+    slotBudgetBytes: integer('WAL that a slot may retain before it is dropped on purpose', {
+      min: 1_048_576,
+      max: 1e15,
+      unit: 'bytes',
+      default: 4_294_967_296,
+    }),
+    coordinatorGraceMs: integer('How long a resynchronisation waits for the coordinator to salvage first', {
+      min: 0,
+      max: 3_600_000,
+      unit: 'milliseconds',
+      default: 10_000,
+    }),
+    markRetentionDays: integer('How long a forget mark is kept', {
+      min: 1,
+      max: 3_650,
+      unit: 'days',
+      default: 30,
+    }),
+    swapLockMs: millis('How long a swap may wait for its locks before it tries again', 50, 10_000),
+  }),
+
+  coordinator: section('Failover', {
+    watchMs: millis('Time between looks at the databases', 1_000, 600_000),
+    settleMs: millis('How long a change must stand before it is acted on', 2_000, 600_000),
+    stepTimeoutMs: millis('Time for one step of a failover', 600_000, 86_400_000),
+    switchoverCommand: optional(text("The HA tool's switchover command; {host} is the new primary")),
+    pgbouncerUrls: texts('PgBouncer admin consoles to PAUSE and RESUME around a switchover', {
+      default: [],
+      expected: 'a list of postgres:// URLs of the pgbouncer database',
+      secret: true,
+    }),
+    backupCheckCommand: optional(text('Exits 0 when a recent backup is known, such as `barman check main`')),
+  }),
+
+  alerts: section('Who is told', {
+    command: optional(text('Run for each event; {event}, {site}, {from}, {to}, {reason} are replaced')),
+    webhookUrl: optional(webUrl('Gets each event as signed JSON')),
+    webhookSecret: optional(text('Key of the HMAC-SHA-256 signature', { secret: true })),
+    mailTo: texts('Addresses that get each event', { default: [], expected: 'a list of mail addresses' }),
+    mailFrom: text('Sender of the mails', { default: 'lastcall@localhost' }),
+    smtpUrl: optional(
+      text('smtp://[user:password@]host[:port]', { secret: true, pattern: /^smtps?:\/\/\S+$/ }),
+    ),
+    repeatMinutes: integer('The same event again is told once in this time', {
+      min: 1,
+      max: 10_080,
+      unit: 'minutes',
+      default: 15,
+    }),
+  }),
+
+  log: section('Logs', {
+    level: oneOf('From which level on', ['trace', 'debug', 'info', 'warn', 'error'], { default: 'info' }),
+    pretty: flag('For people rather than machines', { default: false }),
+    fullNumbers: flag('Telephone numbers unmasked', { default: false }),
+  }),
+});
+
+export type Config = ConfigOf<typeof CONFIG_SCHEMA>;

@@ -1,0 +1,15 @@
+import type { Feature, FeatureCodes } from '../domain/feature-code.ts';
+import type { DialRule } from '../domain/number.ts';
+import type { Config } from './config-schema.ts';
+
+/** The site's star codes as configured (F17). */
+export function featureCodes(config: Config): FeatureCodes {
+  return new Map(Object.entries(config.calls.featureCodes) as [string, Feature][]);
+}
+
+/** The site's dial rules, the longest prefix first, so that the first match is the best (R4). */
+export function dialRules(config: Config): DialRule[] {
+  return Object.entries(config.calls.dialRules)
+    .map(([prefix, replacement]) => ({ prefix, replacement }))
+    .sort((a, b) => b.prefix.length - a.prefix.length);
+}
