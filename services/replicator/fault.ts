@@ -1,0 +1,43 @@
+import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/replication/server-error.ts';
+import { SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
+import type { DirectionReason } from './direction.ts';
+
+/** A fault's class with its own delays (rule 19), doubling from the first to the last. */
+export interface FaultClass {
+  readonly reason: DirectionReason;
+  readonly firstDelayMs: number;
+  readonly lastDelayMs: number;
+}
+
+const CONNECTION = { firstDelayMs: 50, lastDelayMs: 10_000 };
+const SLOT = { firstDelayMs: 2_000, lastDelayMs: 2_000 };
+const REFUSED = { firstDelayMs: 60_000, lastDelayMs: 60_000 };
+const APPLY = { firstDelayMs: 1_000, lastDelayMs: 30_000 };
+
+/** By SQLSTATE class (two characters) or SQLSTATE; errors of the peer and of this site's database read the same. */
+const BY_SQLSTATE: Readonly<Record<string, FaultClass>> = {
+  LC001: { reason: 'ownership-lost', ...SLOT },
+  LC002: { reason: 'position-moved', firstDelayMs: 100, lastDelayMs: 2_000 },
+  '42704': { reason: 'slot-missing', ...SLOT },
+  '55006': { reason: 'slot-busy', firstDelayMs: 200, lastDelayMs: 2_000 },
+  '55000': { reason: 'slot-lost', ...SLOT },
+  '28': { reason: 'authentication-failed', ...REFUSED },
+  '3D000': { reason: 'authentication-failed', ...REFUSED },
+  '57': { reason: 'peer-unreachable', ...CONNECTION },
+  '53': { reason: 'peer-unreachable', ...CONNECTION },
+};
+
+export function classifyFault(cause: unknown): FaultClass {
+  if (cause instanceof SchemaMismatch) return { reason: 'schema-mismatch', firstDelayMs: 5_000, lastDelayMs: 30_000 };
+  if (cause instanceof ProtocolRefused) return { reason: 'protocol-refused', ...REFUSED };
+  if (cause instanceof ConnectionLost) return { reason: 'peer-unreachable', ...CONNECTION };
+  if (cause instanceof ServerError) {
+    return BY_SQLSTATE[cause.code] ?? BY_SQLSTATE[cause.code.slice(0, 2)] ?? { reason: 'apply-failed', ...APPLY };
+  }
+  return { reason: 'apply-failed', ...APPLY };
+}
+
+/** The own database's faults have their own word, so that nobody searches at the peer. */
+export class OwnDatabaseFault extends Error {
+  override readonly name = 'OwnDatabaseFault';
+}

@@ -1,0 +1,190 @@
+/**
+ * One direction: this site's copies of one peer. Loops through attempts; an attempt takes the ownership, checks the
+ * lineage, then streams or resynchronises. Every attempt starts from what stands in the two databases, so it may end anywhere.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { decideStream, type ResyncReason, type StoredPosition } from '../../shared/domain/lineage.ts';
+import { APPLY_SETTINGS } from '../../shared/postgres/replication/apply.ts';
+import type { Connection } from '../../shared/postgres/replication/connection.ts';
+import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
+import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
+import { viewPublisher } from '../../shared/postgres/replication/publisher-view.ts';
+import { RowsOnlyHere, resyncPeer, slotName } from '../../shared/postgres/replication/resync.ts';
+import { SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
+import type { Control, ControlWatch } from './control-watch.ts';
+import type { Direction, DirectionReason, DirectionState } from './direction.ts';
+import { classifyFault, OwnDatabaseFault } from './fault.ts';
+import type { ReplicatorLog, ReplicatorSettings } from './settings.ts';
+import { streamDirection } from './stream-direction.ts';
+
+export interface SubscriptionOptions {
+  readonly direction: Direction;
+  readonly ownUrl: string;
+  readonly peerUrl: string;
+  readonly ownerName: string;
+  readonly settings: ReplicatorSettings;
+  readonly control: ControlWatch;
+  readonly log: ReplicatorLog;
+  /** Called on each change of state or reason. */
+  readonly onState: () => void;
+}
+
+/** The causes after which the copies may hold rows that the peer has lost: only the coordinator can salvage them (rule 21). */
+const LINEAGE_BROKE: ReadonlySet<ResyncReason> = new Set(['timeline-changed', 'system-changed', 'position-ahead']);
+
+export class Subscription {
+  readonly #options: SubscriptionOptions;
+  /** When the lineage was first seen broken, for the coordinator's grace. */
+  #brokenSinceMs: number | null = null;
+  #failures = 0;
+
+  constructor(options: SubscriptionOptions) {
+    this.#options = options;
+  }
+
+  /** Runs until the signal. Never throws: what goes wrong is a state. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      // Ends what is under way when operators or the coordinator want something else.
+      const turn = new AbortController();
+      const release = this.#options.control.onChange(this.#options.direction.from, () => turn.abort());
+      const end = AbortSignal.any([signal, turn.signal]);
+      const waitMs = await this.#attempt(end);
+      await delay(waitMs, undefined, { signal: end }).catch(() => undefined);
+      release();
+    }
+    this.#become('stopped', 'shutdown');
+  }
+
+  /** Returns how long to wait before the next attempt. */
+  async #attempt(signal: AbortSignal): Promise<number> {
+    const { direction, control } = this.#options;
+    const asked = control.get(direction.from);
+    if (asked.fencedBy !== null) return this.#rest('fenced', `by ${asked.fencedBy}`);
+    if (asked.paused) return this.#rest('paused', 'by an operator');
+    const open: Connection[] = [];
+    try {
+      const waitMs = await this.#work(asked, open, signal);
+      this.#failures = 0;
+      return waitMs;
+    } catch (cause) {
+      return signal.aborted ? 0 : this.#failed(cause as Error);
+    } finally {
+      await Promise.all(open.map((connection) => connection.close()));
+    }
+  }
+
+  async #work(asked: Control, open: Connection[], signal: AbortSignal): Promise<number> {
+    const { direction, ownerName } = this.#options;
+    const own = await this.#connectOwn(open);
+    const { epoch, position } = await takeOwnership(own, direction.from, ownerName);
+    const walsender = await connectToPrimary(this.#options.peerUrl, {
+      applicationName: `lastcall-replicator-${direction.to}`,
+      replication: 'database',
+    });
+    open.push(walsender);
+    const view = await viewPublisher(walsender, slotName(direction.to), position);
+    direction.timeline = view.timeline;
+    if (asked.resyncRequestedAt !== null) {
+      await walsender.close();
+      return this.#resync(own, epoch, (asked.resyncReason as ResyncReason | null) ?? 'operator', asked.resyncRequestedAt, signal);
+    }
+    const decision = decideStream(position, view);
+    if (decision.action === 'wait') {
+      this.#become('stopped', decision.reason);
+      return 1_000;
+    }
+    if (decision.action === 'resync') {
+      await walsender.close();
+      const graceMs = this.#graceLeftMs(decision.reason);
+      this.#become('needs-resync', decision.reason, decision.detail);
+      return graceMs > 0 ? graceMs : this.#resync(own, epoch, decision.reason, null, signal);
+    }
+    this.#brokenSinceMs = null;
+    await streamDirection({
+      ...this.#options,
+      own,
+      walsender,
+      epoch,
+      position: position as StoredPosition,
+      onStreaming: () => {
+        this.#failures = 0;
+        this.#become('catching-up', null);
+      },
+      signal,
+    });
+    return 0;
+  }
+
+  async #connectOwn(open: Connection[]): Promise<Connection> {
+    try {
+      const own = await connectToPrimary(this.#options.ownUrl, {
+        applicationName: `lastcall-apply-${this.#options.direction.from}`,
+        settings: APPLY_SETTINGS,
+      });
+      open.push(own);
+      return own;
+    } catch (cause) {
+      throw new OwnDatabaseFault('this site has no writable database', { cause });
+    }
+  }
+
+  #graceLeftMs(reason: ResyncReason): number {
+    if (!LINEAGE_BROKE.has(reason)) return 0;
+    this.#brokenSinceMs ??= performance.now();
+    return this.#brokenSinceMs + this.#options.settings.coordinatorGraceMs - performance.now();
+  }
+
+  async #resync(own: Connection, epoch: bigint, reason: ResyncReason, requestedAt: string | null, signal: AbortSignal): Promise<number> {
+    const { direction, settings, log } = this.#options;
+    this.#become('resyncing', reason);
+    const result = await resyncPeer({
+      site: direction.to,
+      peer: direction.from,
+      subscriberUrl: this.#options.ownUrl,
+      publisherUrl: this.#options.peerUrl,
+      epoch,
+      slotLockTimeoutMs: settings.slotLockTimeoutMs,
+      swapDeadlineMs: settings.swapDeadlineMs,
+      refuseLoss: LINEAGE_BROKE.has(reason),
+      signal,
+      onStep: (step, tookMs) => log.info({ from: direction.from, step, tookMs: Math.round(tookMs) }, 'resync step done'),
+    });
+    await own.query(
+      `UPDATE lastcall.replication_control SET resync_requested_at = NULL, resync_reason = NULL
+       WHERE peer = $1 AND resync_requested_at = $2::timestamptz`,
+      [direction.from, requestedAt],
+    );
+    direction.rowsApplied += Object.values(result.rows).reduce((sum, rows) => sum + rows, 0);
+    log.info({ from: direction.from, reason, rows: result.rows, swapMs: Math.round(result.swapMs) }, 'resynchronised');
+    return 0;
+  }
+
+  #rest(reason: DirectionReason, detail: string): number {
+    this.#become('stopped', reason, detail);
+    return 3_600_000;
+  }
+
+  #failed(cause: Error): number {
+    const own = cause instanceof OwnDatabaseFault;
+    if (cause instanceof RowsOnlyHere) {
+      this.#become('needs-resync', 'rows-only-here', cause.message);
+      return 10_000;
+    }
+    const fault = classifyFault(own ? cause.cause : cause);
+    const reason = own && fault.reason === 'peer-unreachable' ? 'database-unreachable' : fault.reason;
+    this.#become('stopped', reason, cause instanceof SchemaMismatch ? `${cause.message}: ${cause.remedy}` : cause.message);
+    const delayMs = Math.min(fault.lastDelayMs, fault.firstDelayMs * 2 ** this.#failures++);
+    // One line when it begins, a louder one when it lasts.
+    const level = delayMs >= fault.lastDelayMs && this.#failures > 3 ? 'error' : 'warn';
+    this.#options.log[level]({ from: this.#options.direction.from, reason, delayMs, err: cause }, 'direction stopped, will try again');
+    return delayMs * (0.8 + Math.random() * 0.4);
+  }
+
+  #become(state: DirectionState, reason: DirectionReason | null, detail: string | null = null): void {
+    const { direction, onState } = this.#options;
+    if (direction.state === state && direction.reason === reason) return;
+    Object.assign(direction, { state, reason, detail });
+    onState();
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Whether a stored position may be streamed from (replication rules 1 to 3 and 18).
+ *
+ * Invariant: `stream` is answered only when every transaction after the stored position is still to come from this
+ * slot. Anything less certain is a resync: the tables hold one row a terminal, so a resync is cheap and a gap is not.
+ */
+import { formatLsn, type Lsn } from './lsn.ts';
+
+/** What the subscriber saved in the transaction that applied its last batch. */
+export interface StoredPosition {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly slot: string;
+  readonly generation: bigint;
+  readonly lsn: Lsn;
+}
+
+/** What the publisher said: IDENTIFY_SYSTEM for the identity (`pg_control_checkpoint()` can lag), `pg_replication_slots` for the slot. */
+export interface PublisherView {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly inRecovery: boolean;
+  readonly slot: SlotView | null;
+  /** Why the publisher's own site dropped the slot on purpose, when it did (rule 17). */
+  readonly droppedBecause?: ResyncReason | undefined;
+  /** Where each earlier timeline of this publisher ended (TIMELINE_HISTORY). Needed only when the timeline changed. */
+  readonly switchPoints?: ReadonlyMap<number, Lsn> | undefined;
+}
+
+export interface SlotView {
+  readonly walStatus: 'reserved' | 'extended' | 'unreserved' | 'lost' | null;
+  readonly invalidationReason: string | null;
+  readonly confirmedFlushLsn: Lsn | null;
+  /**
+   * A failover slot (PostgreSQL 17 and later). Found on a new timeline it came there by synchronisation: one made after
+   * the switch would stand beyond every earlier position, which the gap check sees.
+   */
+  readonly failover: boolean;
+}
+
+/** One word for each cause, the same in API, CLI, logs and metrics. */
+export type ResyncReason =
+  | 'never-synchronised'
+  | 'system-changed'
+  | 'timeline-changed'
+  | 'position-ahead'
+  | 'slot-missing'
+  | 'slot-lost'
+  | 'slot-over-budget'
+  | 'gap'
+  | 'operator';
+
+export type StreamDecision =
+  | { readonly action: 'stream'; readonly from: Lsn }
+  | { readonly action: 'wait'; readonly reason: 'in-recovery' }
+  | { readonly action: 'resync'; readonly reason: ResyncReason; readonly detail: string };
+
+const resync = (reason: ResyncReason, detail: string): StreamDecision => ({ action: 'resync', reason, detail });
+
+export function decideStream(stored: StoredPosition | null, publisher: PublisherView): StreamDecision {
+  if (publisher.inRecovery) return { action: 'wait', reason: 'in-recovery' };
+  if (!stored || stored.lsn === 0n) return resync('never-synchronised', 'no position is stored');
+  if (stored.systemIdentifier !== publisher.systemIdentifier) {
+    return resync('system-changed', `position is of ${stored.systemIdentifier}, the peer is ${publisher.systemIdentifier}`);
+  }
+  const timelineFault = checkTimeline(stored, publisher);
+  if (timelineFault) return timelineFault;
+  const slot = publisher.slot;
+  if (!slot) return resync(publisher.droppedBecause ?? 'slot-missing', `slot ${stored.slot} is not there`);
+  if (slot.walStatus === 'lost' || slot.invalidationReason) {
+    return resync('slot-lost', slot.invalidationReason ?? 'wal_status is lost');
+  }
+  // Acknowledgements never pass the stored position (an idle keepalive is stored first), so beyond means a gap.
+  if (slot.confirmedFlushLsn === null || slot.confirmedFlushLsn > stored.lsn) {
+    const at = slot.confirmedFlushLsn === null ? 'nothing' : formatLsn(slot.confirmedFlushLsn);
+    return resync('gap', `slot stands at ${at}, position at ${formatLsn(stored.lsn)}`);
+  }
+  return { action: 'stream', from: stored.lsn };
+}
+
+/** A new timeline keeps the position only when the slot came over synchronised and the position lies before the switch (rule 18). */
+function checkTimeline(stored: StoredPosition, publisher: PublisherView): StreamDecision | null {
+  if (stored.timeline === publisher.timeline) return null;
+  const moved = `timeline ${stored.timeline} became ${publisher.timeline}`;
+  if (publisher.timeline < stored.timeline) return resync('timeline-changed', moved);
+  const switchPoint = publisher.switchPoints?.get(stored.timeline);
+  if (switchPoint === undefined) return resync('timeline-changed', `${moved}, and its history does not name the old one`);
+  if (stored.lsn > switchPoint) {
+    return resync('position-ahead', `${moved} at ${formatLsn(switchPoint)}, position is ${formatLsn(stored.lsn)}`);
+  }
+  if (!publisher.slot?.failover) return resync('timeline-changed', `${moved}, and the slot is no synchronised failover slot`);
+  return null;
+}
+
+const SWITCH = /^\s*(\d+)\s+([0-9A-Fa-f]+)\/([0-9A-Fa-f]+)/;
+
+/** Reads the content of a timeline history file: timeline and the LSN where it ended, one a line. */
+export function parseTimelineHistory(content: string): Map<number, Lsn> {
+  const ends = new Map<number, Lsn>();
+  for (const line of content.split('\n')) {
+    const m = SWITCH.exec(line);
+    if (m) ends.set(Number(m[1]), ((BigInt(`0x${m[2]}`) << 32n) | BigInt(`0x${m[3]}`)) as Lsn);
+  }
+  return ends;
+}

@@ -1,0 +1,165 @@
+/**
+ * Between stream and copies: one batch is applied while the next fills (rule 13).
+ *
+ * Invariant: acknowledged <= durable here <= applied <= received. An idle keepalive's LSN is stored before it is
+ * acknowledged, so the slot never stands beyond the stored position and a slot that does proves a gap (rule 3).
+ */
+import { type Lsn, laterLsn } from '../../domain/lsn.ts';
+import type { Applier } from './apply.ts';
+import type { Batch, Conflater } from './conflate.ts';
+import type { ReplicationStream } from './replication-stream.ts';
+import { ServerError } from './server-error.ts';
+
+export interface PumpOptions {
+  readonly conflater: Conflater;
+  readonly applier: Pick<Applier, 'apply' | 'advance'>;
+  readonly stream: Pick<ReplicationStream, 'pause' | 'resume' | 'acknowledge'>;
+  readonly from: Lsn;
+  /** Bytes of conflated rows above which the socket is not read while a batch is being applied (rule 14). */
+  readonly pendingLimitBytes: number;
+  /** At most so long between two durable commits, and so between two acknowledgements, while changes flow. */
+  readonly durableEveryMs: number;
+  /** The longest that a batch may fill on purpose while there is a backlog: larger batches conflate more and cost less a change. */
+  readonly fillLimitMs: number;
+  /** How old the newest commit was when the publisher sent it, by the publisher's own clock. */
+  readonly backlogAgeMs: () => number;
+  readonly onApplied: (batch: Batch, appliedInMs: number) => void;
+  readonly onFailed: (cause: Error) => void;
+}
+
+/** A batch waits to fill for at most this part of the lag that there already is. */
+const FILL_SHARE = 0.25;
+const RETRIES = 8;
+/** Deadlock, serialization failure, lock timeout: another session was in the way, the batch is as good as before. */
+const IN_THE_WAY = new Set(['40P01', '40001', '55P03']);
+
+export class BatchPump {
+  readonly #options: PumpOptions;
+  #applied: Lsn;
+  #durableAtMs = 0;
+  #undurable = false;
+  #busy: Promise<void> | null = null;
+  #fillTimer: NodeJS.Timeout | null = null;
+  #durableTimer: NodeJS.Timeout | null = null;
+  #stopped = false;
+  #failed = false;
+
+  constructor(options: PumpOptions) {
+    this.#options = options;
+    this.#applied = options.from;
+  }
+
+  get applied(): Lsn {
+    return this.#applied;
+  }
+
+  /** Call after each read of the stream. */
+  onRead(): void {
+    const { conflater, stream, pendingLimitBytes } = this.#options;
+    const full = conflater.byteCount > pendingLimitBytes;
+    // Inside a transaction there is nothing to cut, so reading must go on: its rows are bounded by the terminals.
+    if (full && this.#busy && !conflater.inTransaction) stream.pause();
+    if (this.#busy || this.#stopped) return;
+    if (full) this.#flushNow();
+    else if (!this.#fillTimer) this.#schedule();
+  }
+
+  /** The server has nothing more for us up to here: store that, then acknowledge it (rule 8). */
+  onKeepalive(serverLsn: Lsn): void {
+    const idle = !this.#busy && !this.#options.conflater.inTransaction && !this.#options.conflater.hasPending;
+    if (!idle || this.#stopped || serverLsn <= this.#applied) return;
+    if (performance.now() - this.#durableAtMs < this.#options.durableEveryMs) return;
+    this.#run(async () => {
+      await this.#options.applier.advance(serverLsn);
+      this.#becameDurable(serverLsn);
+    });
+  }
+
+  /** Applies what is complete, makes it durable, acknowledges, and takes nothing more. */
+  async stop(): Promise<void> {
+    this.abandon();
+    await this.#busy;
+    const batch = this.#failed ? null : this.#options.conflater.take();
+    if (batch) await this.#apply(batch, true);
+    else if (this.#undurable && !this.#failed) await this.#makeDurable();
+  }
+
+  /** Takes nothing more; what is pending will be streamed again. */
+  abandon(): void {
+    this.#stopped = true;
+    this.#clearFill();
+    if (this.#durableTimer) clearTimeout(this.#durableTimer);
+  }
+
+  #schedule(): void {
+    if (!this.#options.conflater.hasPending) return;
+    const fillMs = Math.min(this.#options.fillLimitMs, this.#options.backlogAgeMs() * FILL_SHARE);
+    if (fillMs < 1) this.#flushNow();
+    else this.#fillTimer = setTimeout(() => this.#flushNow(), fillMs);
+  }
+
+  #clearFill(): void {
+    if (this.#fillTimer) clearTimeout(this.#fillTimer);
+    this.#fillTimer = null;
+  }
+
+  #flushNow(): void {
+    this.#clearFill();
+    const batch = this.#options.conflater.take();
+    if (!batch) return;
+    this.#options.stream.resume();
+    this.#run(() => this.#apply(batch, performance.now() - this.#durableAtMs >= this.#options.durableEveryMs));
+  }
+
+  #run(step: () => Promise<void>): void {
+    this.#busy = step()
+      .catch((cause: Error) => {
+        this.#failed = true;
+        this.#stopped = true;
+        this.#options.onFailed(cause);
+      })
+      .finally(() => {
+        this.#busy = null;
+        if (!this.#stopped) this.#schedule();
+        if (!this.#busy && this.#undurable) this.#scheduleDurable();
+      });
+  }
+
+  async #apply(batch: Batch, durable: boolean): Promise<void> {
+    const startedAt = performance.now();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#options.applier.apply(batch, durable);
+        break;
+      } catch (cause) {
+        if (!(cause instanceof ServerError) || !IN_THE_WAY.has(cause.code) || attempt >= RETRIES) throw cause;
+      }
+    }
+    this.#applied = batch.endLsn;
+    if (durable) this.#becameDurable(batch.endLsn);
+    else this.#undurable = true;
+    this.#options.onApplied(batch, performance.now() - startedAt);
+    this.#options.conflater.recycle(batch);
+  }
+
+  /** The last batches before a pause were committed without waiting for the disk: one durable commit covers them. */
+  #scheduleDurable(): void {
+    if (this.#durableTimer || this.#stopped) return;
+    this.#durableTimer = setTimeout(() => {
+      this.#durableTimer = null;
+      if (!this.#busy && this.#undurable && !this.#stopped) this.#run(() => this.#makeDurable());
+    }, this.#options.durableEveryMs);
+  }
+
+  async #makeDurable(): Promise<void> {
+    await this.#options.applier.advance(this.#applied);
+    this.#becameDurable(this.#applied);
+  }
+
+  #becameDurable(at: Lsn): void {
+    this.#applied = laterLsn(this.#applied, at);
+    this.#durableAtMs = performance.now();
+    this.#undurable = false;
+    this.#options.stream.acknowledge(this.#applied);
+  }
+}

@@ -1,0 +1,38 @@
+import type { StoredPosition } from '../../domain/lineage.ts';
+import { parseLsn } from '../../domain/lsn.ts';
+import type { Connection } from './connection.ts';
+
+export interface Ownership {
+  readonly epoch: bigint;
+  /** Read after the epoch moved: an older worker's commit is either in it or will fail (rule 7). */
+  readonly position: StoredPosition | null;
+}
+
+/** Makes `owner` the one worker of the direction from `peer`. Losing shows later, as SQLSTATE LC001 from an apply. */
+export async function takeOwnership(connection: Connection, peer: string, owner: string): Promise<Ownership> {
+  const taken = await connection.query(
+    `INSERT INTO lastcall.replication_owner AS o (peer, owner, epoch) VALUES ($1, $2, 1)
+     ON CONFLICT (peer) DO UPDATE SET owner = excluded.owner, epoch = o.epoch + 1, acquired_at = clock_timestamp()
+     RETURNING epoch`,
+    [peer, owner],
+  );
+  // Waits for a commit in flight that passed the check before the epoch moved.
+  await connection.query('SELECT FROM lastcall.replication_position WHERE peer = $1 FOR UPDATE', [peer]);
+  return { epoch: BigInt(taken.rows[0]?.['epoch'] ?? 0), position: await readPosition(connection, peer) };
+}
+
+export async function readPosition(connection: Connection, peer: string): Promise<StoredPosition | null> {
+  const { rows } = await connection.query(
+    'SELECT system_identifier, timeline, slot, generation, lsn FROM lastcall.replication_position WHERE peer = $1',
+    [peer],
+  );
+  const row = rows[0];
+  if (!row) return null;
+  return {
+    systemIdentifier: row['system_identifier'] ?? '',
+    timeline: Number(row['timeline']),
+    slot: row['slot'] ?? '',
+    generation: BigInt(row['generation'] ?? 0),
+    lsn: parseLsn(row['lsn'] ?? '0/0'),
+  };
+}

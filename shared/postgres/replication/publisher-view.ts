@@ -1,0 +1,30 @@
+import { type PublisherView, parseTimelineHistory, type ResyncReason, type StoredPosition } from '../../domain/lineage.ts';
+import type { Connection } from './connection.ts';
+import { isInRecovery } from './primary.ts';
+import { identifySystem, quoteLiteral, readSlot, timelineHistory } from './slot-commands.ts';
+
+/** Everything that {@link decideStream} asks about the publisher, over a replication connection. */
+export async function viewPublisher(
+  walsender: Connection,
+  slot: string,
+  stored: StoredPosition | null,
+): Promise<PublisherView> {
+  const identity = await identifySystem(walsender);
+  if (await isInRecovery(walsender)) return { ...identity, inRecovery: true, slot: null };
+  const moved = stored !== null && stored.timeline !== identity.timeline;
+  const found = await readSlot(walsender, slot);
+  return {
+    ...identity,
+    inRecovery: false,
+    slot: found,
+    switchPoints: moved ? parseTimelineHistory(await timelineHistory(walsender, identity.timeline)) : undefined,
+    droppedBecause: found ? undefined : await readDropReason(walsender, slot),
+  };
+}
+
+async function readDropReason(walsender: Connection, slot: string): Promise<ResyncReason | undefined> {
+  const [result] = await walsender.simple(
+    `SELECT reason FROM lastcall.replication_dropped_slot WHERE slot = ${quoteLiteral(slot)}`,
+  );
+  return (result?.rows[0]?.['reason'] as ResyncReason | undefined) ?? undefined;
+}

@@ -1,0 +1,200 @@
+/**
+ * (Re)synchronisation of this site's copies of one peer, for the first time or after its lineage broke.
+ *
+ * Invariants: the old position is gone before the new slot exists (rule 2); the slot comes first, the copied snapshot is
+ * the one it exported, streaming starts at its consistent point (rule 22); the new content, and the position with it,
+ * become visible in one transaction (rule 23, I6). Stopped after any step, the next run starts over and ends the same.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { formatLsn, type Lsn } from '../../domain/lsn.ts';
+import type { Connection } from './connection.ts';
+import { pipeCopy } from './copy-pipe.ts';
+import { connectToPrimary } from './primary.ts';
+import { countRowsOnlyHere, RowsOnlyHere } from './rows-only-here.ts';
+import { ServerError } from './server-error.ts';
+import { createSlot, dropSlot, identifySystem, quoteIdentifier, quoteLiteral } from './slot-commands.ts';
+import { TABLE_KINDS, type TableKind } from './table-layout.ts';
+
+export { RowsOnlyHere } from './rows-only-here.ts';
+
+export type ResyncStep = 'check' | 'forget-position' | 'create-slot' | 'copy' | 'swap';
+
+export interface ResyncOptions {
+  /** The subscribing site, where the copies are. */
+  readonly site: string;
+  /** The site whose tables are copied. */
+  readonly peer: string;
+  readonly subscriberUrl: string;
+  readonly publisherUrl: string;
+  /** From `takeOwnership`: a worker that lost the direction cannot swap (rule 7). */
+  readonly epoch: bigint;
+  /** How long slot creation may wait for older transactions at the publisher (rule 15). */
+  readonly slotLockTimeoutMs: number;
+  /** How long to keep trying for the swap's locks, 50 ms at a time, behind long readers. */
+  readonly swapDeadlineMs: number;
+  /** Throws `RowsOnlyHere` instead of swapping away rows that the origin does not have. */
+  readonly refuseLoss?: boolean;
+  readonly signal?: AbortSignal;
+  /**
+   * Called after the checks and before anything is given up: the place to merge back into the origin what only the
+   * copies hold (rule 21). When it throws, nothing has changed.
+   */
+  readonly salvage?: () => Promise<void>;
+  readonly onStep?: (step: ResyncStep, tookMs: number) => void;
+}
+
+export interface ResyncResult {
+  readonly consistentPoint: Lsn;
+  readonly generation: bigint;
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly rows: Readonly<Record<TableKind, number>>;
+  /** How long the swap's transaction held its locks: the longest that a reader can have waited. */
+  readonly swapMs: number;
+}
+
+export const slotName = (subscriber: string): string => `lastcall_${subscriber}`;
+export const publicationName = (publisher: string): string => `lastcall_${publisher}`;
+
+/** Throws `ServerError`, `ConnectionLost`, or the signal's reason. Nobody else may stream this direction meanwhile. */
+export async function resyncPeer(options: ResyncOptions): Promise<ResyncResult> {
+  const name = `lastcall-resync-${options.site}`;
+  const open: Connection[] = [];
+  const connect = async (url: string, replication?: 'database'): Promise<Connection> => {
+    const connection = await connectToPrimary(url, { applicationName: name, ...(replication && { replication }) });
+    open.push(connection);
+    return connection;
+  };
+  const stop = (): void => {
+    for (const connection of open) connection.destroy(new Error('stopped'));
+  };
+  options.signal?.addEventListener('abort', stop);
+  try {
+    const subscriber = await connect(options.subscriberUrl);
+    const walsender = await connect(options.publisherUrl, 'database');
+    const reader = await connect(options.publisherUrl);
+    return await resyncOver({ subscriber, walsender, reader }, options);
+  } catch (cause) {
+    options.signal?.throwIfAborted();
+    throw cause;
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+    await Promise.all(open.map((connection) => connection.close()));
+  }
+}
+
+interface Ends {
+  readonly subscriber: Connection;
+  readonly walsender: Connection;
+  readonly reader: Connection;
+}
+
+async function resyncOver({ subscriber, walsender, reader }: Ends, options: ResyncOptions): Promise<ResyncResult> {
+  const { peer, site } = options;
+  const step = async <T>(name: ResyncStep, body: () => Promise<T>): Promise<T> => {
+    options.signal?.throwIfAborted();
+    const startedAt = performance.now();
+    const result = await body();
+    options.onStep?.(name, performance.now() - startedAt);
+    return result;
+  };
+  const identity = await step('check', async () => {
+    await check(subscriber, reader, options);
+    return identifySystem(walsender);
+  });
+  await options.salvage?.();
+  const generation = await step('forget-position', () => forgetPosition(subscriber, peer, slotName(site), identity));
+  const slot = await step('create-slot', () => createSlot({ walsender, locker: reader }, slotName(site), options.slotLockTimeoutMs));
+  const rows = await step('copy', async () => {
+    await subscriber.query('SELECT lastcall.begin_resync($1)', [peer]);
+    await reader.simple(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);
+    const copied = await copyTables(reader, subscriber, peer);
+    await reader.simple('COMMIT');
+    return copied;
+  });
+  if (options.refuseLoss) {
+    const count = await countRowsOnlyHere(subscriber, peer);
+    if (count > 0) {
+      await dropSlot(reader, slotName(site));
+      throw new RowsOnlyHere(peer, count);
+    }
+  }
+  const swapMs = await step('swap', () => swap(subscriber, options, generation, slot.consistentPoint));
+  await walsender.simple(`DELETE FROM lastcall.replication_dropped_slot WHERE slot = ${quoteLiteral(slotName(site))}`);
+  return { consistentPoint: slot.consistentPoint, generation, ...identity, rows, swapMs };
+}
+
+/** Rule 20: whatever can be known to fail later fails here, before anything is given up. */
+async function check(subscriber: Connection, publisher: Connection, { peer, epoch }: ResyncOptions): Promise<void> {
+  const { rows } = await subscriber.query('SELECT epoch FROM lastcall.replication_owner WHERE peer = $1', [peer]);
+  if (BigInt(rows[0]?.['epoch'] ?? 0) !== epoch) throw lostOwnership(peer);
+  const found = await publisher.query('SELECT FROM pg_publication WHERE pubname = $1', [publicationName(peer)]);
+  if (found.rowCount === 0) {
+    throw new ServerError(new Map([['C', '42704'], ['M', `publication ${publicationName(peer)} is not there`]]));
+  }
+}
+
+const lostOwnership = (peer: string): ServerError =>
+  new ServerError(new Map([['C', 'LC001'], ['M', `direction from ${peer} belongs to another worker now`]]));
+
+/** Keeps the row for its generation; `0/0` is no position. */
+async function forgetPosition(
+  subscriber: Connection,
+  peer: string,
+  slot: string,
+  identity: { systemIdentifier: string; timeline: number },
+): Promise<bigint> {
+  const { rows } = await subscriber.query(
+    `INSERT INTO lastcall.replication_position AS p (peer, system_identifier, timeline, slot, generation, lsn)
+       VALUES ($1, $2, $3::integer, $4, 1, '0/0')
+     ON CONFLICT (peer) DO UPDATE SET system_identifier = excluded.system_identifier, timeline = excluded.timeline,
+       slot = excluded.slot, generation = p.generation + 1, lsn = '0/0', applied_at = clock_timestamp()
+     RETURNING generation`,
+    [peer, identity.systemIdentifier, String(identity.timeline), slot],
+  );
+  return BigInt(rows[0]?.['generation'] ?? 0);
+}
+
+async function copyTables(reader: Connection, subscriber: Connection, peer: string): Promise<Record<TableKind, number>> {
+  const rows: Record<TableKind, number> = { forgotten: 0, terminals: 0, lastcalls: 0, heartbeat: 0 };
+  for (const kind of TABLE_KINDS) {
+    const columns = await columnNames(reader, `${kind}_${peer}`);
+    const [source, staging] = [`lastcall.${kind}_${peer}`, `lastcall.staging_${kind}_${peer}`];
+    rows[kind] = await pipeCopy(
+      reader,
+      `COPY (SELECT ${columns} FROM ${source}) TO STDOUT (FORMAT binary)`,
+      subscriber,
+      `COPY ${staging} (${columns}) FROM STDIN (FORMAT binary)`,
+    );
+  }
+  return rows;
+}
+
+/** By name, so that a subscriber with newer columns takes them as they default. */
+async function columnNames(reader: Connection, table: string): Promise<string> {
+  const [result] = await reader.simple(`SELECT attname FROM pg_attribute
+    WHERE attrelid = ${quoteLiteral(`lastcall.${table}`)}::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`);
+  return (result?.rows ?? []).map((row) => quoteIdentifier(row['attname'] ?? '')).join(', ');
+}
+
+/** Tries for the locks 50 ms at a time: a queue of readers never forms behind a waiting swap (I6). */
+async function swap(subscriber: Connection, options: ResyncOptions, generation: bigint, lsn: Lsn): Promise<number> {
+  const deadline = performance.now() + options.swapDeadlineMs;
+  const peer = quoteLiteral(options.peer);
+  const position = formatLsn(lsn);
+  for (;;) {
+    const startedAt = performance.now();
+    try {
+      await subscriber.simple(`BEGIN; SET LOCAL lock_timeout = '50ms';
+        SELECT lastcall.swap_copies(${peer});
+        SELECT lastcall.advance_position(${peer}, ${options.epoch}, ${generation}, '${position}', true);
+        COMMIT`);
+      return performance.now() - startedAt;
+    } catch (cause) {
+      await subscriber.simple('ROLLBACK');
+      const inTheWay = cause instanceof ServerError && (cause.code === '55P03' || cause.code === '40P01');
+      if (!inTheWay || performance.now() > deadline) throw cause;
+      await delay(20 + Math.random() * 80, undefined, options.signal ? { signal: options.signal } : {});
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/** The walsender's own commands, and what `pg_replication_slots` tells of a slot. */
+import type { SlotView } from '../../domain/lineage.ts';
+import { type Lsn, NO_LSN, parseLsn } from '../../domain/lsn.ts';
+import type { Connection } from './connection.ts';
+
+export interface SystemIdentity {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly flushLsn: Lsn;
+}
+
+/** On a replication connection. The timeline comes from here: `pg_control_checkpoint()` can still show the old one. */
+export async function identifySystem(walsender: Connection): Promise<SystemIdentity> {
+  const [result] = await walsender.simple('IDENTIFY_SYSTEM');
+  const row = result?.rows[0];
+  return {
+    systemIdentifier: row?.['systemid'] ?? '',
+    timeline: Number(row?.['timeline'] ?? 0),
+    flushLsn: parseLsn(row?.['xlogpos'] ?? '0/0'),
+  };
+}
+
+/** The history file's text; timeline 1 has none. */
+export async function timelineHistory(walsender: Connection, timeline: number): Promise<string> {
+  if (timeline <= 1) return '';
+  const [result] = await walsender.simple(`TIMELINE_HISTORY ${timeline}`);
+  return result?.rows[0]?.['content'] ?? '';
+}
+
+/** One advisory lock for making and dropping slots on a publisher (rule 16). */
+const SLOT_LOCK = 0x6c63_736c;
+
+export interface CreatedSlot {
+  readonly consistentPoint: Lsn;
+  /** Importable by SET TRANSACTION SNAPSHOT until the walsender's next command. */
+  readonly snapshotName: string;
+}
+
+/**
+ * Makes the slot, dropping one of that name first. Creation waits for every older transaction and `statement_timeout`
+ * does not apply to it, hence the lock_timeout (rule 15): throws `ServerError` 55P03 when that passes. `locker` is
+ * another connection to the same server: the walsender's next command would end the exported snapshot.
+ */
+export async function createSlot(
+  { walsender, locker }: { walsender: Connection; locker: Connection },
+  slot: string,
+  lockTimeoutMs: number,
+): Promise<CreatedSlot> {
+  await locker.simple(`SELECT pg_advisory_lock(${SLOT_LOCK})`);
+  try {
+    await dropSlot(locker, slot);
+    await walsender.simple(`SET lock_timeout = ${lockTimeoutMs}`);
+    const failover = walsender.serverVersion >= 170_000 ? ', FAILOVER' : '';
+    const command = `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} LOGICAL pgoutput (SNAPSHOT 'export'${failover})`;
+    const [result] = await walsender.simple(command);
+    const row = result?.rows[0];
+    return { consistentPoint: parseLsn(row?.['consistent_point'] ?? '0/0'), snapshotName: row?.['snapshot_name'] ?? '' };
+  } finally {
+    await locker.simple(`SELECT pg_advisory_unlock(${SLOT_LOCK})`);
+  }
+}
+
+/** Ends the slot's reader and drops the slot. Does nothing when there is none. */
+export async function dropSlot(connection: Connection, slot: string): Promise<void> {
+  const name = quoteLiteral(slot);
+  for (let attempt = 0; ; attempt++) {
+    const [found] = await connection.simple(`SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${name}`);
+    const row = found?.rows[0];
+    if (!row) return;
+    const pid = row['active_pid'];
+    if (pid) {
+      await connection.simple(`SELECT pg_terminate_backend(${pid}, 2000)`);
+    }
+    try {
+      await connection.simple(`SELECT pg_drop_replication_slot(${name})`);
+      return;
+    } catch (error) {
+      if (attempt >= 10) throw error;
+    }
+  }
+}
+
+export interface SlotHealth extends SlotView {
+  /** WAL held for this slot. */
+  readonly retainedBytes: number;
+  /** How much more may be written before the server invalidates it; `null` without a limit. */
+  readonly safeWalBytes: number | null;
+  readonly currentLsn: Lsn;
+}
+
+/** `null` when the slot is not there. `currentLsn` is read on a primary only. */
+export async function readSlot(connection: Connection, slot: string): Promise<SlotHealth | null> {
+  const version = connection.serverVersion;
+  const [result] = await connection.simple(`
+    SELECT wal_status, safe_wal_size, confirmed_flush_lsn, pg_current_wal_lsn() AS current_lsn,
+      pg_current_wal_lsn() - coalesce(restart_lsn, pg_current_wal_lsn()) AS retained,
+      ${version >= 170_000 ? 'invalidation_reason' : `CASE WHEN wal_status = 'lost' THEN 'wal_removed' END`} AS invalidation_reason,
+      ${version >= 170_000 ? 'failover' : 'false'} AS failover
+    FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(slot)}`);
+  const row = result?.rows[0];
+  if (!row) return null;
+  const confirmed = row['confirmed_flush_lsn'];
+  return {
+    walStatus: row['wal_status'] as SlotView['walStatus'],
+    invalidationReason: row['invalidation_reason'] ?? null,
+    confirmedFlushLsn: confirmed ? parseLsn(confirmed) : null,
+    failover: row['failover'] === 't',
+    retainedBytes: Number(row['retained'] ?? 0),
+    safeWalBytes: row['safe_wal_size'] == null ? null : Number(row['safe_wal_size']),
+    currentLsn: row['current_lsn'] ? parseLsn(row['current_lsn']) : NO_LSN,
+  };
+}
+
+export const quoteIdentifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+export const quoteLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`;
