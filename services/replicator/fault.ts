@@ -1,4 +1,8 @@
-import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/replication/server-error.ts';
+import {
+  ConnectionLost,
+  ProtocolRefused,
+  ServerError,
+} from '../../shared/postgres/replication/server-error.ts';
 import { SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
 import type { DirectionReason } from './direction.ts';
 
@@ -28,11 +32,14 @@ const BY_SQLSTATE: Readonly<Record<string, FaultClass>> = {
 };
 
 export function classifyFault(cause: unknown): FaultClass {
-  if (cause instanceof SchemaMismatch) return { reason: 'schema-mismatch', firstDelayMs: 5_000, lastDelayMs: 30_000 };
+  if (cause instanceof SchemaMismatch)
+    return { reason: 'schema-mismatch', firstDelayMs: 5_000, lastDelayMs: 30_000 };
   if (cause instanceof ProtocolRefused) return { reason: 'protocol-refused', ...REFUSED };
   if (cause instanceof ConnectionLost) return { reason: 'peer-unreachable', ...CONNECTION };
   if (cause instanceof ServerError) {
-    return BY_SQLSTATE[cause.code] ?? BY_SQLSTATE[cause.code.slice(0, 2)] ?? { reason: 'apply-failed', ...APPLY };
+    return (
+      BY_SQLSTATE[cause.code] ?? BY_SQLSTATE[cause.code.slice(0, 2)] ?? { reason: 'apply-failed', ...APPLY }
+    );
   }
   return { reason: 'apply-failed', ...APPLY };
 }

@@ -57,7 +57,10 @@ export class Replicator {
 
   /** Whether this site's database answers: its heartbeat was written lately. */
   get isBeating(): boolean {
-    return this.#lastBeatAtMs !== null && performance.now() - this.#lastBeatAtMs < 5 * this.#options.settings.heartbeatMs;
+    return (
+      this.#lastBeatAtMs !== null &&
+      performance.now() - this.#lastBeatAtMs < 5 * this.#options.settings.heartbeatMs
+    );
   }
 
   start(): void {
@@ -107,7 +110,10 @@ export class Replicator {
       control: this.#control,
       log,
       onState: () => {
-        log.info({ from: peer, state: direction.state, reason: direction.reason, detail: direction.detail }, 'direction');
+        log.info(
+          { from: peer, state: direction.state, reason: direction.reason, detail: direction.detail },
+          'direction',
+        );
         void this.#writeStatus();
       },
     });
@@ -155,7 +161,9 @@ export class Replicator {
         checked = true;
         await dropSlotsOverBudget({ connection, budgetBytes: settings.slotBudgetBytes, log });
         if (performance.now() >= collectAtMs) {
-          await connection.query('SELECT lastcall.collect_forgotten($1::interval)', [`${settings.forgottenRetentionMs} ms`]);
+          await connection.query('SELECT lastcall.collect_forgotten($1::interval)', [
+            `${settings.markRetentionDays} days`,
+          ]);
           collectAtMs = performance.now() + 60_000;
         }
       } catch (cause) {

@@ -18,7 +18,7 @@ export interface ReplicatorSettings {
   /** Silence after which a connection counts as dead. */
   readonly silenceLimitMs: number;
   /** How long forget marks are kept at least. */
-  readonly forgottenRetentionMs: number;
+  readonly markRetentionDays: number;
 }
 
 export const DEFAULT_SETTINGS: ReplicatorSettings = {
@@ -31,5 +31,5 @@ export const DEFAULT_SETTINGS: ReplicatorSettings = {
   durableEveryMs: 200,
   fillLimitMs: 50,
   silenceLimitMs: 20_000,
-  forgottenRetentionMs: 30 * 24 * 3_600_000,
+  markRetentionDays: 30,
 };

@@ -13,7 +13,11 @@ export interface SlotGuardOptions {
 }
 
 /** Returns the names of the slots that it dropped. */
-export async function dropSlotsOverBudget({ connection, budgetBytes, log }: SlotGuardOptions): Promise<string[]> {
+export async function dropSlotsOverBudget({
+  connection,
+  budgetBytes,
+  log,
+}: SlotGuardOptions): Promise<string[]> {
   const { rows } = await connection.query(
     `SELECT slot_name, pg_current_wal_lsn() - restart_lsn AS retained FROM pg_replication_slots
      WHERE database = current_database() AND slot_name IN (SELECT 'lastcall_' || site FROM lastcall.sites)
@@ -29,14 +33,21 @@ export async function dropSlotsOverBudget({ connection, budgetBytes, log }: Slot
       [slot, row['retained'] ?? '0'],
     );
     await dropSlot(connection, slot);
-    log.error({ slot, retainedBytes: Number(row['retained']), budgetBytes }, 'slot over budget dropped, its subscriber will resynchronise');
+    log.error(
+      { slot, retainedBytes: Number(row['retained']), budgetBytes },
+      'slot over budget dropped, its subscriber will resynchronise',
+    );
     dropped.push(slot);
   }
   return dropped;
 }
 
 /** The server's own limit must lie above the budget, or it invalidates slots before they can be dropped with a reason. */
-export async function checkServerLimits(connection: Connection, budgetBytes: number, log: ReplicatorLog): Promise<void> {
+export async function checkServerLimits(
+  connection: Connection,
+  budgetBytes: number,
+  log: ReplicatorLog,
+): Promise<void> {
   const { rows } = await connection.query(
     `SELECT name, setting::bigint * CASE unit WHEN 'MB' THEN 1048576 ELSE 1 END AS value, setting FROM pg_settings
      WHERE name IN ('max_slot_wal_keep_size', 'max_replication_slots')
@@ -44,12 +55,21 @@ export async function checkServerLimits(connection: Connection, budgetBytes: num
   );
   const settings = new Map(rows.map((row) => [row['name'], row]));
   if (settings.get('wal_level')?.['setting'] !== 'logical') {
-    log.error({ remedy: 'set wal_level = logical and restart PostgreSQL' }, 'peers cannot replicate from this site');
+    log.error(
+      { remedy: 'set wal_level = logical and restart PostgreSQL' },
+      'peers cannot replicate from this site',
+    );
   }
   const keep = settings.get('max_slot_wal_keep_size');
   if (keep?.['setting'] === '-1') {
-    log.warn({ budgetBytes, remedy: 'set max_slot_wal_keep_size above the slot budget' }, 'nothing but this process bounds retained WAL');
+    log.warn(
+      { budgetBytes, remedy: 'set max_slot_wal_keep_size above the slot budget' },
+      'nothing but this process bounds retained WAL',
+    );
   } else if (Number(keep?.['value'] ?? 0) < budgetBytes) {
-    log.warn({ budgetBytes, keepBytes: Number(keep?.['value']) }, 'max_slot_wal_keep_size lies below the slot budget');
+    log.warn(
+      { budgetBytes, keepBytes: Number(keep?.['value']) },
+      'max_slot_wal_keep_size lies below the slot budget',
+    );
   }
 }

@@ -1,7 +1,7 @@
+import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { publicationName, slotName } from '../../shared/postgres/replication/resync.ts';
 import { readSlot } from '../../shared/postgres/replication/slot-commands.ts';
-import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import type { Direction } from './direction.ts';
 
 /** Looks at this site's slot at the peer and at the peer's WAL, for lag, budget and ETA. One connection, made anew when lost. */
@@ -22,7 +22,9 @@ export class SlotWatch {
   async look(): Promise<void> {
     const direction = this.#direction;
     if (!this.#connection || this.#connection.closed) {
-      this.#connection = await connectToPrimary(this.#peerUrl, { applicationName: `lastcall-watch-${publicationName(direction.from)}` });
+      this.#connection = await connectToPrimary(this.#peerUrl, {
+        applicationName: `lastcall-watch-${publicationName(direction.from)}`,
+      });
     }
     const slot = await readSlot(this.#connection, slotName(direction.to));
     direction.slotBudgetBytes = this.#budgetBytes;
@@ -34,7 +36,10 @@ export class SlotWatch {
       return;
     }
     direction.currentLsn = slot.currentLsn;
-    const room = Math.min(this.#budgetBytes - slot.retainedBytes, slot.safeWalBytes ?? Number.POSITIVE_INFINITY);
+    const room = Math.min(
+      this.#budgetBytes - slot.retainedBytes,
+      slot.safeWalBytes ?? Number.POSITIVE_INFINITY,
+    );
     const now = { atMs: performance.now(), retainedBytes: slot.retainedBytes };
     const grownBytes = this.#before ? now.retainedBytes - this.#before.retainedBytes : 0;
     const seconds = this.#before ? (now.atMs - this.#before.atMs) / 1000 : 1;

@@ -14,8 +14,13 @@ const WRITE = `INSERT INTO lastcall.replication_status AS s (peer, state, reason
       excluded.rows_received, excluded.rows_applied, excluded.received_at, excluded.updated_at)`;
 
 /** One statement for all directions. The table is this worker's word to people; nothing here depends on it. */
-export async function writeStatus(connection: Connection, directions: readonly Direction[], heartbeatMs: number): Promise<void> {
-  if (directions.length > 0) await connection.query(WRITE, [JSON.stringify(directions.map((d) => statusRow(d, heartbeatMs)))]);
+export async function writeStatus(
+  connection: Connection,
+  directions: readonly Direction[],
+  heartbeatMs: number,
+): Promise<void> {
+  if (directions.length > 0)
+    await connection.query(WRITE, [JSON.stringify(directions.map((d) => statusRow(d, heartbeatMs)))]);
 }
 
 export function statusRow(direction: Direction, heartbeatMs: number): Record<string, unknown> {

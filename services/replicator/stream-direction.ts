@@ -33,7 +33,11 @@ export async function streamDirection(options: StreamDirectionOptions): Promise<
     const copy = copies.get(relation.table);
     return copy && relation.schema === 'lastcall' ? layOut(relation, copy) : null;
   }, position.lsn);
-  const applier = await Applier.open(own, { peer: direction.from, epoch: options.epoch, generation: position.generation });
+  const applier = await Applier.open(own, {
+    peer: direction.from,
+    epoch: options.epoch,
+    generation: position.generation,
+  });
   const failure = new Failure();
   own.onClosed = (cause) => failure.ofOwnDatabase(cause);
   const statusIntervalMs = await statusInterval(walsender, settings.silenceLimitMs);
@@ -65,7 +69,10 @@ export async function streamDirection(options: StreamDirectionOptions): Promise<
   try {
     await stream.start();
     options.onStreaming();
-    stream.ended.then(() => failure.reject(new ConnectionLost('the publisher ended the stream')), failure.reject);
+    stream.ended.then(
+      () => failure.reject(new ConnectionLost('the publisher ended the stream')),
+      failure.reject,
+    );
     await Promise.race([aborted(signal), failure.promise]);
     await pump.stop();
     stream.stop();
@@ -89,7 +96,8 @@ class Failure {
 
   /** Its outages have a word of their own, so that nobody searches at the peer. */
   ofOwnDatabase(cause: Error): void {
-    const away = cause instanceof ConnectionLost || (cause instanceof ServerError && /^(57|53|08)/.test(cause.code));
+    const away =
+      cause instanceof ConnectionLost || (cause instanceof ServerError && /^(57|53|08)/.test(cause.code));
     this.reject(away ? new OwnDatabaseFault("this site's database went away", { cause }) : cause);
   }
 }

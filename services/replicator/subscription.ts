@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { decideStream, type ResyncReason, type StoredPosition } from '../../shared/domain/lineage.ts';
 import { APPLY_SETTINGS } from '../../shared/postgres/replication/apply.ts';
 import type { Connection } from '../../shared/postgres/replication/connection.ts';
+import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
 import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { viewPublisher } from '../../shared/postgres/replication/publisher-view.ts';
@@ -30,7 +31,11 @@ export interface SubscriptionOptions {
 }
 
 /** The causes after which the copies may hold rows that the peer has lost: only the coordinator can salvage them (rule 21). */
-const LINEAGE_BROKE: ReadonlySet<ResyncReason> = new Set(['timeline-changed', 'system-changed', 'position-ahead']);
+const LINEAGE_BROKE: ReadonlySet<ResyncReason> = new Set([
+  'timeline-changed',
+  'system-changed',
+  'position-ahead',
+]);
 
 export class Subscription {
   readonly #options: SubscriptionOptions;
@@ -77,6 +82,7 @@ export class Subscription {
   async #work(asked: Control, open: Connection[], signal: AbortSignal): Promise<number> {
     const { direction, ownerName } = this.#options;
     const own = await this.#connectOwn(open);
+    await this.#requireCopies(own);
     const { epoch, position } = await takeOwnership(own, direction.from, ownerName);
     const walsender = await connectToPrimary(this.#options.peerUrl, {
       applicationName: `lastcall-replicator-${direction.to}`,
@@ -87,7 +93,13 @@ export class Subscription {
     direction.timeline = view.timeline;
     if (asked.resyncRequestedAt !== null) {
       await walsender.close();
-      return this.#resync(own, epoch, (asked.resyncReason as ResyncReason | null) ?? 'operator', asked.resyncRequestedAt, signal);
+      return this.#resync(
+        own,
+        epoch,
+        (asked.resyncReason as ResyncReason | null) ?? 'operator',
+        asked.resyncRequestedAt,
+        signal,
+      );
     }
     const decision = decideStream(position, view);
     if (decision.action === 'wait') {
@@ -129,13 +141,27 @@ export class Subscription {
     }
   }
 
+  async #requireCopies(own: Connection): Promise<void> {
+    const { from } = this.#options.direction;
+    const copies = await readCopyTables(own, from);
+    if (copies.size === 0) {
+      throw new SchemaMismatch(`site ${from} has no tables here`, `lastcall sites add ${from}`);
+    }
+  }
+
   #graceLeftMs(reason: ResyncReason): number {
     if (!LINEAGE_BROKE.has(reason)) return 0;
     this.#brokenSinceMs ??= performance.now();
     return this.#brokenSinceMs + this.#options.settings.coordinatorGraceMs - performance.now();
   }
 
-  async #resync(own: Connection, epoch: bigint, reason: ResyncReason, requestedAt: string | null, signal: AbortSignal): Promise<number> {
+  async #resync(
+    own: Connection,
+    epoch: bigint,
+    reason: ResyncReason,
+    requestedAt: string | null,
+    signal: AbortSignal,
+  ): Promise<number> {
     const { direction, settings, log } = this.#options;
     this.#become('resyncing', reason);
     const result = await resyncPeer({
@@ -148,15 +174,18 @@ export class Subscription {
       swapDeadlineMs: settings.swapDeadlineMs,
       refuseLoss: LINEAGE_BROKE.has(reason),
       signal,
-      onStep: (step, tookMs) => log.info({ from: direction.from, step, tookMs: Math.round(tookMs) }, 'resync step done'),
+      onStep: (step, tookMs) =>
+        log.info({ from: direction.from, step, tookMs: Math.round(tookMs) }, 'resync step done'),
     });
     await own.query(
       `UPDATE lastcall.replication_control SET resync_requested_at = NULL, resync_reason = NULL
        WHERE peer = $1 AND resync_requested_at = $2::timestamptz`,
       [direction.from, requestedAt],
     );
-    direction.rowsApplied += Object.values(result.rows).reduce((sum, rows) => sum + rows, 0);
-    log.info({ from: direction.from, reason, rows: result.rows, swapMs: Math.round(result.swapMs) }, 'resynchronised');
+    log.info(
+      { from: direction.from, reason, rows: result.rows, swapMs: Math.round(result.swapMs) },
+      'resynchronised',
+    );
     return 0;
   }
 
@@ -173,11 +202,18 @@ export class Subscription {
     }
     const fault = classifyFault(own ? cause.cause : cause);
     const reason = own && fault.reason === 'peer-unreachable' ? 'database-unreachable' : fault.reason;
-    this.#become('stopped', reason, cause instanceof SchemaMismatch ? `${cause.message}: ${cause.remedy}` : cause.message);
+    this.#become(
+      'stopped',
+      reason,
+      cause instanceof SchemaMismatch ? `${cause.message}: ${cause.remedy}` : cause.message,
+    );
     const delayMs = Math.min(fault.lastDelayMs, fault.firstDelayMs * 2 ** this.#failures++);
     // One line when it begins, a louder one when it lasts.
     const level = delayMs >= fault.lastDelayMs && this.#failures > 3 ? 'error' : 'warn';
-    this.#options.log[level]({ from: this.#options.direction.from, reason, delayMs, err: cause }, 'direction stopped, will try again');
+    this.#options.log[level](
+      { from: this.#options.direction.from, reason, delayMs, err: cause },
+      'direction stopped, will try again',
+    );
     return delayMs * (0.8 + Math.random() * 0.4);
   }
 

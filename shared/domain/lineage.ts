@@ -55,13 +55,20 @@ export type StreamDecision =
   | { readonly action: 'wait'; readonly reason: 'in-recovery' }
   | { readonly action: 'resync'; readonly reason: ResyncReason; readonly detail: string };
 
-const resync = (reason: ResyncReason, detail: string): StreamDecision => ({ action: 'resync', reason, detail });
+const resync = (reason: ResyncReason, detail: string): StreamDecision => ({
+  action: 'resync',
+  reason,
+  detail,
+});
 
 export function decideStream(stored: StoredPosition | null, publisher: PublisherView): StreamDecision {
   if (publisher.inRecovery) return { action: 'wait', reason: 'in-recovery' };
   if (!stored || stored.lsn === 0n) return resync('never-synchronised', 'no position is stored');
   if (stored.systemIdentifier !== publisher.systemIdentifier) {
-    return resync('system-changed', `position is of ${stored.systemIdentifier}, the peer is ${publisher.systemIdentifier}`);
+    return resync(
+      'system-changed',
+      `position is of ${stored.systemIdentifier}, the peer is ${publisher.systemIdentifier}`,
+    );
   }
   const timelineFault = checkTimeline(stored, publisher);
   if (timelineFault) return timelineFault;
@@ -84,11 +91,16 @@ function checkTimeline(stored: StoredPosition, publisher: PublisherView): Stream
   const moved = `timeline ${stored.timeline} became ${publisher.timeline}`;
   if (publisher.timeline < stored.timeline) return resync('timeline-changed', moved);
   const switchPoint = publisher.switchPoints?.get(stored.timeline);
-  if (switchPoint === undefined) return resync('timeline-changed', `${moved}, and its history does not name the old one`);
+  if (switchPoint === undefined)
+    return resync('timeline-changed', `${moved}, and its history does not name the old one`);
   if (stored.lsn > switchPoint) {
-    return resync('position-ahead', `${moved} at ${formatLsn(switchPoint)}, position is ${formatLsn(stored.lsn)}`);
+    return resync(
+      'position-ahead',
+      `${moved} at ${formatLsn(switchPoint)}, position is ${formatLsn(stored.lsn)}`,
+    );
   }
-  if (!publisher.slot?.failover) return resync('timeline-changed', `${moved}, and the slot is no synchronised failover slot`);
+  if (!publisher.slot?.failover)
+    return resync('timeline-changed', `${moved}, and the slot is no synchronised failover slot`);
   return null;
 }
 

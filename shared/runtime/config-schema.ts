@@ -177,16 +177,27 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
   }),
 
   replication: section('Replicator', {
-    batchRows: integer('Rows in one applied batch at most', { min: 1, max: 1_000_000, default: 20_000 }),
-    copyRows: integer('Rows from which a batch goes in by COPY', { min: 1, max: 1_000_000, default: 1_000 }),
-    receiveBufferBytes: integer('Decoded changes held before the socket is left unread', {
-      min: 65_536,
-      max: 4_294_967_296,
-      unit: 'bytes',
-      default: 67_108_864,
-    }),
     heartbeatMs: millis('Time between heartbeats', 1_000, 60_000),
-    walSenderTimeoutMs: millis("The publisher's wal_sender_timeout", 60_000),
+    pendingLimitBytes: integer(
+      'Conflated rows held while a batch is applied; beyond it the socket is left unread',
+      {
+        min: 65_536,
+        max: 4_294_967_296,
+        unit: 'bytes',
+        default: 16_777_216,
+      },
+    ),
+    fillLimitMs: millis('How long a batch may fill on purpose while there is a backlog', 50, 10_000),
+    durableEveryMs: millis(
+      'Time between two durable commits, and so acknowledgements, while changes flow',
+      200,
+      10_000,
+    ),
+    silenceLimitMs: millis(
+      'Silence of the publisher after which its connection counts as dead',
+      20_000,
+      600_000,
+    ),
     slotBudgetBytes: integer('WAL that a slot may retain before it is dropped on purpose', {
       min: 1_048_576,
       max: 1e15,
@@ -199,13 +210,18 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       unit: 'milliseconds',
       default: 10_000,
     }),
+    slotLockTimeoutMs: millis(
+      'How long the making of a slot may wait for older transactions',
+      10_000,
+      600_000,
+    ),
+    swapDeadlineMs: millis('How long a swap keeps trying for its locks, 50 ms at a time', 60_000),
     markRetentionDays: integer('How long a forget mark is kept', {
       min: 1,
       max: 3_650,
       unit: 'days',
       default: 30,
     }),
-    swapLockMs: millis('How long a swap may wait for its locks before it tries again', 50, 10_000),
   }),
 
   coordinator: section('Failover', {

@@ -29,7 +29,9 @@ export function upsertSql(layout: TableLayout): string {
   const { kind, table } = layout.copy;
   const names = layout.columns.map((column) => quoteIdentifier(column.name)).join(', ');
   const keys = keyColumns(layout).map((column) => quoteIdentifier(column.name));
-  const settings = layout.columns.filter((column) => !column.isKey).map((column) => assignment(kind, column, layout.columns));
+  const settings = layout.columns
+    .filter((column) => !column.isKey)
+    .map((column) => assignment(kind, column, layout.columns));
   const action = settings.length > 0 ? `UPDATE SET ${settings.join(', ')}` : 'NOTHING';
   return `INSERT INTO ${qualified(table)} AS copy (${names}) SELECT ${names} FROM unnest($1::${qualified(table)}[])
     ON CONFLICT (${keys.join(', ')}) DO ${action}`;
@@ -38,7 +40,8 @@ export function upsertSql(layout: TableLayout): string {
 function assignment(kind: TableKind, column: CopyColumn, columns: readonly CopyColumn[]): string {
   const name = quoteIdentifier(column.name);
   const version = versionColumn(kind, column.name);
-  if (version === null || !columns.some((other) => other.name === version)) return `${name} = excluded.${name}`;
+  if (version === null || !columns.some((other) => other.name === version))
+    return `${name} = excluded.${name}`;
   const by = quoteIdentifier(version);
   return `${name} = CASE WHEN (excluded.${by} >= copy.${by}) IS NOT FALSE THEN excluded.${name} ELSE copy.${name} END`;
 }
@@ -46,19 +49,26 @@ function assignment(kind: TableKind, column: CopyColumn, columns: readonly CopyC
 /** Delete of the keys in `$1`, an array of the copy's row type with only the key filled. */
 export function deleteSql(layout: TableLayout): string {
   const table = qualified(layout.copy.table);
-  const matches = keyColumns(layout).map(({ name }) => `copy.${quoteIdentifier(name)} = gone.${quoteIdentifier(name)}`);
+  const matches = keyColumns(layout).map(
+    ({ name }) => `copy.${quoteIdentifier(name)} = gone.${quoteIdentifier(name)}`,
+  );
   return `DELETE FROM ${table} copy USING unnest($1::${table}[]) gone WHERE ${matches.join(' AND ')}`;
 }
 
 /** Update of one row by key with the columns at `indexes` only, from `$1` as above: the others did not change. */
 export function partialUpdateSql(layout: TableLayout, indexes: readonly number[]): string {
   const table = qualified(layout.copy.table);
-  const matches = keyColumns(layout).map(({ name }) => `copy.${quoteIdentifier(name)} = r.${quoteIdentifier(name)}`);
+  const matches = keyColumns(layout).map(
+    ({ name }) => `copy.${quoteIdentifier(name)} = r.${quoteIdentifier(name)}`,
+  );
   const settings = indexes.flatMap((index) => {
     const column = layout.columns[index];
-    return column && !column.isKey ? [`${quoteIdentifier(column.name)} = r.${quoteIdentifier(column.name)}`] : [];
+    return column && !column.isKey
+      ? [`${quoteIdentifier(column.name)} = r.${quoteIdentifier(column.name)}`]
+      : [];
   });
   return `UPDATE ${table} copy SET ${settings.join(', ')} FROM unnest($1::${table}[]) r WHERE ${matches.join(' AND ')}`;
 }
 
-const keyColumns = (layout: TableLayout): readonly CopyColumn[] => layout.columns.filter((column) => column.isKey);
+const keyColumns = (layout: TableLayout): readonly CopyColumn[] =>
+  layout.columns.filter((column) => column.isKey);

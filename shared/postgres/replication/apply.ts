@@ -125,6 +125,7 @@ function writePartials(out: ByteWriter, table: TableBatch): void {
 function presentColumns(row: Buffer): number[] {
   const present: number[] = [];
   let index = 0;
-  for (let at = 2; at < row.length; at = columnEnd(row, at), index++) if (row[at] !== UNCHANGED_TOAST) present.push(index);
+  for (let at = 2; at < row.length; at = columnEnd(row, at), index++)
+    if (row[at] !== UNCHANGED_TOAST) present.push(index);
   return present;
 }

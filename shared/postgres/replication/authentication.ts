@@ -28,17 +28,15 @@ export function authenticate(
     },
     10: (body) => {
       const mechanisms = body.toString('latin1', 4).split('\0');
-      if (!mechanisms.includes('SCRAM-SHA-256')) throw new ProtocolRefused('the server does not offer SCRAM-SHA-256');
+      if (!mechanisms.includes('SCRAM-SHA-256'))
+        throw new ProtocolRefused('the server does not offer SCRAM-SHA-256');
       const exchange = startScram(target.password);
       scram = exchange;
       send((out) => writeSaslInitial(out, 'SCRAM-SHA-256', exchange.first));
     },
     11: (body) => {
       const challenge = body.toString('latin1', 4);
-      scram?.answer(challenge).then(
-        (answer) => send((out) => writeSaslAnswer(out, answer)),
-        fail,
-      );
+      scram?.answer(challenge).then((answer) => send((out) => writeSaslAnswer(out, answer)), fail);
     },
     12: (body) => scram?.verify(body.toString('latin1', 4)),
   };
@@ -46,7 +44,10 @@ export function authenticate(
     if (type !== 'R') return;
     const method = body.readInt32BE(0);
     const step = steps[method];
-    if (!step) throw new ProtocolRefused(`the server asks for authentication method ${method}, which this client refuses`);
+    if (!step)
+      throw new ProtocolRefused(
+        `the server asks for authentication method ${method}, which this client refuses`,
+      );
     step(body);
   };
 }

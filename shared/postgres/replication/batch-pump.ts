@@ -108,7 +108,9 @@ export class BatchPump {
     const batch = this.#options.conflater.take();
     if (!batch) return;
     this.#options.stream.resume();
-    this.#run(() => this.#apply(batch, performance.now() - this.#durableAtMs >= this.#options.durableEveryMs));
+    this.#run(() =>
+      this.#apply(batch, performance.now() - this.#durableAtMs >= this.#options.durableEveryMs),
+    );
   }
 
   #run(step: () => Promise<void>): void {

@@ -34,7 +34,8 @@ export async function openByteStream(
       });
       return { socket: watchClose(socket, events), encrypted: true };
     }
-    if (target.sslMode !== 'prefer') throw new ProtocolRefused(`sslmode is ${target.sslMode} and the server offers no TLS`);
+    if (target.sslMode !== 'prefer')
+      throw new ProtocolRefused(`sslmode is ${target.sslMode} and the server offers no TLS`);
   }
   const onread = {
     buffer: () => frames.space(),
@@ -44,13 +45,21 @@ export async function openByteStream(
       return true;
     },
   };
-  const socket = await opened(connectTcp({ host, port, noDelay: true, keepAlive: true, onread }), 'connect', target.connectTimeoutMs);
+  const socket = await opened(
+    connectTcp({ host, port, noDelay: true, keepAlive: true, onread }),
+    'connect',
+    target.connectTimeoutMs,
+  );
   return { socket: watchClose(socket, events), encrypted: false };
 }
 
 /** `null` when the server says that it has no TLS. */
 async function openTls(target: ConnectionTarget, host: string, port: number): Promise<Socket | null> {
-  const plain = await opened(connectTcp({ host, port, noDelay: true, keepAlive: true }), 'connect', target.connectTimeoutMs);
+  const plain = await opened(
+    connectTcp({ host, port, noDelay: true, keepAlive: true }),
+    'connect',
+    target.connectTimeoutMs,
+  );
   plain.write(SSL_REQUEST);
   const answer = await new Promise<Buffer>((resolve, reject) => {
     plain.once('data', resolve);
@@ -75,7 +84,11 @@ async function openTls(target: ConnectionTarget, host: string, port: number): Pr
   return opened(secure, 'secureConnect', target.connectTimeoutMs);
 }
 
-function opened<S extends Socket>(socket: S, event: 'connect' | 'secureConnect', timeoutMs: number): Promise<S> {
+function opened<S extends Socket>(
+  socket: S,
+  event: 'connect' | 'secureConnect',
+  timeoutMs: number,
+): Promise<S> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => socket.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     const onFault = (cause: Error): void => {

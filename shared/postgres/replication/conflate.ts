@@ -100,7 +100,8 @@ export class Conflater implements ChangeSink {
       rowsOut: this.#tables.reduce((sum, table) => sum + table.size, 0),
       committedAt: this.#committedAt,
     };
-    for (const [oid, table] of this.#current) if (this.#tables.includes(table)) this.#current.set(oid, this.#renew(table));
+    for (const [oid, table] of this.#current)
+      if (this.#tables.includes(table)) this.#current.set(oid, this.#renew(table));
     this.#tables = [];
     this.#rowsReceived = 0;
     this.#endLsn = NO_LSN;

@@ -125,7 +125,10 @@ export class Connection {
   }
 
   /** `sql` may hold other statements beside one COPY FROM STDIN. `produce` sends whole CopyData messages through `send`. */
-  async copyIn(sql: string, produce: (send: (frames: Buffer) => Promise<void>) => Promise<void>): Promise<TextResult[]> {
+  async copyIn(
+    sql: string,
+    produce: (send: (frames: Buffer) => Promise<void>) => Promise<void>,
+  ): Promise<TextResult[]> {
     const results = new TextResults();
     const feed = async (): Promise<void> => {
       try {
@@ -269,7 +272,11 @@ export class Connection {
         reject(this.#closed);
         return;
       }
-      const operation = { ...steps, end: (error: ServerError | null) => (error ? reject(error) : resolve()), fail: reject };
+      const operation = {
+        ...steps,
+        end: (error: ServerError | null) => (error ? reject(error) : resolve()),
+        fail: reject,
+      };
       this.#waiting.push(operation);
       if (!this.#current) this.#next();
     });

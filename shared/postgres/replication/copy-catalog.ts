@@ -17,10 +17,19 @@ export async function readCopyTables(connection: Connection, peer: string): Prom
     const table = row['relname'] ?? '';
     let copy = tables.get(table);
     if (!copy) {
-      copy = { kind: table.slice(0, -peer.length - 1) as TableKind, table, rowTypeOid: Number(row['reltype']), columns: [] };
+      copy = {
+        kind: table.slice(0, -peer.length - 1) as TableKind,
+        table,
+        rowTypeOid: Number(row['reltype']),
+        columns: [],
+      };
       tables.set(table, copy);
     }
-    copy.columns.push({ name: row['attname'] ?? '', typeOid: Number(row['atttypid']), isKey: row['is_key'] === 't' });
+    copy.columns.push({
+      name: row['attname'] ?? '',
+      typeOid: Number(row['atttypid']),
+      isKey: row['is_key'] === 't',
+    });
   }
   return tables;
 }

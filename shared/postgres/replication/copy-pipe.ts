@@ -7,12 +7,19 @@ const CHUNK_BYTES = 64 * 1024;
  * COPY out of one server into another, byte for byte: CopyData is the same message in both directions, so nothing is
  * decoded. Holds a few chunks at most (rule 14). Returns the number of rows; throws the first error of either side.
  */
-export async function pipeCopy(source: Connection, copyOut: string, target: Connection, copyIn: string): Promise<number> {
+export async function pipeCopy(
+  source: Connection,
+  copyOut: string,
+  target: Connection,
+  copyIn: string,
+): Promise<number> {
   const queue = new ChunkQueue(source);
-  const reading = source.copyOut(copyOut, (bytes, start, end) => queue.push(bytes, start - 5, end)).then(
-    () => queue.finish(null),
-    (cause: Error) => queue.finish(cause),
-  );
+  const reading = source
+    .copyOut(copyOut, (bytes, start, end) => queue.push(bytes, start - 5, end))
+    .then(
+      () => queue.finish(null),
+      (cause: Error) => queue.finish(cause),
+    );
   const results = await target.copyIn(copyIn, async (send) => {
     for (let chunk = await queue.next(); chunk; chunk = await queue.next()) await send(chunk);
   });

@@ -40,7 +40,11 @@ export function endBind(out: ByteWriter, lengthAt: number): void {
   writeExecute(out);
 }
 
-export function writeTextBind(out: ByteWriter, statement: string, parameters: readonly (string | null)[]): void {
+export function writeTextBind(
+  out: ByteWriter,
+  statement: string,
+  parameters: readonly (string | null)[],
+): void {
   const at = out.startMessage('B');
   out.cstring('').cstring(statement).int16(0).int16(parameters.length);
   for (const parameter of parameters) {

@@ -69,7 +69,9 @@ export function decodePgoutput(bytes: Buffer, start: number, end: number, sink: 
       break;
     default: {
       const name = String.fromCharCode(bytes[start] ?? 0);
-      throw new ProtocolRefused(`pgoutput sent message ${JSON.stringify(name)}; this version handles ${HANDLED}`);
+      throw new ProtocolRefused(
+        `pgoutput sent message ${JSON.stringify(name)}; this version handles ${HANDLED}`,
+      );
     }
   }
 }
@@ -106,7 +108,11 @@ function decodeRelation(body: Buffer): Relation {
   let at = table.next + 3;
   for (let left = body.readInt16BE(table.next + 1); left > 0; left--) {
     const name = readCString(body, at + 1);
-    columns.push({ name: name.text, isKey: ((body[at] ?? 0) & 1) === 1, typeOid: body.readUInt32BE(name.next) });
+    columns.push({
+      name: name.text,
+      isKey: ((body[at] ?? 0) & 1) === 1,
+      typeOid: body.readUInt32BE(name.next),
+    });
     at = name.next + 8;
   }
   return {

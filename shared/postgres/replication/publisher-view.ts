@@ -1,4 +1,9 @@
-import { type PublisherView, parseTimelineHistory, type ResyncReason, type StoredPosition } from '../../domain/lineage.ts';
+import {
+  type PublisherView,
+  parseTimelineHistory,
+  type ResyncReason,
+  type StoredPosition,
+} from '../../domain/lineage.ts';
 import type { Connection } from './connection.ts';
 import { isInRecovery } from './primary.ts';
 import { identifySystem, quoteLiteral, readSlot, timelineHistory } from './slot-commands.ts';
@@ -17,7 +22,9 @@ export async function viewPublisher(
     ...identity,
     inRecovery: false,
     slot: found,
-    switchPoints: moved ? parseTimelineHistory(await timelineHistory(walsender, identity.timeline)) : undefined,
+    switchPoints: moved
+      ? parseTimelineHistory(await timelineHistory(walsender, identity.timeline))
+      : undefined,
     droppedBecause: found ? undefined : await readDropReason(walsender, slot),
   };
 }

@@ -119,7 +119,9 @@ export class ReplicationStream {
   #onTimer(): void {
     const silentMs = performance.now() - this.receivedAtMs;
     if (!this.#paused && silentMs > this.#options.silenceLimitMs) {
-      this.#options.walsender.destroy(new ConnectionLost(`the publisher has been silent for ${Math.round(silentMs)} ms`));
+      this.#options.walsender.destroy(
+        new ConnectionLost(`the publisher has been silent for ${Math.round(silentMs)} ms`),
+      );
       return;
     }
     this.#sendStatus(silentMs > this.#options.statusIntervalMs / 2);

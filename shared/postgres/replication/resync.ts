@@ -61,7 +61,10 @@ export async function resyncPeer(options: ResyncOptions): Promise<ResyncResult> 
   const name = `lastcall-resync-${options.site}`;
   const open: Connection[] = [];
   const connect = async (url: string, replication?: 'database'): Promise<Connection> => {
-    const connection = await connectToPrimary(url, { applicationName: name, ...(replication && { replication }) });
+    const connection = await connectToPrimary(url, {
+      applicationName: name,
+      ...(replication && { replication }),
+    });
     open.push(connection);
     return connection;
   };
@@ -89,7 +92,10 @@ interface Ends {
   readonly reader: Connection;
 }
 
-async function resyncOver({ subscriber, walsender, reader }: Ends, options: ResyncOptions): Promise<ResyncResult> {
+async function resyncOver(
+  { subscriber, walsender, reader }: Ends,
+  options: ResyncOptions,
+): Promise<ResyncResult> {
   const { peer, site } = options;
   const step = async <T>(name: ResyncStep, body: () => Promise<T>): Promise<T> => {
     options.signal?.throwIfAborted();
@@ -103,11 +109,17 @@ async function resyncOver({ subscriber, walsender, reader }: Ends, options: Resy
     return identifySystem(walsender);
   });
   await options.salvage?.();
-  const generation = await step('forget-position', () => forgetPosition(subscriber, peer, slotName(site), identity));
-  const slot = await step('create-slot', () => createSlot({ walsender, locker: reader }, slotName(site), options.slotLockTimeoutMs));
+  const generation = await step('forget-position', () =>
+    forgetPosition(subscriber, peer, slotName(site), identity),
+  );
+  const slot = await step('create-slot', () =>
+    createSlot({ walsender, locker: reader }, slotName(site), options.slotLockTimeoutMs),
+  );
   const rows = await step('copy', async () => {
     await subscriber.query('SELECT lastcall.begin_resync($1)', [peer]);
-    await reader.simple(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`);
+    await reader.simple(
+      `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`,
+    );
     const copied = await copyTables(reader, subscriber, peer);
     await reader.simple('COMMIT');
     return copied;
@@ -120,22 +132,42 @@ async function resyncOver({ subscriber, walsender, reader }: Ends, options: Resy
     }
   }
   const swapMs = await step('swap', () => swap(subscriber, options, generation, slot.consistentPoint));
-  await walsender.simple(`DELETE FROM lastcall.replication_dropped_slot WHERE slot = ${quoteLiteral(slotName(site))}`);
+  await walsender.simple(
+    `DELETE FROM lastcall.replication_dropped_slot WHERE slot = ${quoteLiteral(slotName(site))}`,
+  );
   return { consistentPoint: slot.consistentPoint, generation, ...identity, rows, swapMs };
 }
 
 /** Rule 20: whatever can be known to fail later fails here, before anything is given up. */
-async function check(subscriber: Connection, publisher: Connection, { peer, epoch }: ResyncOptions): Promise<void> {
-  const { rows } = await subscriber.query('SELECT epoch FROM lastcall.replication_owner WHERE peer = $1', [peer]);
+async function check(
+  subscriber: Connection,
+  publisher: Connection,
+  { peer, epoch }: ResyncOptions,
+): Promise<void> {
+  const { rows } = await subscriber.query('SELECT epoch FROM lastcall.replication_owner WHERE peer = $1', [
+    peer,
+  ]);
   if (BigInt(rows[0]?.['epoch'] ?? 0) !== epoch) throw lostOwnership(peer);
-  const found = await publisher.query('SELECT FROM pg_publication WHERE pubname = $1', [publicationName(peer)]);
+  const found = await publisher.query('SELECT FROM pg_publication WHERE pubname = $1', [
+    publicationName(peer),
+  ]);
   if (found.rowCount === 0) {
-    throw new ServerError(new Map([['C', '42704'], ['M', `publication ${publicationName(peer)} is not there`]]));
+    throw new ServerError(
+      new Map([
+        ['C', '42704'],
+        ['M', `publication ${publicationName(peer)} is not there`],
+      ]),
+    );
   }
 }
 
 const lostOwnership = (peer: string): ServerError =>
-  new ServerError(new Map([['C', 'LC001'], ['M', `direction from ${peer} belongs to another worker now`]]));
+  new ServerError(
+    new Map([
+      ['C', 'LC001'],
+      ['M', `direction from ${peer} belongs to another worker now`],
+    ]),
+  );
 
 /** Keeps the row for its generation; `0/0` is no position. */
 async function forgetPosition(
@@ -155,7 +187,11 @@ async function forgetPosition(
   return BigInt(rows[0]?.['generation'] ?? 0);
 }
 
-async function copyTables(reader: Connection, subscriber: Connection, peer: string): Promise<Record<TableKind, number>> {
+async function copyTables(
+  reader: Connection,
+  subscriber: Connection,
+  peer: string,
+): Promise<Record<TableKind, number>> {
   const rows: Record<TableKind, number> = { forgotten: 0, terminals: 0, lastcalls: 0, heartbeat: 0 };
   for (const kind of TABLE_KINDS) {
     const columns = await columnNames(reader, `${kind}_${peer}`);
@@ -178,7 +214,12 @@ async function columnNames(reader: Connection, table: string): Promise<string> {
 }
 
 /** Tries for the locks 50 ms at a time: a queue of readers never forms behind a waiting swap (I6). */
-async function swap(subscriber: Connection, options: ResyncOptions, generation: bigint, lsn: Lsn): Promise<number> {
+async function swap(
+  subscriber: Connection,
+  options: ResyncOptions,
+  generation: bigint,
+  lsn: Lsn,
+): Promise<number> {
   const deadline = performance.now() + options.swapDeadlineMs;
   const peer = quoteLiteral(options.peer);
   const position = formatLsn(lsn);

@@ -32,7 +32,8 @@ export function columnStart(bytes: Buffer, start: number, index: number): number
 
 /** An UPDATE leaves out values stored out of line that it did not change. */
 export function hasUnchangedToast(bytes: Buffer, start: number, end: number): boolean {
-  for (let at = start + 2; at < end; at = columnEnd(bytes, at)) if (bytes[at] === UNCHANGED_TOAST) return true;
+  for (let at = start + 2; at < end; at = columnEnd(bytes, at))
+    if (bytes[at] === UNCHANGED_TOAST) return true;
   return false;
 }
 

@@ -7,7 +7,9 @@ export class RowsOnlyHere extends Error {
   readonly count: number;
 
   constructor(peer: string, count: number) {
-    super(`${count} rows of ${peer} are newer here than at ${peer}: they wait for the coordinator's salvage, or for a resync on request`);
+    super(
+      `${count} rows of ${peer} are newer here than at ${peer}: they wait for the coordinator's salvage, or for a resync on request`,
+    );
     this.count = count;
   }
 }
@@ -21,7 +23,9 @@ export async function countRowsOnlyHere(subscriber: Connection, peer: string): P
     WHERE f.terminal_id = c.terminal_id AND f.scope IN ('terminal', ${scopes}) AND f.forgotten_at >= ${date})`;
   const newer = (column: string, scopes: string): string =>
     `(c.${column} > coalesce(s.${column}, '-infinity') AND ${unforgotten(`c.${column}`, scopes)})`;
-  const groups = ['dialed', 'received', 'terminated'].map((group) => newer(`last_${group}_date`, `'all', '${group}'`));
+  const groups = ['dialed', 'received', 'terminated'].map((group) =>
+    newer(`last_${group}_date`, `'all', '${group}'`),
+  );
   const [result] = await subscriber.simple(`SELECT
     (SELECT count(*) FROM ${table('lastcalls')} c LEFT JOIN ${table('staging_lastcalls')} s USING (terminal_id)
       WHERE ${groups.join(' OR ')})

@@ -38,14 +38,21 @@ export function startScram(password: string): ScramExchange {
     },
     verify(serverFinal) {
       const sent = Buffer.from(/^v=([^,]+)/.exec(serverFinal)?.[1] ?? '', 'base64');
-      if (!serverSignature || sent.length !== serverSignature.length || !timingSafeEqual(sent, serverSignature)) {
+      if (
+        !serverSignature ||
+        sent.length !== serverSignature.length ||
+        !timingSafeEqual(sent, serverSignature)
+      ) {
         throw new ProtocolRefused('the server could not prove that it knows the password');
       }
     },
   };
 }
 
-function parseServerFirst(text: string, clientNonce: string): { nonce: string; salt: Buffer; iterations: number } {
+function parseServerFirst(
+  text: string,
+  clientNonce: string,
+): { nonce: string; salt: Buffer; iterations: number } {
   const m = /^r=([^,]+),s=([^,]+),i=(\d+)/.exec(text);
   const nonce = m?.[1] ?? '';
   const iterations = Number(m?.[3] ?? '0');

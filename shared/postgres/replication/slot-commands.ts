@@ -54,7 +54,10 @@ export async function createSlot(
     const command = `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} LOGICAL pgoutput (SNAPSHOT 'export'${failover})`;
     const [result] = await walsender.simple(command);
     const row = result?.rows[0];
-    return { consistentPoint: parseLsn(row?.['consistent_point'] ?? '0/0'), snapshotName: row?.['snapshot_name'] ?? '' };
+    return {
+      consistentPoint: parseLsn(row?.['consistent_point'] ?? '0/0'),
+      snapshotName: row?.['snapshot_name'] ?? '',
+    };
   } finally {
     await locker.simple(`SELECT pg_advisory_unlock(${SLOT_LOCK})`);
   }
@@ -64,7 +67,9 @@ export async function createSlot(
 export async function dropSlot(connection: Connection, slot: string): Promise<void> {
   const name = quoteLiteral(slot);
   for (let attempt = 0; ; attempt++) {
-    const [found] = await connection.simple(`SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${name}`);
+    const [found] = await connection.simple(
+      `SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${name}`,
+    );
     const row = found?.rows[0];
     if (!row) return;
     const pid = row['active_pid'];

@@ -131,7 +131,8 @@ export class TableBatch {
       this.#capacities[slot] = this.lengths[slot] = 0;
       this.#move(Math.max(this.arena.length, capacity * 2));
     }
-    if (this.#used + capacity > this.arena.length) this.#grow(Math.max(this.arena.length * 2, this.#used + capacity));
+    if (this.#used + capacity > this.arena.length)
+      this.#grow(Math.max(this.arena.length * 2, this.#used + capacity));
     this.offsets[slot] = this.#used;
     this.#capacities[slot] = capacity;
     this.#used += capacity;

@@ -62,22 +62,35 @@ export function layOut(relation: Relation, copy: CopyTable): TableLayout {
   const columns = relation.columns.map((column) => {
     const own = local.get(column.name);
     if (!own) {
-      throw new SchemaMismatch(`${where}.${column.name} is unknown here`, 'migrate the subscribing site first, then the origin');
+      throw new SchemaMismatch(
+        `${where}.${column.name} is unknown here`,
+        'migrate the subscribing site first, then the origin',
+      );
     }
     if (own.typeOid !== column.typeOid || own.isKey !== column.isKey) {
-      throw new SchemaMismatch(`${where}.${column.name} is of another type or key here`, 'bring both sites to one version');
+      throw new SchemaMismatch(
+        `${where}.${column.name} is of another type or key here`,
+        'bring both sites to one version',
+      );
     }
     return own;
   });
   const names = relation.columns.map((column) => column.name);
   const missingKey = copy.columns.find((column) => column.isKey && !names.includes(column.name));
-  if (missingKey) throw new SchemaMismatch(`${where} lacks key column ${missingKey.name}`, 'bring both sites to one version');
+  if (missingKey)
+    throw new SchemaMismatch(
+      `${where} lacks key column ${missingKey.name}`,
+      'bring both sites to one version',
+    );
   return {
     copy,
     relationOid: relation.oid,
     columns,
     sourceIndexes: copy.columns.map((column) => names.indexOf(column.name)),
     keyIndexes: columns.flatMap((column, index) => (column.isKey ? [index] : [])),
-    hasBigintKey: columns[0]?.isKey === true && columns[0].typeOid === INT8_OID && columns.filter((c) => c.isKey).length === 1,
+    hasBigintKey:
+      columns[0]?.isKey === true &&
+      columns[0].typeOid === INT8_OID &&
+      columns.filter((c) => c.isKey).length === 1,
   };
 }

@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util';
+import type { FastifyInstance } from 'fastify';
+import { ConfigError, loadConfig } from '../../shared/runtime/config.ts';
+import { type CheckResult, startHealth } from '../../shared/runtime/health.ts';
+import { runProcess } from '../../shared/runtime/lifecycle.ts';
+import { createLogger } from '../../shared/runtime/logger.ts';
+import { Metrics } from '../../shared/runtime/metrics.ts';
+import { exposeReplication } from './metrics.ts';
+import { replicatorUrls, watchPeers } from './peers-file.ts';
+import { Replicator } from './replicator.ts';
+
+const { values } = parseArgs({ options: { config: { type: 'string' } } });
+const config = loadConfig({ file: values.config });
+const log = createLogger('replicator', config.site, config.log);
+const ownUrl = config.postgres.replicatorUrl;
+if (ownUrl === null)
+  throw new ConfigError([{ path: 'postgres.replicatorUrl', fault: 'the replicator needs it' }]);
+
+const replicator = new Replicator({
+  site: config.site,
+  ownUrl,
+  peers: replicatorUrls(config),
+  settings: config.replication,
+  log,
+});
+const metrics = new Metrics({ site: config.site });
+exposeReplication(metrics, replicator, config.replication.heartbeatMs);
+
+let draining = false;
+let health: FastifyInstance | null = null;
+let unwatch: () => void = () => undefined;
+
+await runProcess(
+  [
+    {
+      name: 'health',
+      start: async () => {
+        health = await startHealth(
+          {
+            metrics,
+            draining: () => draining,
+            checks: {
+              database: {
+                required: true,
+                check: () =>
+                  replicator.isBeating ? { state: 'up' } : { state: 'down', reason: 'no heartbeat written' },
+              },
+              directions: { required: false, check: checkDirections },
+            },
+          },
+          config.health.replicator,
+        );
+      },
+      stop: async () => health?.close(),
+    },
+    {
+      name: 'replicator',
+      start: () => replicator.start(),
+      stop: async () => {
+        draining = true;
+        await replicator.stop();
+      },
+    },
+    {
+      name: 'peers',
+      start: () => {
+        unwatch = watchPeers(values.config, (peers) => replicator.setPeers(peers), log);
+      },
+      stop: () => unwatch(),
+    },
+  ],
+  log,
+);
+
+function checkDirections(): CheckResult {
+  const broken = replicator.directions.filter(
+    ({ state }) => state !== 'streaming' && state !== 'catching-up',
+  );
+  if (broken.length === 0) return { state: 'up' };
+  return {
+    state: 'degraded',
+    reason: broken.map(({ from, state, reason }) => `${from}: ${state} ${reason}`).join(', '),
+  };
+}
