@@ -1,12 +1,20 @@
-import type { SipCounters } from './counters.ts';
+import { randomBytes } from 'node:crypto';
+import { newCounters, type SipCounters } from './counters.ts';
 import type { MessageDraft } from './message/draft.ts';
-import type { Limits } from './message/limits.ts';
+import { DEFAULT_LIMITS, type Limits } from './message/limits.ts';
 import type { SipRequest, SipResponse } from './message/message.ts';
-import type { TimerDurations } from './transaction/timer-durations.ts';
-import type { TimerWheel } from './transaction/timer-wheel.ts';
-import type { ClientTransactionUser, ServerTransaction } from './transaction/user.ts';
+import { newBranch } from './transaction/identifiers.ts';
+import { TransactionLayer } from './transaction/layer.ts';
+import { DEFAULT_TIMERS, type TimerDurations } from './transaction/timer-durations.ts';
+import { TimerWheel } from './transaction/timer-wheel.ts';
+import type { ClientTransaction, ClientTransactionUser, ServerTransaction } from './transaction/user.ts';
+import { bareHost, familyOf, hostText } from './transport/address.ts';
+import { createTransport } from './transport/create-transport.ts';
 import type { Flow } from './transport/flow.ts';
 import type { Listener, ListenerOptions } from './transport/listener.ts';
+import { type Destination, Resolver } from './transport/resolver.ts';
+import { responseFlow } from './transport/response-route.ts';
+import type { Transport } from './transport/transport.ts';
 
 /** Worth a log line; the server carries on. */
 export interface SipFault {
@@ -29,31 +37,178 @@ export interface SipServerOptions {
   readonly mergedRequests?: readonly string[];
   /** Signs the tokens of UDP flows; give the same one after a restart to keep them valid. Random unless given. */
   readonly flowSecret?: Uint8Array;
-  /** For tests with their own clock. */
+  /** For tests, which move it themselves; the server drives its own otherwise. */
   readonly wheel?: TimerWheel;
 }
 
 /** Where a request goes next: a flow, or a URI whose host and transport parameter are resolved (RFC 3263, A and AAAA only). */
 export type Hop = { readonly flow: Flow } | { readonly uri: string };
 
-/** Listeners, transaction layer and one callback for requests. */
-export declare class SipServer {
-  constructor(options: SipServerOptions);
+/** The listeners, the transaction layer and one callback for requests. */
+export class SipServer {
+  readonly counters: SipCounters = newCounters();
+  readonly wheel: TimerWheel;
+  readonly #transports: readonly Transport[];
+  readonly #layer: TransactionLayer;
+  readonly #resolver = new Resolver();
+  readonly #drivesWheel: boolean;
+  readonly #onFault: (fault: SipFault) => void;
+  #ticking: NodeJS.Timeout | undefined;
+
+  constructor(options: SipServerOptions) {
+    this.#onFault = options.onFault ?? (() => {});
+    this.#drivesWheel = options.wheel === undefined;
+    this.wheel = options.wheel ?? new TimerWheel();
+    this.#layer = this.#createLayer(options);
+    this.#transports = this.#createTransports(options);
+  }
+
   /** Bound addresses, in the order given; complete after `start`. */
-  readonly listeners: readonly Listener[];
-  readonly counters: SipCounters;
-  /** Transactions alive, for overload decisions: `server.pending` have no final response yet. */
-  readonly transactions: { readonly server: number; readonly client: number; readonly pending: number };
+  get listeners(): readonly Listener[] {
+    return this.#transports.map((transport) => transport.listener);
+  }
+
+  /** Transactions alive, for overload decisions; `pending` are server transactions without a final response. */
+  get transactions(): { readonly server: number; readonly client: number; readonly pending: number } {
+    return this.#layer.alive;
+  }
+
   /** Binds every listener; when one fails the others are closed and its error is thrown. */
-  start(): Promise<void>;
+  async start(): Promise<void> {
+    try {
+      for (const transport of this.#transports) await transport.start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    if (this.#drivesWheel) this.#ticking = driven(this.wheel);
+  }
+
   /** Resolves when no server transaction waits for a final response, or at the signal. Refusing new requests is the owner's. */
-  drained(signal: AbortSignal): Promise<void>;
+  async drained(signal: AbortSignal): Promise<void> {
+    while (this.#layer.alive.pending > 0 && !signal.aborted) {
+      await new Promise<void>((resolve) =>
+        this.wheel.schedule(DRAIN_CHECK_MS, { onTimer: () => resolve() }, 'drain'),
+      );
+    }
+  }
+
   /** Closes listeners and connections, drops transactions without a word. */
-  stop(): Promise<void>;
+  async stop(): Promise<void> {
+    clearInterval(this.#ticking);
+    await Promise.all(this.#transports.map((transport) => transport.stop()));
+  }
+
   /** The flow of that token while its connection lives. */
-  flow(token: string): Flow | undefined;
-  /** True for an address this server listens on (or advertises). */
-  isLocal(host: string, port: number | undefined): boolean;
+  flow(token: string): Flow | undefined {
+    for (const transport of this.#transports) {
+      const flow = transport.flow(token);
+      if (flow !== undefined) return flow;
+    }
+    return undefined;
+  }
+
+  /** True for an address this server listens on or advertises. */
+  isLocal(host: string, port: number | undefined): boolean {
+    const wanted = hostText(bareHost(host)).toLowerCase();
+    return this.#transports.some(({ listener }) => {
+      const defaultPort = listener.transport === 'tls' || listener.transport === 'wss' ? 5061 : 5060;
+      return listener.host === wanted && listener.port === (port ?? defaultPort);
+    });
+  }
+
+  /** Finds the flow of a hop; calls back at once unless a name must be looked up. */
+  route(hop: Hop, done: (found: Flow | Error) => void): void {
+    if ('flow' in hop) done(hop.flow.open ? hop.flow : new Error('the flow is closed'));
+    else
+      this.#resolver.resolve(hop.uri, (found) => done(found instanceof Error ? found : this.#flowTo(found)));
+  }
+
+  /** Sends a ready text that carries `branch` in its top Via, in a client transaction. */
+  send(
+    method: string,
+    branch: string,
+    text: string,
+    flow: Flow,
+    user: ClientTransactionUser,
+  ): ClientTransaction {
+    return this.#layer.start({ method, branch, text, flow, user });
+  }
+
   /** Sends a request of one's own (e.g. an OPTIONS ping) in a client transaction; Via is added. */
-  request(draft: MessageDraft, hop: Hop, user: ClientTransactionUser): void;
+  request(draft: MessageDraft, hop: Hop, user: ClientTransactionUser): void {
+    const method = draft.startLine.slice(0, draft.startLine.indexOf(' '));
+    const branch = newBranch();
+    this.route(hop, (found) => {
+      if (found instanceof Error) {
+        user.onTransportError(found, undefined);
+        return;
+      }
+      draft.push('via', viaValue(found, branch));
+      this.send(method, branch, draft.serialize(), found, user);
+    });
+  }
+
+  /** Tells the owner of something that went wrong outside any request. */
+  faulted(error: unknown): void {
+    this.#fault('handler-threw', error);
+  }
+
+  #flowTo({ transport, address, port }: Destination): Flow | Error {
+    const family = familyOf(address);
+    for (const each of this.#transports) {
+      if (each.listener.transport !== transport || familyOf(bareHost(each.listener.host)) !== family)
+        continue;
+      const flow = each.flowTo(address, port);
+      if (flow !== undefined) return flow;
+    }
+    return new Error(`no ${transport} listener can send to this address`);
+  }
+
+  #createLayer(options: SipServerOptions): TransactionLayer {
+    return new TransactionLayer({
+      wheel: this.wheel,
+      durations: { ...DEFAULT_TIMERS, ...options.timers },
+      counters: this.counters,
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      mergedRequests: options.mergedRequests ?? [],
+      responseFlow: (request, source) => responseFlow(request, source, this.#transports),
+      onRequest: options.onRequest,
+      onAck: options.onAck ?? (() => {}),
+      onStrayResponse: options.onStrayResponse ?? (() => {}),
+      onFault: (error) => this.#fault('handler-threw', error),
+    });
+  }
+
+  #createTransports(options: SipServerOptions): readonly Transport[] {
+    const shared = {
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      counters: this.counters,
+      receiver: this.#layer,
+      flowSecret: options.flowSecret ?? randomBytes(32),
+      onError: (error: Error) => this.#fault('transport-error', error),
+    };
+    return options.listeners.map((listener) => createTransport({ ...shared, options: listener }));
+  }
+
+  #fault(kind: SipFault['kind'], error: unknown): void {
+    this.#onFault({ kind, error: error instanceof Error ? error : new Error(String(error)) });
+  }
+}
+
+const DRAIN_CHECK_MS = 50;
+
+/** The Via of a request sent over `flow` (RFC 3261 18.1.1, RFC 3581 3). */
+export const viaValue = (flow: Flow, branch: string): string =>
+  `SIP/2.0/${flow.transport.toUpperCase()} ${flow.listener.sentBy};branch=${branch};rport`;
+
+/** Moves the wheel with the monotonic clock. */
+function driven(wheel: TimerWheel): NodeJS.Timeout {
+  let last = performance.now();
+  const ticking = setInterval(() => {
+    const now = performance.now();
+    wheel.advance(now - last);
+    last = now;
+  }, wheel.tickMs);
+  return ticking.unref();
 }

@@ -15,14 +15,16 @@ export function parseMessage(text: string, limits: Limits = DEFAULT_LIMITS): Sip
     : parseRequest(text, startLineEnd, limits);
 }
 
-/** The same head with another text behind it or a fault, for streams: the head is read while the body is on its way. */
-export function completed(head: SipMessage, text: string, fault = head.layout.fault): SipMessage {
-  const layout = { ...head.layout, fault };
-  if (head instanceof SipRequest)
-    return new SipRequest(text, layout, head.method, head.requestUri, head.version);
-  if (head instanceof SipResponse)
-    return new SipResponse(text, layout, head.version, head.status, head.reason);
-  return head;
+/** The message over another text or layout: a stream's head once its body is there, a request with a line replaced. */
+export function relaid<M extends SipMessage>(message: M, text: string, layout: Layout): M;
+export function relaid(message: SipMessage, text: string, layout: Layout): SipMessage {
+  if (message instanceof SipRequest) {
+    return new SipRequest(text, layout, message.method, message.requestUri, message.version);
+  }
+  if (message instanceof SipResponse) {
+    return new SipResponse(text, layout, message.version, message.status, message.reason);
+  }
+  return message;
 }
 
 const startsAsResponse = (text: string): boolean => text.slice(0, 4).toUpperCase() === 'SIP/';

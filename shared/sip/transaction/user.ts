@@ -44,8 +44,8 @@ export interface ClientTransactionUser {
   onResponse(response: SipResponse, transaction: ClientTransaction): void;
   /** Timer B or F: treat as 408 (RFC 3261 8.1.3.1). */
   onTimeout(transaction: ClientTransaction): void;
-  /** Treat as 503 (RFC 3261 8.1.3.1). */
-  onTransportError(error: Error, transaction: ClientTransaction): void;
+  /** Treat as 503 (RFC 3261 8.1.3.1). Without a transaction when no way to the next hop was found. */
+  onTransportError(error: Error, transaction: ClientTransaction | undefined): void;
 }
 
 /** RFC 3261 17.1: one request sent from here. */

@@ -1,3 +1,4 @@
+import { hostPortText, hostText, reachableAddress } from './address.ts';
 import type { TransportName } from './flow.ts';
 
 /** PEM text or DER bytes, as node:tls takes them. */
@@ -28,4 +29,24 @@ export interface Listener {
   readonly sentBy: string;
   /** `sip:host:port;transport=tcp;lr`, without angle brackets: this server as a Route (RFC 3261 16.6 item 4). */
   readonly routeUri: string;
+}
+
+/** The listener that `options` became once bound to `boundPort`. */
+export function listenerAt(options: ListenerOptions, boundPort: number): Listener {
+  const { transport } = options;
+  const host = options.advertise?.host ?? reachableAddress(options.host);
+  const port = options.advertise?.port ?? boundPort;
+  const sentBy = hostPortText(host, port);
+  return {
+    transport,
+    host: hostText(host).toLowerCase(),
+    port,
+    sentBy,
+    routeUri: routeUriOf(transport, sentBy),
+  };
+}
+
+/** RFC 7118 5.2: wss is `transport=ws` in a sips URI; like most stacks this writes sip with the connection's own transport. */
+function routeUriOf(transport: TransportName, sentBy: string): string {
+  return transport === 'udp' ? `sip:${sentBy};lr` : `sip:${sentBy};transport=${transport};lr`;
 }

@@ -1,0 +1,81 @@
+import { connect as connectTcp, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { plainAddress } from './address.ts';
+import { ConnectionTable } from './connections.ts';
+import type { Flow } from './flow.ts';
+import { type Listener, listenerAt } from './listener.ts';
+import { listening } from './listening.ts';
+import { StreamConnection } from './stream-connection.ts';
+import type { Transport, TransportContext } from './transport.ts';
+
+/** RFC 3261 18 over TCP or TLS: accepts connections, opens them on demand and uses each both ways. */
+export class StreamTransport implements Transport {
+  readonly #context: TransportContext;
+  readonly #connections = new ConnectionTable<StreamConnection>();
+  #server: Server | undefined;
+  #listener: Listener | undefined;
+
+  constructor(context: TransportContext) {
+    this.#context = context;
+  }
+
+  get listener(): Listener {
+    if (this.#listener === undefined) throw new Error('stream listener is not started');
+    return this.#listener;
+  }
+
+  async start(): Promise<void> {
+    const { options, onError } = this.#context;
+    const { certificate, transport } = options;
+    const accept = (socket: Socket): void => this.#accept(socket);
+    this.#server =
+      transport === 'tls'
+        ? createTlsServer({ ...certificate }, accept)
+        : createTcpServer({ noDelay: true }, accept);
+    // A failed handshake is the peer's trouble; its socket is destroyed by node.
+    this.#server.on('tlsClientError', () => this.#context.counters.dropped++);
+    const port = await listening(this.#server, options, onError);
+    this.#listener = listenerAt(options, port);
+    this.#connections.start();
+  }
+
+  stop(): Promise<void> {
+    this.#connections.stop();
+    const server = this.#server;
+    if (!server?.listening) return Promise.resolve();
+    return new Promise((resolve) => server.close(() => resolve()));
+  }
+
+  flow(token: string): Flow | undefined {
+    return this.#connections.byToken(token);
+  }
+
+  flowTo(address: string, port: number): Flow {
+    return this.#connections.byRemote(address, port) ?? this.#connect(address, port);
+  }
+
+  #connect(address: string, port: number): Flow {
+    const { transport, certificate } = this.#context.options;
+    const ca = certificate?.ca === undefined ? {} : { ca: certificate.ca };
+    const socket =
+      transport === 'tls'
+        ? connectTls({ host: address, port, ...ca })
+        : connectTcp({ host: address, port, noDelay: true });
+    return this.#adopt(socket, address, port);
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#connections.full || socket.remoteAddress === undefined || socket.remotePort === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#adopt(socket, plainAddress(socket.remoteAddress), socket.remotePort);
+  }
+
+  #adopt(socket: Socket, address: string, port: number): StreamConnection {
+    const connection = new StreamConnection(this.#context, this.listener, socket, address, port);
+    this.#connections.add(connection);
+    socket.once('close', () => this.#connections.remove(connection));
+    return connection;
+  }
+}

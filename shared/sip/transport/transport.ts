@@ -1,0 +1,34 @@
+import type { SipCounters } from '../counters.ts';
+import type { Limits } from '../message/limits.ts';
+import type { SipMessage } from '../message/message.ts';
+import type { Flow } from './flow.ts';
+import type { Listener, ListenerOptions } from './listener.ts';
+
+/** Where received messages go. Nothing it does may throw. */
+export interface Receiver {
+  /** False when the message was broken: a stream whose framing cannot be trusted any more is closed. */
+  onMessage(message: SipMessage, flow: Flow): boolean;
+}
+
+export interface TransportContext {
+  readonly options: ListenerOptions;
+  readonly limits: Limits;
+  readonly counters: SipCounters;
+  readonly receiver: Receiver;
+  /** Signs UDP flow tokens. */
+  readonly flowSecret: Uint8Array;
+  readonly onError: (error: Error) => void;
+}
+
+/** One listener and its connections. */
+export interface Transport {
+  /** Throws before `start` resolved. */
+  readonly listener: Listener;
+  /** Binds; rejects with node's error (EADDRINUSE ...). */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** A flow to an IP address: UDP's, an open connection, or one being opened. Undefined where a server cannot connect (WS, WSS). */
+  flowTo(address: string, port: number): Flow | undefined;
+  /** The open flow of that token. */
+  flow(token: string): Flow | undefined;
+}

@@ -1,0 +1,141 @@
+import { createHmac } from 'node:crypto';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { parseMessage } from '../message/parse.ts';
+import { familyOf, plainAddress } from './address.ts';
+import type { Flow, SendErrorSink } from './flow.ts';
+import { isKeepalive, PING, PONG } from './keepalive.ts';
+import { type Listener, listenerAt } from './listener.ts';
+import type { Transport, TransportContext } from './transport.ts';
+
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+const MAC_CHARACTERS = 16;
+
+/** RFC 3261 18 over UDP. One socket; a flow is that socket with a remote address. */
+export class UdpTransport implements Transport {
+  readonly context: TransportContext;
+  #socket: Socket | undefined;
+  #listener: Listener | undefined;
+
+  constructor(context: TransportContext) {
+    this.context = context;
+  }
+
+  get listener(): Listener {
+    if (this.#listener === undefined) throw new Error('UDP listener is not started');
+    return this.#listener;
+  }
+
+  start(): Promise<void> {
+    const { options, onError } = this.context;
+    const family = familyOf(options.host);
+    // Addresses are literals by now: an asynchronous lookup per datagram would only cost time.
+    const socket = createSocket({
+      type: family === 6 ? 'udp6' : 'udp4',
+      lookup: (host, _options, done) => done(null, host, family),
+    });
+    this.#socket = socket;
+    return new Promise((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind({ address: options.host, port: options.port }, () => {
+        socket.off('error', reject);
+        socket.on('error', onError);
+        socket.on('message', (bytes, remote) => this.#onDatagram(bytes, remote));
+        this.#listener = listenerAt(options, socket.address().port);
+        enlargeReceiveBuffer(socket);
+        resolve();
+      });
+    });
+  }
+
+  stop(): Promise<void> {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket === undefined) return Promise.resolve();
+    return new Promise((resolve) => socket.close(() => resolve()));
+  }
+
+  flowTo(address: string, port: number): Flow {
+    return new UdpFlow(this, address, port);
+  }
+
+  flow(token: string): Flow | undefined {
+    const [name, payload, mac] = token.split('.');
+    if (name !== 'u' || payload === undefined || mac !== this.macOf(payload)) return undefined;
+    const [local, address, port] = Buffer.from(payload, 'base64url').toString('latin1').split('|');
+    return local === this.listener.sentBy && address ? this.flowTo(address, Number(port)) : undefined;
+  }
+
+  macOf(payload: string): string {
+    return createHmac('sha256', this.context.flowSecret)
+      .update(payload)
+      .digest('base64url')
+      .slice(0, MAC_CHARACTERS);
+  }
+
+  send(text: string, address: string, port: number, sink: SendErrorSink | undefined): void {
+    const { counters } = this.context;
+    const fail = (error: Error): void => {
+      counters.transportErrors++;
+      sink?.onSendError(error);
+    };
+    try {
+      if (this.#socket === undefined) throw new Error('UDP listener is closed');
+      counters.messagesOut.udp++;
+      this.#socket.send(Buffer.from(text, 'latin1'), port, address, (error) => error && fail(error));
+    } catch (error) {
+      process.nextTick(fail, error);
+    }
+  }
+
+  #onDatagram(bytes: Buffer, remote: RemoteInfo): void {
+    const { counters, limits, receiver } = this.context;
+    const text = bytes.toString('latin1');
+    const flow = new UdpFlow(this, plainAddress(remote.address), remote.port);
+    if (isKeepalive(text)) {
+      if (text === PING) flow.send(PONG);
+      return;
+    }
+    counters.messagesIn.udp++;
+    const message = parseMessage(text, limits);
+    if (message === undefined) counters.dropped++;
+    else receiver.onMessage(message, flow);
+  }
+}
+
+class UdpFlow implements Flow {
+  readonly transport = 'udp';
+  readonly reliable = false;
+  readonly open = true;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly #owner: UdpTransport;
+
+  constructor(owner: UdpTransport, remoteAddress: string, remotePort: number) {
+    this.#owner = owner;
+    this.remoteAddress = remoteAddress;
+    this.remotePort = remotePort;
+  }
+
+  get listener(): Listener {
+    return this.#owner.listener;
+  }
+
+  get token(): string {
+    const plain = `${this.listener.sentBy}|${this.remoteAddress}|${this.remotePort}`;
+    const payload = Buffer.from(plain, 'latin1').toString('base64url');
+    return `u.${payload}.${this.#owner.macOf(payload)}`;
+  }
+
+  send(text: string, sink?: SendErrorSink): void {
+    this.#owner.send(text, this.remoteAddress, this.remotePort, sink);
+  }
+}
+
+/** The kernel caps it at net.core.rmem_max; a smaller buffer only drops more under bursts. */
+function enlargeReceiveBuffer(socket: Socket): void {
+  try {
+    socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
+  } catch {
+    // The default stays.
+  }
+}

@@ -1,0 +1,100 @@
+import { isUtf8 } from 'node:buffer';
+import type { RawData, WebSocket } from 'ws';
+import { parseMessage } from '../message/parse.ts';
+import { type Connection, newToken } from './connections.ts';
+import type { SendErrorSink, TransportName } from './flow.ts';
+import { isKeepalive, PING, PONG } from './keepalive.ts';
+import type { Listener } from './listener.ts';
+import type { TransportContext } from './transport.ts';
+
+/** Unsent bytes at which a peer that does not read is given up. */
+const MAX_UNSENT_BYTES = 1024 * 1024;
+
+/** One WebSocket: each of its messages is one SIP message (RFC 7118 5). */
+export class WebSocketConnection implements Connection {
+  readonly reliable = true;
+  readonly token = newToken();
+  readonly partialSince = undefined;
+  readonly transport: TransportName;
+  readonly listener: Listener;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly #context: TransportContext;
+  readonly #socket: WebSocket;
+  #activeAt = performance.now();
+
+  constructor(
+    context: TransportContext,
+    listener: Listener,
+    socket: WebSocket,
+    remote: { readonly address: string; readonly port: number },
+  ) {
+    this.transport = context.options.transport;
+    this.listener = listener;
+    this.remoteAddress = remote.address;
+    this.remotePort = remote.port;
+    this.#context = context;
+    this.#socket = socket;
+    socket.on('message', (data) => this.#onData(data));
+    socket.on('pong', () => this.#touch());
+    socket.on('ping', () => this.#touch());
+    // `ws` closes the connection itself after a protocol error; `close` follows.
+    socket.on('error', () => context.counters.dropped++);
+  }
+
+  get open(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  get activeAt(): number {
+    return this.#activeAt;
+  }
+
+  send(text: string, sink?: SendErrorSink): void {
+    const { counters } = this.#context;
+    const fail = (error: Error): void => {
+      counters.transportErrors++;
+      sink?.onSendError(error);
+    };
+    if (!this.open) {
+      process.nextTick(fail, new Error('WebSocket is closed'));
+      return;
+    }
+    counters.messagesOut[this.transport]++;
+    const bytes = Buffer.from(text, 'latin1');
+    this.#socket.send(bytes, { binary: !isUtf8(bytes) }, (error) => error && fail(error));
+    if (this.#socket.bufferedAmount > MAX_UNSENT_BYTES) this.#socket.terminate();
+  }
+
+  /** A browser answers pings by itself; a gone one leaves the connection idle until it is closed. */
+  probe(): void {
+    this.#socket.ping();
+  }
+
+  destroy(): void {
+    this.#socket.terminate();
+  }
+
+  #touch(): void {
+    this.#activeAt = performance.now();
+  }
+
+  #onData(data: RawData): void {
+    this.#touch();
+    const { counters, limits, receiver } = this.#context;
+    const text = bytesOf(data).toString('latin1');
+    if (isKeepalive(text)) {
+      if (text === PING) this.send(PONG);
+      return;
+    }
+    counters.messagesIn[this.transport]++;
+    const message = parseMessage(text, limits);
+    if (message === undefined) counters.dropped++;
+    else receiver.onMessage(message, this);
+  }
+}
+
+function bytesOf(data: RawData): Buffer {
+  if (Array.isArray(data)) return Buffer.concat(data);
+  return data instanceof ArrayBuffer ? Buffer.from(data) : data;
+}
