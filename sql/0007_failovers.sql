@@ -1,12 +1,10 @@
 -- The report of every failover, kept where the operator looks after the worst night: in PostgreSQL.
--- The coordinator of the site that holds a running row works on it; `kind` switchover also moves the primary first.
+-- The coordinator of the site that holds a running row works on it. Reason `restored` makes everything anew.
 CREATE TABLE failovers (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   site text NOT NULL REFERENCES sites,
-  kind text NOT NULL DEFAULT 'failover' CHECK (kind IN ('failover', 'restore', 'switchover')),
   reason text NOT NULL,
   requested_by text NOT NULL,
-  target text,  -- a switchover's new primary, host:port
   state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'failed', 'superseded')),
   error text,
   -- What the site's primary was when the flow looked: a flow counts for one lineage only (replication rule 1).
@@ -41,5 +39,5 @@ END $$;
 CREATE TRIGGER notify_failover AFTER INSERT ON failovers FOR EACH ROW EXECUTE FUNCTION notify_failover();
 
 GRANT SELECT ON failovers, failover_steps TO lastcall_app;
-GRANT INSERT (site, kind, reason, requested_by, target) ON failovers TO lastcall_app;
+GRANT INSERT (id, site, reason, requested_by) ON failovers TO lastcall_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON failovers, failover_steps TO lastcall_coordinator;

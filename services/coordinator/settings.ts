@@ -1,0 +1,28 @@
+import type { Logger } from '../../shared/runtime/logger.ts';
+
+export type CoordinatorLog = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'child'>;
+
+/** What the flow and the watch need of the configuration. */
+export interface CoordinatorSettings {
+  /** Time between looks at the databases. */
+  readonly watchMs: number;
+  /** How long a change must stand before it is acted on. */
+  readonly settleMs: number;
+  readonly stepTimeoutMs: number;
+  /** How long one look at a server may take before it counts as unreachable. */
+  readonly lookDeadlineMs: number;
+  readonly slotLockTimeoutMs: number;
+  readonly swapDeadlineMs: number;
+  /** How long the replicators may take to go on and to carry a heartbeat across. */
+  readonly barrierTimeoutMs: number;
+}
+
+export const DEFAULT_SETTINGS: CoordinatorSettings = {
+  watchMs: 1_000,
+  settleMs: 2_000,
+  stepTimeoutMs: 600_000,
+  lookDeadlineMs: 2_000,
+  slotLockTimeoutMs: 10_000,
+  swapDeadlineMs: 60_000,
+  barrierTimeoutMs: 60_000,
+};

@@ -1,0 +1,115 @@
+/**
+ * What each direction between two sites needs after something happened to a database (replication rules 1, 3, 18, 25).
+ *
+ * Invariant: `stream` is answered only where the lineage proves that nothing lies between the stored position and what
+ * the slot will send. `salvage` is true wherever the publisher may have lost rows that its subscriber still holds.
+ */
+import {
+  decideStream,
+  type PublisherView,
+  type ResyncReason,
+  type SlotView,
+  type StoredPosition,
+} from './lineage.ts';
+import { formatLsn, type Lsn } from './lsn.ts';
+
+/** What one look at a site's database showed. */
+export type SiteView =
+  | { readonly site: string; readonly reachable: false; readonly reason: string }
+  | ({ readonly site: string; readonly reachable: true } & SiteState);
+
+export interface SiteState {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly inRecovery: boolean;
+  /** The end of the site's own log. */
+  readonly flushLsn: Lsn;
+  /** Where each earlier timeline of this server ended. */
+  readonly switchPoints: ReadonlyMap<number, Lsn>;
+  /** By subscribing site. */
+  readonly slots: ReadonlyMap<string, SlotView>;
+  /** By publishing site: where this site's copies stand. */
+  readonly positions: ReadonlyMap<string, StoredPosition>;
+  /** Publishing sites whose copy an operator asked to be made anew here. */
+  readonly resyncRequested: ReadonlySet<string>;
+  /** By publishing site: the failover that holds the direction into this site. */
+  readonly fencedBy: ReadonlyMap<string, string>;
+}
+
+export type PairView = readonly [SiteView, SiteView];
+
+export type DirectionDecision = {
+  readonly from: string;
+  readonly to: string;
+} & (
+  | { readonly action: 'stream' }
+  | { readonly action: 'wait'; readonly reason: 'unreachable' | 'in-recovery'; readonly site: string }
+  | {
+      readonly action: 'resync';
+      readonly reason: ResyncReason;
+      readonly detail: string;
+      readonly salvage: boolean;
+    }
+);
+
+/** Reasons that say the publisher is not, or not surely, the server whose rows were copied. */
+const LINEAGE_REASONS: ReadonlySet<ResyncReason> = new Set([
+  'system-changed',
+  'timeline-changed',
+  'position-ahead',
+]);
+
+/** Both directions of a pair, in the order the sites are given. */
+export function decideResync([a, b]: PairView): readonly [DirectionDecision, DirectionDecision] {
+  return [decideDirection(a, b), decideDirection(b, a)];
+}
+
+/** The direction from publisher to subscriber. */
+export function decideDirection(publisher: SiteView, subscriber: SiteView): DirectionDecision {
+  const ends = { from: publisher.site, to: subscriber.site };
+  for (const end of [publisher, subscriber]) {
+    if (!end.reachable) return { ...ends, action: 'wait', reason: 'unreachable', site: end.site };
+    if (end.inRecovery) return { ...ends, action: 'wait', reason: 'in-recovery', site: end.site };
+  }
+  if (!publisher.reachable || !subscriber.reachable)
+    throw new TypeError('unreachable ends were answered above');
+  const stored = subscriber.positions.get(publisher.site) ?? null;
+  const fault = positionFault(stored, publisher, subscriber.site);
+  if (fault) return { ...ends, action: 'resync', ...fault, salvage: LINEAGE_REASONS.has(fault.reason) };
+  if (subscriber.resyncRequested.has(publisher.site)) {
+    return { ...ends, action: 'resync', reason: 'operator', detail: 'asked for', salvage: false };
+  }
+  return { ...ends, action: 'stream' };
+}
+
+function positionFault(
+  stored: StoredPosition | null,
+  publisher: SiteState,
+  subscriber: string,
+): { readonly reason: ResyncReason; readonly detail: string } | null {
+  const decision = decideStream(stored, publisherView(publisher, subscriber));
+  if (decision.action === 'resync') return { reason: decision.reason, detail: decision.detail };
+  // A server put back from a file copy keeps its timeline, but its log ends before what was read from it.
+  if (stored && stored.lsn > publisher.flushLsn) {
+    const detail = `position is ${formatLsn(stored.lsn)}, the log ends at ${formatLsn(publisher.flushLsn)}`;
+    return { reason: 'position-ahead', detail };
+  }
+  return null;
+}
+
+function publisherView(publisher: SiteState, subscriber: string): PublisherView {
+  return {
+    systemIdentifier: publisher.systemIdentifier,
+    timeline: publisher.timeline,
+    inRecovery: publisher.inRecovery,
+    slot: publisher.slots.get(subscriber) ?? null,
+    switchPoints: publisher.switchPoints,
+  };
+}
+
+/** True when the pair needs a failover flow of `site`: its server changed under a copy of it. */
+export function lineageBroken(site: string, decisions: readonly DirectionDecision[]): boolean {
+  return decisions.some(
+    (decision) => decision.action === 'resync' && decision.salvage && decision.from === site,
+  );
+}
