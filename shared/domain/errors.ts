@@ -8,34 +8,161 @@ interface CatalogueEntry {
   readonly remedy: string;
 }
 
-const entry = (httpStatus: number, retry: RetryClass, title: string, remedy: string): CatalogueEntry => ({ httpStatus, retry, title, remedy });
+const entry = (httpStatus: number, retry: RetryClass, title: string, remedy: string): CatalogueEntry => ({
+  httpStatus,
+  retry,
+  title,
+  remedy,
+});
 
 /** The one error catalogue: every error that an operator can meet, with what to do about it. */
 export const ERRORS = {
-  INTERNAL: entry(500, 'never', 'Unexpected error', 'Look in the log for this error with its cause, and report it.'),
+  INTERNAL: entry(
+    500,
+    'never',
+    'Unexpected error',
+    'Look in the log for this error with its cause, and report it.',
+  ),
   INVALID_VALUE: entry(400, 'never', 'A value is not acceptable', 'Correct the value named in the details.'),
-  SCHEMA_MISSING: entry(503, 'transient', 'The database holds no Lastcall schema', 'Run `lastcall init` against it.'),
-  SCHEMA_NEWER: entry(503, 'never', 'The database schema is newer than this program', 'Upgrade this program; going back is not supported.'),
-  SCHEMA_CHANGED: entry(503, 'never', 'An applied migration differs from its file', 'Restore the released sql/ folder of this version.'),
-  DATABASE_UNREACHABLE: entry(503, 'transient', 'PostgreSQL cannot be reached', 'Check that the server runs and that postgres.url names it; Lastcall keeps trying.'),
-  DATABASE_LOGIN_REFUSED: entry(503, 'authentication', 'PostgreSQL refused the login', 'Check user and password in postgres.url, and pg_hba.conf.'),
-  DATABASE_TIMEOUT: entry(503, 'transient', 'PostgreSQL did not answer in time', 'Look for locks and load on the server; Lastcall keeps trying.'),
-  DATABASE_NO_PRIMARY: entry(503, 'transient', 'None of the PostgreSQL hosts takes writes', 'Promote a standby, or name the primary in postgres.url.'),
-  DATABASE_PERMISSION_DENIED: entry(500, 'never', 'PostgreSQL denied permission', 'Run `lastcall init` to restore the grants, or use the role the command needs.'),
-  TERMINAL_EXISTS: entry(409, 'never', 'The terminal, or one of its names, is already taken', 'Choose another one, or change or remove the terminal that has it.'),
-  TERMINAL_NOT_FOUND: entry(404, 'never', 'No such terminal', 'List the terminals with `lastcall terminals list`.'),
-  NO_DATA: entry(404, 'never', 'No last call is known', 'Nothing to do: the terminal has not made or missed a call yet.'),
-  WITHHELD: entry(404, 'never', 'The last caller withheld the number', 'Nothing to do: the number was not delivered.'),
+  SCHEMA_MISSING: entry(
+    503,
+    'transient',
+    'The database holds no Lastcall schema',
+    'Run `lastcall init` against it.',
+  ),
+  SCHEMA_NEWER: entry(
+    503,
+    'never',
+    'The database schema is newer than this program',
+    'Upgrade this program; going back is not supported.',
+  ),
+  SCHEMA_CHANGED: entry(
+    503,
+    'never',
+    'An applied migration differs from its file',
+    'Restore the released sql/ folder of this version.',
+  ),
+  DATABASE_UNREACHABLE: entry(
+    503,
+    'transient',
+    'PostgreSQL cannot be reached',
+    'Check that the server runs and that postgres.url names it; Lastcall keeps trying.',
+  ),
+  DATABASE_LOGIN_REFUSED: entry(
+    503,
+    'authentication',
+    'PostgreSQL refused the login',
+    'Check user and password in postgres.url, and pg_hba.conf.',
+  ),
+  DATABASE_TIMEOUT: entry(
+    503,
+    'transient',
+    'PostgreSQL did not answer in time',
+    'Look for locks and load on the server; Lastcall keeps trying.',
+  ),
+  DATABASE_NO_PRIMARY: entry(
+    503,
+    'transient',
+    'None of the PostgreSQL hosts takes writes',
+    'Promote a standby, or name the primary in postgres.url.',
+  ),
+  DATABASE_PERMISSION_DENIED: entry(
+    500,
+    'never',
+    'PostgreSQL denied permission',
+    'Run `lastcall init` to restore the grants, or use the role the command needs.',
+  ),
+  REDIS_UNREACHABLE: entry(
+    503,
+    'transient',
+    'Redis cannot be reached',
+    'Check that the server runs and that redis.url names it; calls and lookups go on without it.',
+  ),
+  JOURNAL_FULL: entry(
+    503,
+    'transient',
+    'PostgreSQL and Redis are both away and the memory for records is full',
+    'Bring one of them back; records that were not acknowledged must be sent again.',
+  ),
+  TERMINAL_EXISTS: entry(
+    409,
+    'never',
+    'The terminal, or one of its names, is already taken',
+    'Choose another one, or change or remove the terminal that has it.',
+  ),
+  TERMINAL_NOT_FOUND: entry(
+    404,
+    'never',
+    'No such terminal',
+    'List the terminals with `lastcall terminals list`.',
+  ),
+  NO_DATA: entry(
+    404,
+    'never',
+    'No last call is known',
+    'Nothing to do: the terminal has not made or missed a call yet.',
+  ),
+  WITHHELD: entry(
+    404,
+    'never',
+    'The last caller withheld the number',
+    'Nothing to do: the number was not delivered.',
+  ),
   ERASED: entry(404, 'never', 'The last caller was erased', 'Nothing to do: the subscriber erased it.'),
-  UNREADABLE: entry(503, 'transient', 'The last calls cannot be read now', 'Try again; see /readyz for the dependency that is down.'),
-  TOKEN_MISSING: entry(401, 'never', 'The request carries no valid token', 'Send `Authorization: Bearer <token>` with one of the tokens under api.tokens.'),
-  ROLE_INSUFFICIENT: entry(403, 'never', 'The token may not do this', 'Use a token with the role named in the details.'),
-  NOT_FOUND: entry(404, 'never', 'There is nothing at this address', 'See /v1/openapi.json for what there is.'),
-  SITE_UNKNOWN: entry(404, 'never', 'No such site', 'List the sites with `lastcall sites list`; add one with `lastcall sites add`.'),
-  FAILOVER_NOT_FOUND: entry(404, 'never', 'No such failover', 'List the failovers with `lastcall failovers`.'),
-  CONFIG_MISSING: entry(400, 'never', 'No configuration is given and no lab is running here', 'Name a file with --config or LASTCALL_CONFIG, or start the lab with `npm start`.'),
-  API_UNREACHABLE: entry(503, 'transient', 'The REST API cannot be reached', 'Check that the api service runs and that api.listen names it.'),
-  REQUEST_NOT_KEPT: entry(503, 'transient', 'Neither PostgreSQL nor Redis could keep the request', 'Bring one of them back and ask again; see /readyz.'),
+  UNREADABLE: entry(
+    503,
+    'transient',
+    'The last calls cannot be read now',
+    'Try again; see /readyz for the dependency that is down.',
+  ),
+  TOKEN_MISSING: entry(
+    401,
+    'never',
+    'The request carries no valid token',
+    'Send `Authorization: Bearer <token>` with one of the tokens under api.tokens.',
+  ),
+  ROLE_INSUFFICIENT: entry(
+    403,
+    'never',
+    'The token may not do this',
+    'Use a token with the role named in the details.',
+  ),
+  NOT_FOUND: entry(
+    404,
+    'never',
+    'There is nothing at this address',
+    'See /v1/openapi.json for what there is.',
+  ),
+  SITE_UNKNOWN: entry(
+    404,
+    'never',
+    'No such site',
+    'List the sites with `lastcall sites list`; add one with `lastcall sites add`.',
+  ),
+  FAILOVER_NOT_FOUND: entry(
+    404,
+    'never',
+    'No such failover',
+    'List the failovers with `lastcall failovers`.',
+  ),
+  CONFIG_MISSING: entry(
+    400,
+    'never',
+    'No configuration is given and no lab is running here',
+    'Name a file with --config or LASTCALL_CONFIG, or start the lab with `npm start`.',
+  ),
+  API_UNREACHABLE: entry(
+    503,
+    'transient',
+    'The REST API cannot be reached',
+    'Check that the api service runs and that api.listen names it.',
+  ),
+  REQUEST_NOT_KEPT: entry(
+    503,
+    'transient',
+    'Neither PostgreSQL nor Redis could keep the request',
+    'Bring one of them back and ask again; see /readyz.',
+  ),
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -6,11 +6,12 @@ import { recordCalls } from './record-calls.ts';
 
 /** Where a record goes while the database is away. */
 export interface WriteJournal extends PendingLastCalls {
-  /** Resolves when the record will survive this process. */
-  append(rows: readonly LastCalls[]): Promise<void>;
+  /** Resolves with where the records are kept: `redis` survives this process, `memory` does not. Rejects when nowhere. */
+  append(rows: readonly LastCalls[]): Promise<'redis' | 'memory'>;
 }
 
-export type Durability = 'durable' | 'journalled';
+/** `durable`: in the table. `journalled`: in Redis, for the table later. `in-memory`: both are away. */
+export type Durability = 'durable' | 'journalled' | 'in-memory';
 
 export interface LastCallsWriterOptions {
   readonly database: Queryable;
@@ -105,8 +106,7 @@ export class LastCallsWriter implements PendingLastCalls {
     } catch (cause) {
       const error = translatePostgresError(cause);
       if (!isDatabaseLoss(error) && error.retry !== 'transient') throw error;
-      await journal.append(rows);
-      return 'journalled';
+      return (await journal.append(rows)) === 'redis' ? 'journalled' : 'in-memory';
     }
   }
 }

@@ -1,0 +1,7 @@
+/** Every key of a site begins so: sites may share a Redis in a test, never a key. */
+export const keyPrefix = (site: string): string => `lastcall:{${site}}`;
+
+export const bindingKey = (site: string, aor: string): string => `${keyPrefix(site)}:bindings:${aor}`;
+export const journalStateKey = (site: string): string => `${keyPrefix(site)}:journal:state`;
+export const callOnceKey = (site: string, callId: string, event: string): string =>
+  `${keyPrefix(site)}:call:${event}:${callId}`;
