@@ -1,0 +1,49 @@
+import { ERRORS, type ErrorCode, LastcallError } from '../../shared/domain/errors.ts';
+
+const TIMEOUT_MS = 10_000;
+
+/** This site's REST API with a token. Throws catalogue errors: the API's own, or `API_UNREACHABLE`. */
+export class ApiClient {
+  readonly #url: string;
+  readonly #token: string;
+
+  constructor(url: string, token: string) {
+    this.#url = url.replace(/\/+$/, '');
+    this.#token = token;
+  }
+
+  get<T>(path: string): Promise<T> {
+    return this.#request<T>('GET', path);
+  }
+
+  post<T>(path: string, body: object = {}, timeoutMs = TIMEOUT_MS): Promise<T> {
+    return this.#request<T>('POST', path, body, timeoutMs);
+  }
+
+  async #request<T>(method: string, path: string, body?: object, timeoutMs = TIMEOUT_MS): Promise<T> {
+    const headers = { authorization: `Bearer ${this.#token}`, accept: 'application/json' };
+    const response = await fetch(this.#url + path, {
+      method,
+      signal: AbortSignal.timeout(timeoutMs),
+      ...(body
+        ? { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
+        : { headers }),
+    }).catch((cause: unknown) => {
+      throw new LastcallError('API_UNREACHABLE', { cause, details: { api: this.#url } });
+    });
+    const answer: unknown = await response.json().catch(() => null);
+    if (response.ok) return answer as T;
+    throw problemError(answer, response.status, this.#url);
+  }
+}
+
+/** The problem+json of the API as the same error that it was there. */
+function problemError(answer: unknown, status: number, api: string): LastcallError {
+  const problem = (typeof answer === 'object' && answer !== null ? answer : {}) as Record<string, unknown>;
+  const { code, details } = problem;
+  if (typeof code !== 'string' || !(code in ERRORS)) {
+    return new LastcallError('API_UNREACHABLE', { details: { api, message: `it answered ${status}` } });
+  }
+  const known = typeof details === 'object' && details !== null ? (details as Record<string, unknown>) : {};
+  return new LastcallError(code as ErrorCode, { details: known });
+}

@@ -1,0 +1,76 @@
+import type { Context } from './context.ts';
+
+/** 0 done, 1 failed, 2 wrong usage, 3 it works but not everything is well; 7 is OCF_NOT_RUNNING, for Pacemaker only. */
+export type ExitStatus = 0 | 1 | 2 | 3 | 7;
+
+export interface Argument {
+  /** As the help shows it: upper case. */
+  readonly name: string;
+  readonly description: string;
+  readonly optional?: boolean;
+  readonly variadic?: boolean;
+  /** Throws `InvalidArgumentError` of commander, saying the expected form. */
+  readonly parse?: (text: string) => unknown;
+}
+
+export interface Option {
+  /** `--number DIGITS`, `--json` */
+  readonly flags: string;
+  readonly description: string;
+  readonly required?: boolean;
+  readonly default?: unknown;
+  readonly parse?: (text: string) => unknown;
+}
+
+/** What a command did: `data` is printed with --json, `text` without. */
+export interface Result {
+  readonly data: unknown;
+  readonly text: string;
+  /** One line for standard error, as hooks and scripts expect it. */
+  readonly complaint?: string;
+  readonly exit?: ExitStatus;
+}
+
+/** One command as data: the help, the parser and the tests read the same. */
+export interface Command {
+  /** `terminals add` */
+  readonly name: string;
+  readonly summary: string;
+  readonly arguments?: readonly Argument[];
+  readonly options?: readonly Option[];
+  /** An example or two for --help. */
+  readonly examples?: readonly string[];
+  run(input: Input, context: Context): Promise<Result>;
+}
+
+/** The parsed arguments and options of one call, read by name and type. */
+export class Input {
+  readonly #values: ReadonlyMap<string, unknown>;
+
+  constructor(values: ReadonlyMap<string, unknown>) {
+    this.#values = values;
+  }
+
+  text(name: string): string {
+    return String(this.#values.get(name));
+  }
+
+  maybeText(name: string): string | null {
+    const value = this.#values.get(name);
+    return value === undefined || value === null ? null : String(value);
+  }
+
+  maybeWhole(name: string): number | null {
+    const value = this.#values.get(name);
+    return typeof value === 'number' ? value : null;
+  }
+
+  flag(name: string): boolean {
+    return this.#values.get(name) === true;
+  }
+
+  list(name: string): readonly string[] {
+    const value = this.#values.get(name);
+    return Array.isArray(value) ? value.map(String) : [];
+  }
+}

@@ -1,0 +1,52 @@
+import type { Command } from './command.ts';
+import { compare } from './commands/compare.ts';
+import { configCheck, configShow } from './commands/config.ts';
+import { doctor } from './commands/doctor.ts';
+import { failover, failovers, heal } from './commands/failover.ts';
+import { forget } from './commands/forget.ts';
+import { hookPacemaker, hookPatroni, hookRepmgr } from './commands/hook.ts';
+import { init } from './commands/init.ts';
+import { lookup } from './commands/lookup.ts';
+import { sitesAdd, sitesList } from './commands/sites.ts';
+import { status } from './commands/status.ts';
+import { pause, resume, resync } from './commands/steer-replication.ts';
+import { switchover } from './commands/switchover.ts';
+import { terminalsAdd } from './commands/terminals-add.ts';
+import { terminalsList } from './commands/terminals-list.ts';
+import { terminalsRemove } from './commands/terminals-remove.ts';
+import { terminalsShow } from './commands/terminals-show.ts';
+
+/** In the order of --help. */
+export const commands: readonly Command[] = [
+  init,
+  status,
+  lookup,
+  forget,
+  terminalsAdd,
+  terminalsList,
+  terminalsShow,
+  terminalsRemove,
+  sitesAdd,
+  sitesList,
+  resync,
+  pause,
+  resume,
+  compare,
+  failover,
+  failovers,
+  heal,
+  switchover,
+  hookRepmgr,
+  hookPatroni,
+  hookPacemaker,
+  configCheck,
+  configShow,
+  doctor,
+];
+
+export const GROUPS: Readonly<Record<string, string>> = {
+  terminals: 'provision terminals',
+  sites: 'the sites that this database knows',
+  hook: 'called by repmgr, Patroni or Pacemaker',
+  config: 'check or show the configuration',
+};

@@ -1,0 +1,49 @@
+import { type Choice, chooseFreshest } from '../../../shared/domain/choose-freshest.ts';
+import { LastcallError } from '../../../shared/domain/errors.ts';
+import { groupsOf } from '../../../shared/domain/feature-call.ts';
+import { featureOf } from '../../../shared/domain/feature-code.ts';
+import { formatTimestamptz, type Micros, micros } from '../../../shared/domain/micros.ts';
+import { readLastCalls } from '../../../shared/postgres/read-last-calls.ts';
+import { featureCodes } from '../../../shared/runtime/feature-codes.ts';
+import type { Command } from '../command.ts';
+import { namedTerminal, TERMINAL_ARGUMENT } from '../named-terminal.ts';
+
+export const lookup: Command = {
+  name: 'lookup',
+  summary: 'which number a feature code would call, from which site, dialed or missed when',
+  arguments: [
+    TERMINAL_ARGUMENT,
+    { name: 'CODE', description: '*52 (last dialed), *69 (last caller), or their aliases' },
+  ],
+  examples: ["lastcall lookup 1001 '*52'"],
+  async run(input, context) {
+    const { config } = context.config();
+    const codes = featureCodes(config);
+    const feature = featureOf(input.text('CODE'), codes);
+    if (feature !== 'redial' && feature !== 'return') {
+      const known = [...codes]
+        .filter(([, kind]) => kind === 'redial' || kind === 'return')
+        .map(([code]) => code);
+      throw new LastcallError('INVALID_VALUE', { details: { code: input.text('CODE'), expected: known } });
+    }
+    const database = await context.database();
+    const { terminalId } = await namedTerminal(database, input.text('TERMINAL'));
+    const known = await readLastCalls(database, [terminalId], config.postgres.lookupBudgetMs);
+    const { sources, marks } = known.get(terminalId) ?? { sources: [], marks: [] };
+    const choice = chooseFreshest(groupsOf(feature, config.callReturn.source), sources, marks);
+    return found(choice, micros(Date.now() * 1000));
+  },
+};
+
+function found(choice: Choice, now: Micros) {
+  if (choice.kind !== 'number') {
+    const code = (
+      { none: 'NO_DATA', withheld: 'WITHHELD', erased: 'ERASED', unreadable: 'UNREADABLE' } as const
+    )[choice.kind];
+    throw new LastcallError(code);
+  }
+  const { number, site, entry } = choice;
+  const at = formatTimestamptz(entry.at);
+  const ageMs = Math.max(0, Math.round((now - entry.at) / 1000));
+  return { data: { number, site, at, ageMs }, text: `${number}  site ${site}  ${at}` };
+}

@@ -1,0 +1,79 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { formatTimestamptz, type Micros } from '../../../shared/domain/micros.ts';
+import { type OpenDatabase, readAllDirections } from '../../../shared/postgres/all-directions.ts';
+import type { DirectionStatus } from '../../../shared/postgres/replication-status.ts';
+import type { Command, ExitStatus } from '../command.ts';
+import type { Context } from '../context.ts';
+import { bytesText, millisecondsText, table } from '../table.ts';
+
+const BUDGET_MS = 3_000;
+const WATCH_EVERY_MS = 1_000;
+
+export const status: Command = {
+  name: 'status',
+  summary:
+    "each direction's state, lag and slot, as its subscriber reports it; exit status 3 unless all stream",
+  options: [
+    {
+      flags: '--watch',
+      description: 'print it again each second until interrupted (with --json a line each)',
+    },
+  ],
+  async run(input, context) {
+    for (;;) {
+      const directions = await readStatus(context);
+      const exit: ExitStatus = directions.every(isWell) ? 0 : 3;
+      const data = { site: context.config().config.site, directions: directions.map(publicDirection) };
+      if (!input.flag('watch')) return { data, text: directionTable(directions), exit };
+      context.out(
+        input.flag('json') ? `${JSON.stringify(data)}\n` : `${CLEAR}${directionTable(directions)}\n`,
+      );
+      await delay(WATCH_EVERY_MS, undefined, { signal: context.signal }).catch(() => {});
+      if (context.signal.aborted) return { data, text: '', exit };
+    }
+  },
+};
+
+const CLEAR = '\u001b[2J\u001b[H';
+
+export function readStatus(context: Context): Promise<DirectionStatus[]> {
+  const { config } = context.config();
+  const databases = new Map<string, OpenDatabase>([[config.site, () => context.database()]]);
+  for (const peer of Object.keys(config.peers)) databases.set(peer, () => context.peerDatabase(peer));
+  return readAllDirections(databases, BUDGET_MS);
+}
+
+function isWell(direction: DirectionStatus): boolean {
+  return direction.state === 'streaming' || direction.state === 'catching-up';
+}
+
+export function publicDirection(direction: DirectionStatus) {
+  const date = (at: Micros | null) => (at === null ? null : formatTimestamptz(at));
+  return { ...direction, receivedAt: date(direction.receivedAt), updatedAt: date(direction.updatedAt) };
+}
+
+function directionTable(directions: readonly DirectionStatus[]): string {
+  const rows = directions.map((d) => [
+    `${d.from} > ${d.to}`,
+    d.paused ? `${d.state} (paused)` : d.state,
+    d.reason,
+    millisecondsText(d.lagMs),
+    bytesText(d.lagBytes),
+    d.slot.walStatus,
+    slotText(d),
+    d.rowsReceived,
+    d.rowsApplied,
+  ]);
+  return table(
+    ['direction', 'state', 'reason', 'lag', 'behind', 'slot', 'slot retains', 'received', 'applied'],
+    rows,
+  );
+}
+
+/** `12.0 MB of 1.0 GB, full in 3 min` */
+function slotText({ slot }: DirectionStatus): string | null {
+  if (slot.retainedBytes === null) return null;
+  const budget = slot.budgetBytes === null ? '' : ` of ${bytesText(slot.budgetBytes)}`;
+  const eta = slot.etaSeconds === null ? '' : `, full in ${millisecondsText(slot.etaSeconds * 1000)}`;
+  return `${bytesText(slot.retainedBytes)}${budget}${eta}`;
+}

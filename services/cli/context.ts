@@ -1,0 +1,118 @@
+import { LastcallError } from '../../shared/domain/errors.ts';
+import { Database } from '../../shared/postgres/database.ts';
+import { findPrimary } from '../../shared/postgres/find-primary.ts';
+import type { Config } from '../../shared/runtime/config.ts';
+import { formatHostPort, type HostPort } from '../../shared/runtime/config-field.ts';
+import { ApiClient } from './api-client.ts';
+import type { Input } from './command.ts';
+import { type FoundConfig, findConfig } from './find-config.ts';
+import type { Terminal } from './program.ts';
+
+export const GLOBAL_OPTIONS = [
+  { flags: '--config <file>', description: "the site's configuration (or LASTCALL_CONFIG)" },
+  { flags: '--site <site>', description: 'without --config: which site of the running lab (default: a)' },
+  { flags: '--lab <folder>', description: "without --config: the lab's folder (default: .lab)" },
+  {
+    flags: '--api <url>',
+    description: 'the REST API, when it is not where the configuration says (or LASTCALL_API)',
+  },
+  { flags: '--token <token>', description: 'the token for it (or LASTCALL_TOKEN)' },
+  { flags: '--json', description: 'print JSON' },
+] as const;
+
+export type DatabaseRole = 'app' | 'coordinator' | 'owner';
+
+/** What a command may reach. Everything is opened when first asked for and closed at the end. */
+export interface Context {
+  readonly env: Terminal['env'];
+  readonly signal: AbortSignal;
+  /** For what goes on printing; a single result is returned instead. */
+  out(text: string): void;
+  config(): FoundConfig;
+  /** This site's database; throws the catalogue error at once when no primary answers. */
+  database(role?: DatabaseRole): Promise<Database>;
+  /** A peer's database as lastcall_coordinator. Throws SITE_UNKNOWN. */
+  peerDatabase(site: string): Promise<Database>;
+  api(): ApiClient;
+  close(): Promise<void>;
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+
+export function openContext(input: Input, terminal: Terminal): Context {
+  const opened = new Map<string, Promise<Database>>();
+  let found: FoundConfig | null = null;
+  const config = () => {
+    found ??= findConfig({
+      file: input.maybeText('config'),
+      lab: input.maybeText('lab'),
+      site: input.maybeText('site'),
+      env: terminal.env,
+      cwd: terminal.cwd,
+    });
+    return found;
+  };
+  const open = (url: string) => {
+    const database = opened.get(url) ?? connect(url);
+    opened.set(url, database);
+    return database;
+  };
+  return {
+    env: terminal.env,
+    signal: terminal.signal,
+    out: (text) => terminal.out(text),
+    config,
+    database: (role = 'app') => open(ownUrl(config().config, role)),
+    peerDatabase: (site) => open(peerUrl(config().config, site)),
+    api: () => apiOf(input, terminal, config),
+    close: async () => {
+      const databases = await Promise.allSettled(opened.values());
+      await Promise.all(databases.map((entry) => entry.status === 'fulfilled' && entry.value.close()));
+    },
+  };
+}
+
+async function connect(url: string): Promise<Database> {
+  const primary = await findPrimary(url, CONNECT_TIMEOUT_MS);
+  const database = new Database({ url: primary, applicationName: 'lastcall-cli', maxConnections: 2 });
+  await database.start();
+  return database;
+}
+
+function ownUrl(config: Config, role: DatabaseRole): string {
+  const { url, coordinatorUrl, ownerUrl } = config.postgres;
+  const chosen = { app: url, coordinator: coordinatorUrl, owner: ownerUrl }[role];
+  if (chosen) return chosen;
+  const key = role === 'owner' ? 'postgres.ownerUrl' : 'postgres.coordinatorUrl';
+  throw new LastcallError('INVALID_VALUE', {
+    details: { message: `this command needs ${key} in the configuration` },
+  });
+}
+
+function peerUrl(config: Config, site: string): string {
+  const peer = config.peers[site];
+  const url = peer?.coordinatorUrl ?? peer?.replicatorUrl;
+  if (url) return url;
+  if (peer)
+    throw new LastcallError('INVALID_VALUE', {
+      details: { message: `this needs peers.${site}.coordinatorUrl` },
+    });
+  throw new LastcallError('SITE_UNKNOWN', {
+    details: { site, configured: [config.site, ...Object.keys(config.peers)] },
+  });
+}
+
+/** With --api or LASTCALL_API no configuration is needed: a hook on a database host has none. */
+function apiOf(input: Input, terminal: Terminal, config: () => FoundConfig): ApiClient {
+  const url = input.maybeText('api') ?? terminal.env['LASTCALL_API'];
+  const token = input.maybeText('token') ?? terminal.env['LASTCALL_TOKEN'];
+  if (url && token) return new ApiClient(url, token);
+  const api = config().config.api;
+  const admin = api.tokens.find((entry) => entry.role === 'admin');
+  return new ApiClient(url ?? `http://${reachable(api.listen)}`, token ?? admin?.token ?? '');
+}
+
+/** Where a listener on every address is reached from this machine. */
+function reachable({ host, port }: HostPort): string {
+  return formatHostPort({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port });
+}

@@ -1,0 +1,69 @@
+import { formatTimestamptz, type Micros } from '../../shared/domain/micros.ts';
+import type { Failover, FailoverReport } from '../../shared/postgres/failovers.ts';
+import { millisecondsText, table } from './table.ts';
+
+const seconds = (at: Micros | null) =>
+  at === null ? null : formatTimestamptz(at).slice(0, 19).replace('T', ' ');
+
+function took(from: Micros, to: Micros | null): string | null {
+  return to === null ? null : millisecondsText((to - from) / 1000);
+}
+
+export function failoverTable(failovers: readonly Failover[]): string {
+  if (failovers.length === 0) return 'no failover has been asked for';
+  const rows = failovers.map((f) => [
+    f.id,
+    f.site,
+    f.state,
+    f.reason,
+    f.requestedBy,
+    seconds(f.requestedAt),
+    took(f.requestedAt, f.endedAt),
+  ]);
+  return table(['id', 'site', 'state', 'reason', 'by', 'asked at (UTC)', 'took'], rows);
+}
+
+export function failoverReportText(report: FailoverReport): string {
+  const rows = report.steps.map((step) => [
+    step.direction,
+    step.step,
+    step.state,
+    step.attempts,
+    took(step.startedAt, step.endedAt),
+    detailText(step.detail),
+  ]);
+  const steps =
+    rows.length === 0
+      ? 'no step has begun'
+      : table(['direction', 'step', 'state', 'attempts', 'took', 'detail'], rows);
+  return `${failoverTable([report])}\n${report.error ? `error: ${report.error}\n` : ''}\n${steps}`;
+}
+
+function detailText(detail: Readonly<Record<string, unknown>>): string | null {
+  const pairs = Object.entries(detail).map(
+    ([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  return pairs.length === 0 ? null : pairs.join(', ');
+}
+
+/** Dates as RFC 3339. */
+export function publicFailover(failover: Failover) {
+  return {
+    ...failover,
+    requestedAt: formatTimestamptz(failover.requestedAt),
+    endedAt: date(failover.endedAt),
+  };
+}
+
+export function publicFailoverReport(report: FailoverReport) {
+  const steps = report.steps.map((step) => ({
+    ...step,
+    startedAt: date(step.startedAt),
+    endedAt: date(step.endedAt),
+  }));
+  return { ...publicFailover(report), steps };
+}
+
+function date(at: Micros | null): string | null {
+  return at === null ? null : formatTimestamptz(at);
+}

@@ -1,0 +1,113 @@
+import { type Command as Commander, CommanderError, createCommand } from 'commander';
+import { type Command, type ExitStatus, Input, type Result } from './command.ts';
+import { commands, GROUPS } from './commands.ts';
+import { type Context, GLOBAL_OPTIONS, openContext } from './context.ts';
+import { describeError } from './describe-error.ts';
+
+/** Where a run reads and writes: the process, or a test. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  out(text: string): void;
+  err(text: string): void;
+  /** Ends what watches until interrupted. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs one command line (without the two leading words of `process.argv`) and resolves with its exit status. */
+export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<ExitStatus> {
+  let exit: ExitStatus = 0;
+  const program = buildProgram(terminal, async (command, values) => {
+    exit = await execute(command, values, terminal);
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exit;
+  } catch (error) {
+    // Commander has printed what is wrong, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    throw error;
+  }
+}
+
+type Execute = (command: Command, values: ReadonlyMap<string, unknown>) => Promise<void>;
+
+export function buildProgram(terminal: Pick<Terminal, 'out' | 'err'>, execute: Execute): Commander {
+  const program = createCommand('lastcall')
+    .description("Last number redial and call return at several sites: the operator's hand.")
+    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
+    .exitOverride()
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      '\nExit status: 0 done, 1 failed, 2 wrong usage, 3 works but not everything is well.',
+    );
+  for (const option of GLOBAL_OPTIONS) program.option(option.flags, option.description);
+  const groups = new Map<string, Commander>();
+  for (const command of commands) {
+    const [first = '', second] = command.name.split(' ');
+    const parent = second === undefined ? program : groupOf(program, groups, first);
+    declare(parent, second ?? first, command, execute);
+  }
+  return program;
+}
+
+function groupOf(program: Commander, groups: Map<string, Commander>, name: string): Commander {
+  const group = groups.get(name) ?? program.command(name).description(GROUPS[name] ?? '');
+  groups.set(name, group);
+  return group;
+}
+
+function declare(parent: Commander, name: string, command: Command, execute: Execute): void {
+  const child = parent.command(name).description(command.summary);
+  for (const argument of command.arguments ?? []) {
+    const label = argument.variadic ? `${argument.name}...` : argument.name;
+    const parse = argument.parse;
+    const brackets = argument.optional ? `[${label}]` : `<${label}>`;
+    if (parse) child.argument(brackets, argument.description, (text) => parse(text));
+    else child.argument(brackets, argument.description);
+  }
+  for (const option of command.options ?? []) {
+    const declared = child.createOption(option.flags, option.description);
+    if (option.default !== undefined) declared.default(option.default);
+    if (option.parse) declared.argParser(option.parse);
+    child.addOption(option.required ? declared.makeOptionMandatory() : declared);
+  }
+  if (command.examples) {
+    child.addHelpText('after', `\nExamples:\n${command.examples.map((line) => `  ${line}`).join('\n')}`);
+  }
+  child.action(async () => {
+    const named = (command.arguments ?? []).map(
+      (argument, index) => [argument.name, child.processedArgs[index]] as const,
+    );
+    await execute(command, new Map<string, unknown>([...Object.entries(child.optsWithGlobals()), ...named]));
+  });
+}
+
+async function execute(
+  command: Command,
+  values: ReadonlyMap<string, unknown>,
+  terminal: Terminal,
+): Promise<ExitStatus> {
+  const input = new Input(values);
+  const json = input.flag('json');
+  const context = openContext(input, terminal);
+  try {
+    return print(await command.run(input, context), json, terminal);
+  } catch (error) {
+    return print(describeError(error), json, terminal);
+  } finally {
+    await context.close();
+  }
+}
+
+/** Failures go to standard error unless a program asked for JSON. */
+function print(result: Result, json: boolean, terminal: Terminal): ExitStatus {
+  const exit = result.exit ?? 0;
+  if (json) terminal.out(`${JSON.stringify(result.data, null, 2)}\n`);
+  else if (result.text !== '') terminal.out(`${result.text}\n`);
+  if (result.complaint !== undefined) terminal.err(`${result.complaint}\n`);
+  return exit;
+}
+
+export type { Context };

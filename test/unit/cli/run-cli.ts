@@ -1,0 +1,33 @@
+import { runCommandLine } from '../../../services/cli/program.ts';
+
+export interface CliRun {
+  readonly exit: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface CliSurroundings {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly signal?: AbortSignal;
+  readonly onOut?: (text: string) => void;
+}
+
+/** One command line in this process, as `lastcall ...` in a shell. */
+export async function runCli(argv: readonly string[], surroundings: CliSurroundings = {}): Promise<CliRun> {
+  let out = '';
+  let err = '';
+  const exit = await runCommandLine(argv, {
+    env: surroundings.env ?? {},
+    cwd: surroundings.cwd ?? '/nonexistent',
+    signal: surroundings.signal ?? new AbortController().signal,
+    out: (text) => {
+      out += text;
+      surroundings.onOut?.(text);
+    },
+    err: (text) => {
+      err += text;
+    },
+  });
+  return { exit, out, err };
+}
