@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Binding } from '../../shared/domain/binding.ts';
+import type { RedisConnection } from '../../shared/redis/connect.ts';
+import { Location } from '../../shared/redis/location.ts';
+import { connectRedis, type RedisServer, startRedis } from '../support/redis.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+let server: RedisServer;
+let redis: RedisConnection;
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = await connectRedis(server.url);
+});
+afterAll(async () => {
+  await redis.close();
+  await server.remove();
+});
+
+const binding = (contact: string, over: Partial<Binding> = {}): Binding => ({
+  contact,
+  callId: `call-${contact}`,
+  cseq: 1,
+  expiresAtMs: Date.now() + 60_000,
+  q: 1_000,
+  instance: null,
+  regId: null,
+  flow: null,
+  owner: null,
+  received: 'udp:127.0.0.1:5060',
+  path: [],
+  userAgent: null,
+  ...over,
+});
+const location = (maxContacts = 10) => new Location({ redis, site: 'a', maxContacts });
+const contacts = async (of: Location, aor: string) =>
+  (await of.find(aor)).map((found) => found.contact).sort();
+
+describe('RFC 3261 section 10: bindings', () => {
+  it('10.3 several contacts of one address of record stand side by side, the preferred first', async () => {
+    const aor = 'sip:several@test';
+    const store = location();
+    await store.change(aor, { bindings: [binding('sip:one', { q: 300 }), binding('sip:two', { q: 900 })] });
+    expect((await store.find(aor)).map((found) => found.contact)).toEqual(['sip:two', 'sip:one']);
+  });
+
+  it('10.3 an expiry in the past removes that contact only', async () => {
+    const aor = 'sip:removed@test';
+    const store = location();
+    await store.change(aor, { bindings: [binding('sip:one'), binding('sip:two')] });
+    await store.change(aor, { bindings: [binding('sip:one', { cseq: 2, expiresAtMs: 0 })] });
+    expect(await contacts(store, aor)).toEqual(['sip:two']);
+  });
+
+  it('10.2.2 Contact: * removes them all', async () => {
+    const aor = 'sip:star@test';
+    const store = location();
+    await store.change(aor, { bindings: [binding('sip:one'), binding('sip:two')] });
+    await store.change(aor, { removeAll: true, callId: 'other', cseq: 1 });
+    expect(await store.find(aor)).toEqual([]);
+  });
+
+  it('10.3 step 7 an older CSeq of the same Call-ID changes nothing', async () => {
+    const aor = 'sip:order@test';
+    const store = location();
+    await store.change(aor, { bindings: [binding('sip:one', { cseq: 5 })] });
+    const outcome = await store.change(aor, { bindings: [binding('sip:one', { cseq: 4, expiresAtMs: 0 })] });
+    expect(outcome.kind).toBe('out-of-order');
+    expect(await contacts(store, aor)).toEqual(['sip:one']);
+  });
+
+  it('RFC 5626 the same instance and reg-id replaces its contact after a reboot', async () => {
+    const aor = 'sip:instance@test';
+    const store = location();
+    await store.change(aor, { bindings: [binding('sip:old', { instance: 'urn:uuid:1', regId: 1 })] });
+    await store.change(aor, { bindings: [binding('sip:new', { instance: 'urn:uuid:1', regId: 1 })] });
+    expect(await contacts(store, aor)).toEqual(['sip:new']);
+  });
+
+  it('refuses more contacts than allowed and keeps what stands', async () => {
+    const aor = 'sip:many@test';
+    const store = location(2);
+    await store.change(aor, { bindings: [binding('sip:one'), binding('sip:two')] });
+    expect((await store.change(aor, { bindings: [binding('sip:three')] })).kind).toBe('too-many');
+    expect(await contacts(store, aor)).toEqual(['sip:one', 'sip:two']);
+  });
+
+  it('two processes that register at once lose neither contact', async () => {
+    const aor = 'sip:race@test';
+    const stores = Array.from({ length: 8 }, () => location(20));
+    await Promise.all(
+      stores.map((store, index) => store.change(aor, { bindings: [binding(`sip:phone${index}`)] })),
+    );
+    expect(await contacts(location(), aor)).toHaveLength(8);
+  });
+
+  it('a restarted process finds the bindings in Redis', async () => {
+    const aor = 'sip:restart@test';
+    await location().change(aor, { bindings: [binding('sip:one')] });
+    expect(await contacts(location(), aor)).toEqual(['sip:one']);
+  });
+});
+
+describe('Redis gone', () => {
+  it('bindings are served and changed in memory, and written back when it returns', async () => {
+    const aor = 'sip:outage@test';
+    const store = location();
+    await store.change(aor, { bindings: [binding('sip:before')] });
+    await server.kill();
+    await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
+    expect(await contacts(store, aor)).toEqual(['sip:before']);
+    expect((await store.change(aor, { bindings: [binding('sip:during')] })).kind).toBe('ok');
+    expect(await contacts(store, aor)).toEqual(['sip:before', 'sip:during']);
+    await server.start();
+    await waitFor(async () => (await contacts(location(), aor)).length === 2, {
+      what: 'the bindings in Redis again',
+    });
+  });
+});

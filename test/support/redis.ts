@@ -1,0 +1,18 @@
+import { type RedisServer, startRedis as start } from '../../services/lab/servers/redis-server.ts';
+import { RedisConnection } from '../../shared/redis/connect.ts';
+import { waitFor } from './wait-for.ts';
+
+export type { RedisServer } from '../../services/lab/servers/redis-server.ts';
+
+/** A Redis of its own for one test file, on a free port; `await server.remove()` at its end. */
+export function startRedis(): Promise<RedisServer> {
+  return start();
+}
+
+/** A connection that is up. */
+export async function connectRedis(url: string): Promise<RedisConnection> {
+  const connection = new RedisConnection({ url, commandTimeoutMs: 1_000 });
+  connection.start();
+  await waitFor(() => connection.state.state === 'up', { what: 'the connection to Redis' });
+  return connection;
+}
