@@ -19,6 +19,7 @@ export type DirectionReason =
   | 'ownership-lost'
   | 'position-moved'
   | 'slot-busy'
+  | 'slot-name-taken'
   | 'rows-only-here'
   | 'apply-failed';
 

@@ -23,6 +23,8 @@ const BY_SQLSTATE: Readonly<Record<string, FaultClass>> = {
   LC001: { reason: 'ownership-lost', ...SLOT },
   LC002: { reason: 'position-moved', firstDelayMs: 100, lastDelayMs: 2_000 },
   '42704': { reason: 'slot-missing', ...SLOT },
+  // Slot names are the whole cluster's: another database's site has a subscriber of the same name.
+  '42710': { reason: 'slot-name-taken', ...REFUSED },
   '55006': { reason: 'slot-busy', firstDelayMs: 200, lastDelayMs: 2_000 },
   '55000': { reason: 'slot-lost', ...SLOT },
   '28': { reason: 'authentication-failed', ...REFUSED },

@@ -63,12 +63,12 @@ export async function createSlot(
   }
 }
 
-/** Ends the slot's reader and drops the slot. Does nothing when there is none. */
+/** Ends the slot's reader and drops the slot. Does nothing when this database has none; another database's is not ours. */
 export async function dropSlot(connection: Connection, slot: string): Promise<void> {
   const name = quoteLiteral(slot);
   for (let attempt = 0; ; attempt++) {
     const [found] = await connection.simple(
-      `SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${name}`,
+      `SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${name} AND database = current_database()`,
     );
     const row = found?.rows[0];
     if (!row) return;
@@ -101,7 +101,7 @@ export async function readSlot(connection: Connection, slot: string): Promise<Sl
       pg_current_wal_lsn() - coalesce(restart_lsn, pg_current_wal_lsn()) AS retained,
       ${version >= 170_000 ? 'invalidation_reason' : `CASE WHEN wal_status = 'lost' THEN 'wal_removed' END`} AS invalidation_reason,
       ${version >= 170_000 ? 'failover' : 'false'} AS failover
-    FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(slot)}`);
+    FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(slot)} AND database = current_database()`);
   const row = result?.rows[0];
   if (!row) return null;
   const confirmed = row['confirmed_flush_lsn'];
