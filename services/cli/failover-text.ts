@@ -17,10 +17,11 @@ export function failoverTable(failovers: readonly Failover[]): string {
     f.state,
     f.reason,
     f.requestedBy,
+    f.salvagedRows,
     seconds(f.requestedAt),
     took(f.requestedAt, f.endedAt),
   ]);
-  return table(['id', 'site', 'state', 'reason', 'by', 'asked at (UTC)', 'took'], rows);
+  return table(['id', 'site', 'state', 'reason', 'by', 'salvaged', 'asked at (UTC)', 'took'], rows);
 }
 
 export function failoverReportText(report: FailoverReport): string {
@@ -44,26 +45,4 @@ function detailText(detail: Readonly<Record<string, unknown>>): string | null {
     ([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   return pairs.length === 0 ? null : pairs.join(', ');
-}
-
-/** Dates as RFC 3339. */
-export function publicFailover(failover: Failover) {
-  return {
-    ...failover,
-    requestedAt: formatTimestamptz(failover.requestedAt),
-    endedAt: date(failover.endedAt),
-  };
-}
-
-export function publicFailoverReport(report: FailoverReport) {
-  const steps = report.steps.map((step) => ({
-    ...step,
-    startedAt: date(step.startedAt),
-    endedAt: date(step.endedAt),
-  }));
-  return { ...publicFailover(report), steps };
-}
-
-function date(at: Micros | null): string | null {
-  return at === null ? null : formatTimestamptz(at);
 }

@@ -1,4 +1,4 @@
-import type { Micros } from '../domain/micros.ts';
+import { formatTimestamptz, type Micros } from '../domain/micros.ts';
 import type { Queryable } from './database.ts';
 
 export type FailoverState = 'running' | 'done' | 'failed' | 'superseded';
@@ -11,6 +11,8 @@ export interface Failover {
   readonly requestedBy: string;
   readonly state: FailoverState;
   readonly error: string | null;
+  readonly salvagedRows: number;
+  readonly salvagedMarks: number;
   readonly requestedAt: Micros;
   readonly endedAt: Micros | null;
 }
@@ -30,10 +32,10 @@ export interface FailoverReport extends Failover {
   readonly steps: readonly FailoverStep[];
 }
 
-const COLUMNS =
-  'id, site, reason, requested_by AS "requestedBy", state, error, requested_at AS "requestedAt", ended_at AS "endedAt"';
+const COLUMNS = `id, site, reason, requested_by AS "requestedBy", state, error, salvaged_rows AS "salvagedRows",
+  salvaged_marks AS "salvagedMarks", requested_at AS "requestedAt", ended_at AS "endedAt"`;
 
-/** Writes the request down; needs lastcall_coordinator. The same id twice is one request. */
+/** Writes the request down. The same id twice is one request. */
 export async function insertFailover(
   database: Queryable,
   request: Pick<Failover, 'id' | 'site' | 'reason' | 'requestedBy'>,
@@ -65,4 +67,26 @@ export async function readFailover(database: Queryable, id: string): Promise<Fai
     [id],
   );
   return { ...failover, steps };
+}
+
+/** Dates as RFC 3339. */
+export function failoverJson(failover: Failover) {
+  return {
+    ...failover,
+    requestedAt: formatTimestamptz(failover.requestedAt),
+    endedAt: dateText(failover.endedAt),
+  };
+}
+
+export function failoverReportJson(report: FailoverReport) {
+  const steps = report.steps.map((step) => ({
+    ...step,
+    startedAt: formatTimestamptz(step.startedAt),
+    endedAt: dateText(step.endedAt),
+  }));
+  return { ...failoverJson(report), steps };
+}
+
+function dateText(at: Micros | null): string | null {
+  return at === null ? null : formatTimestamptz(at);
 }

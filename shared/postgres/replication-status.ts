@@ -1,4 +1,4 @@
-import type { Micros } from '../domain/micros.ts';
+import { formatTimestamptz, type Micros } from '../domain/micros.ts';
 import type { Queryable } from './database.ts';
 
 export type DirectionState = 'streaming' | 'catching-up' | 'resyncing' | 'needs-resync' | 'stopped';
@@ -90,6 +90,12 @@ export function unreachableDirection(from: string, to: string): DirectionStatus 
     paused: false,
     fencedBy: null,
   };
+}
+
+/** Dates as RFC 3339. */
+export function directionJson(direction: DirectionStatus) {
+  const text = (at: Micros | null) => (at === null ? null : formatTimestamptz(at));
+  return { ...direction, receivedAt: text(direction.receivedAt), updatedAt: text(direction.updatedAt) };
 }
 
 function toDirection(row: StatusRow): DirectionStatus {

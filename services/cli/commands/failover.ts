@@ -1,9 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import { type FailoverReport, listFailovers, readFailover } from '../../../shared/postgres/failovers.ts';
+import {
+  type FailoverReport,
+  failoverJson,
+  failoverReportJson,
+  listFailovers,
+  readFailover,
+} from '../../../shared/postgres/failovers.ts';
 import type { Command, Option, Result } from '../command.ts';
 import type { Context } from '../context.ts';
-import { failoverReportText, failoverTable, publicFailover, publicFailoverReport } from '../failover-text.ts';
+import { failoverReportText, failoverTable } from '../failover-text.ts';
 import { requestFailover } from '../request-failover.ts';
 import { site, whole } from '../value-forms.ts';
 
@@ -57,7 +63,7 @@ export const failovers: Command = {
     const id = input.maybeText('ID');
     if (id !== null) return reportResult(await report(context, id));
     const list = await listFailovers(await context.database());
-    return { data: list.map(publicFailover), text: failoverTable(list) };
+    return { data: list.map(failoverJson), text: failoverTable(list) };
   },
 };
 
@@ -74,7 +80,7 @@ async function report(context: Context, id: string): Promise<FailoverReport> {
 }
 
 function reportResult(found: FailoverReport): Result {
-  const result: Result = { data: publicFailoverReport(found), text: failoverReportText(found) };
+  const result: Result = { data: failoverReportJson(found), text: failoverReportText(found) };
   if (found.state !== 'failed') return result;
   return {
     ...result,

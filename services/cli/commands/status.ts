@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { formatTimestamptz, type Micros } from '../../../shared/domain/micros.ts';
 import { type OpenDatabase, readAllDirections } from '../../../shared/postgres/all-directions.ts';
-import type { DirectionStatus } from '../../../shared/postgres/replication-status.ts';
+import { type DirectionStatus, directionJson } from '../../../shared/postgres/replication-status.ts';
 import type { Command, ExitStatus } from '../command.ts';
 import type { Context } from '../context.ts';
 import { bytesText, millisecondsText, table } from '../table.ts';
@@ -23,7 +22,7 @@ export const status: Command = {
     for (;;) {
       const directions = await readStatus(context);
       const exit: ExitStatus = directions.every(isWell) ? 0 : 3;
-      const data = { site: context.config().config.site, directions: directions.map(publicDirection) };
+      const data = { site: context.config().config.site, directions: directions.map(directionJson) };
       if (!input.flag('watch')) return { data, text: directionTable(directions), exit };
       context.out(
         input.flag('json') ? `${JSON.stringify(data)}\n` : `${CLEAR}${directionTable(directions)}\n`,
@@ -45,11 +44,6 @@ export function readStatus(context: Context): Promise<DirectionStatus[]> {
 
 function isWell(direction: DirectionStatus): boolean {
   return direction.state === 'streaming' || direction.state === 'catching-up';
-}
-
-export function publicDirection(direction: DirectionStatus) {
-  const date = (at: Micros | null) => (at === null ? null : formatTimestamptz(at));
-  return { ...direction, receivedAt: date(direction.receivedAt), updatedAt: date(direction.updatedAt) };
 }
 
 function directionTable(directions: readonly DirectionStatus[]): string {

@@ -1,9 +1,9 @@
 import type { Feature } from '../../../shared/domain/feature-code.ts';
+import { publicTerminal } from '../../../shared/domain/public-terminal.ts';
 import type { Terminal } from '../../../shared/domain/terminal.ts';
 import type { Queryable } from '../../../shared/postgres/database.ts';
 import { addTerminal, digestSecrets } from '../../../shared/postgres/terminals.ts';
 import type { Command } from '../command.ts';
-import { publicTerminal } from '../public-terminal.ts';
 import { dialable, listOf, sipUri, whole } from '../value-forms.ts';
 
 export const terminalsAdd: Command = {

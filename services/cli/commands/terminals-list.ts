@@ -1,6 +1,6 @@
+import { publicTerminal } from '../../../shared/domain/public-terminal.ts';
 import { listTerminals } from '../../../shared/postgres/terminals.ts';
 import type { Command } from '../command.ts';
-import { publicTerminal } from '../public-terminal.ts';
 import { table } from '../table.ts';
 import { whole } from '../value-forms.ts';
 

@@ -1,6 +1,6 @@
+import { publicTerminal } from '../../../shared/domain/public-terminal.ts';
 import type { Command } from '../command.ts';
 import { namedTerminal, TERMINAL_ARGUMENT } from '../named-terminal.ts';
-import { publicTerminal } from '../public-terminal.ts';
 import { type Cell, cellText } from '../table.ts';
 
 export const terminalsShow: Command = {
