@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     teardownTimeout: 30_000,
     projects: [
-      { test: { name: 'house', include: ['test/house/**/*.test.ts'] } },
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'house', include: ['test/house/**/*.test.ts'], sequence: { groupOrder: 0 } } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 1 } } },
       {
         test: {
           name: 'real',
@@ -15,6 +15,7 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 30_000,
           hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PROGRAMS } from './programs.mjs';
+import { Obstacle } from './root.mjs';
+import { run } from './run.mjs';
+
+/** Debian leaves the sbin folders out of a user's PATH. */
+const FOLDERS = [
+  ...(process.env.PATH ?? '').split(':').filter(Boolean),
+  '/usr/sbin',
+  '/usr/local/sbin',
+  '/sbin',
+];
+
+/** Installs what is missing of the named programs with apt where that is allowed; otherwise says how to, and stops. */
+export async function installPrograms(names) {
+  const missing = names.filter((name) => !PROGRAMS[name].programs.some(isThere));
+  if (missing.length === 0) return;
+  const privilege = findPrivilege();
+  if (privilege && isExecutable('apt-get')) await aptInstall(missing, privilege);
+  const still = missing.filter((name) => !PROGRAMS[name].optional && !PROGRAMS[name].programs.some(isThere));
+  if (still.length > 0) throw new Obstacle(explain(still));
+}
+
+const isThere = (program) => (program.startsWith('/') ? existsSync(program) : isExecutable(program));
+
+function isExecutable(program) {
+  return FOLDERS.some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** How to become root without a question: not at all, or with sudo. `null`: neither. */
+function findPrivilege() {
+  if (process.getuid?.() === 0) return [];
+  return spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0 ? ['sudo', '-n'] : null;
+}
+
+async function aptInstall(names, privilege) {
+  const asRoot = (...command) => {
+    const [program, ...args] = [...privilege, ...command];
+    return run(program, args);
+  };
+  const apt = (...args) =>
+    asRoot(
+      'env',
+      'DEBIAN_FRONTEND=noninteractive',
+      'RUNLEVEL=1',
+      'apt-get',
+      '-q',
+      '-o',
+      'Dpkg::Use-Pty=0',
+      ...args,
+    );
+  const install = (packages) => apt('install', '-y', '--no-install-recommends', ...packages);
+  const [optional, required] = [true, false].map((wanted) =>
+    names.filter((name) => !!PROGRAMS[name].optional === wanted),
+  );
+  const packagesOf = (chosen) => chosen.flatMap((name) => PROGRAMS[name].debian);
+  console.log(`Installing ${packagesOf(names).join(', ')} ...`);
+  await withoutStartingServices(asRoot, async () => {
+    await apt('update');
+    if (required.length > 0) await install(packagesOf(required));
+    for (const name of optional) await install(packagesOf([name]));
+  });
+  // Lastcall starts its own servers: those of the packages must not come up at the next boot either.
+  for (const service of names.flatMap((name) => PROGRAMS[name].services ?? [])) {
+    if (isExecutable('systemctl')) await run(...disable(privilege, service), { stdio: 'ignore' });
+  }
+}
+
+function disable(privilege, service) {
+  const [program, ...args] = [...privilege, 'systemctl', 'disable', service];
+  return [program, args];
+}
+
+/** Debian asks /usr/sbin/policy-rc.d before it starts a service of a new package; 101 forbids it. */
+async function withoutStartingServices(asRoot, body) {
+  const policy = '/usr/sbin/policy-rc.d';
+  if (existsSync(policy)) return body();
+  const root = process.getuid?.() === 0;
+  const remove = () =>
+    root ? rmSync(policy, { force: true }) : spawnSync('sudo', ['-n', 'rm', '-f', policy]);
+  const interrupted = () => {
+    remove();
+    process.exit(130);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, interrupted);
+  try {
+    if (root) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+    else await asRoot('sh', '-c', `printf '#!/bin/sh\\nexit 101\\n' > ${policy} && chmod 755 ${policy}`);
+    return await body();
+  } finally {
+    remove();
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(signal, interrupted);
+  }
+}
+
+function explain(names) {
+  const of = (system) => names.flatMap((name) => PROGRAMS[name][system] ?? []).join(' ');
+  return [
+    `Missing: ${names.map((name) => PROGRAMS[name].programs.join(' or ')).join(', ')}. Install them and run this again:`,
+    `  Debian, Ubuntu:  sudo apt-get install --no-install-recommends ${of('debian')}`,
+    `  Fedora:          sudo dnf install ${of('fedora')}`,
+    `  macOS:           brew install ${of('macos')}`,
+  ].join('\n');
+}

@@ -1,0 +1,74 @@
+/**
+ * The programs of the operating system that each command needs, as data: where one is found (any of `programs`), the
+ * packages that bring it, and the services those packages would start at boot.
+ */
+const POSTGRES_15 = '/usr/lib/postgresql/15';
+
+export const PROGRAMS = {
+  redis: {
+    programs: ['redis-server', 'valkey-server'],
+    debian: ['redis-server'],
+    fedora: ['valkey'],
+    macos: ['redis'],
+    services: ['redis-server'],
+  },
+  sipp: { programs: ['sipp'], debian: ['sip-tester'], fedora: ['sipp'], macos: ['sipp'] },
+  baresip: { programs: ['baresip'], debian: ['baresip-core'], fedora: ['baresip'], macos: ['baresip'] },
+  openssl: { programs: ['openssl'], debian: ['openssl'], fedora: ['openssl'], macos: ['openssl'] },
+  postgresql: {
+    programs: [`${POSTGRES_15}/bin/postgres`],
+    debian: ['postgresql-15'],
+    fedora: ['postgresql-server', 'postgresql-contrib'],
+    macos: ['postgresql@15'],
+    services: ['postgresql'],
+  },
+  repmgr: {
+    programs: [`${POSTGRES_15}/bin/repmgrd`],
+    debian: ['postgresql-15-repmgr', 'repmgr'],
+    fedora: ['repmgr'],
+    macos: ['repmgr'],
+    services: ['repmgrd'],
+  },
+  pglogical: {
+    programs: [`${POSTGRES_15}/lib/pglogical.so`],
+    debian: ['postgresql-15-pglogical'],
+    optional: true,
+  },
+  pgbouncer: {
+    programs: ['pgbouncer'],
+    debian: ['pgbouncer'],
+    fedora: ['pgbouncer'],
+    macos: ['pgbouncer'],
+    services: ['pgbouncer'],
+  },
+  barman: { programs: ['barman'], debian: ['barman'], fedora: ['barman'], macos: ['barman'] },
+  patroni: {
+    programs: ['patroni'],
+    debian: ['patroni'],
+    fedora: ['patroni'],
+    macos: ['patroni'],
+    services: ['patroni'],
+  },
+};
+
+const CHAOS = ['redis', 'sipp', 'postgresql', 'repmgr', 'pgbouncer'];
+
+/** What a command needs, given its arguments. */
+export function programsFor(verb, args) {
+  switch (verb) {
+    case 'start':
+      return [
+        'redis',
+        ...(args.includes('--ha') ? ['postgresql', 'repmgr'] : []),
+        ...(args.join(' ').match(/--pg[= ]system/) ? ['postgresql'] : []),
+      ];
+    case 'test':
+      return onlyPure(args) ? [] : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni'];
+    case 'bench':
+      return [...CHAOS, 'pglogical'];
+    default:
+      return CHAOS;
+  }
+}
+
+const onlyPure = (args) => args.length > 0 && args.every((arg) => /^test\/(unit|house)\b/.test(arg));

@@ -1,0 +1,11 @@
+import { spawn } from 'node:child_process';
+import { ROOT } from './root.mjs';
+
+/** Runs a program in the repository with our terminal and gives its exit status; a signal counts as 1, an absent program as 127. */
+export function run(command, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'], ...options });
+    child.once('error', () => resolve(127));
+    child.once('close', (status) => resolve(status ?? 1));
+  });
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { packageRoot } from '../../shared/runtime/package-root.ts';
+import { readSources } from '../support/sources.ts';
+
+const LONGEST_FILE_LINES = 400;
+
+test('a file is named for its one idea, never utils, helpers or manager', () => {
+  const vague = readSources('shared', 'services', 'test').filter((file) =>
+    /(^|[/-])(utils?|helpers?|manager|misc|common)\.ts$/i.test(file.path),
+  );
+  expect(vague.map((file) => file.path)).toEqual([]);
+});
+
+test('no file grows beyond what one can hold in mind', () => {
+  const long = readSources('shared', 'services', 'test').filter(
+    (file) => file.text.split('\n').length > LONGEST_FILE_LINES,
+  );
+  expect(long.map((file) => file.path)).toEqual([]);
+});
+
+test('no test is skipped, focused or left to do', () => {
+  const idle = readSources('test').filter((file) =>
+    /\b(test|it|describe)\.(skip|skipIf|only|todo|fails)\b|\b(xit|xdescribe|fdescribe|fit)\(/.test(file.text),
+  );
+  expect(idle.map((file) => file.path)).toEqual([]);
+});
+
+test('only shared/runtime/config.ts reads the environment; a main.ts may hand it over, the lab passes it on', () => {
+  const mayTouch = /^(shared\/runtime\/config\.ts|services\/[a-z-]+\/main\.ts|services\/lab\/)/;
+  const readers = readSources('shared', 'services').filter((file) => /\bprocess\.env\b/.test(file.text));
+  expect(readers.map((file) => file.path).filter((path) => !mayTouch.test(path))).toEqual([]);
+});
+
+test('every imported package is a dependency of its own, not one that another brought along', () => {
+  const manifest = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
+  const imported = new Set(
+    readSources('shared', 'services')
+      .flatMap((file) => file.imports)
+      .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
+      .map((name) =>
+        name.startsWith('@') ? name.split('/').slice(0, 2).join('/') : (name.split('/')[0] as string),
+      ),
+  );
+  expect([...imported].filter((name) => !(name in manifest.dependencies))).toEqual([]);
+});
