@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { type Config, loadConfig } from '../../shared/runtime/config.ts';
+import { type Config, configPath, loadConfig } from '../../shared/runtime/config.ts';
 import type { ReplicatorLog } from './settings.ts';
 
 const LOOK_MS = 2_000;
@@ -19,7 +19,7 @@ export function watchPeers(
   onPeers: (peers: Record<string, string>) => void,
   log: ReplicatorLog,
 ): () => void {
-  const path = file ?? process.env['LASTCALL_CONFIG'];
+  const path = configPath(file);
   let modified = modifiedAt(path);
   const read = (): void => {
     try {

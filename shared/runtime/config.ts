@@ -34,8 +34,13 @@ export interface ConfigSource {
 
 /** The frozen configuration. Throws {@link ConfigError} with all faults together. */
 export function loadConfig({ file, env = process.env }: ConfigSource): Config {
-  const path = file ?? env['LASTCALL_CONFIG'];
+  const path = configPath(file, env);
   return parseConfig(path === undefined ? '' : readConfigFile(path), env, path);
+}
+
+/** The file that {@link loadConfig} reads, if any. */
+export function configPath(file: string | undefined, env: Environment = process.env): string | undefined {
+  return file ?? env['LASTCALL_CONFIG'];
 }
 
 export function parseConfig(yaml: string, env: Environment = {}, file = 'configuration'): Config {
