@@ -35,8 +35,11 @@ export interface SipServerOptions {
   readonly timers?: Partial<TimerDurations>;
   /** Methods for which a merged request is answered 482 (RFC 3261 8.2.2.2); for UAS roles such as REGISTER. Default none. */
   readonly mergedRequests?: readonly string[];
-  /** Signs the tokens of UDP flows; give the same one after a restart to keep them valid. Random unless given. */
-  readonly flowSecret?: Uint8Array;
+  /**
+   * Signs UDP flow tokens and Record-Route values. Give the same one after a restart, and to every process behind one
+   * address, so that dialogs go on; random unless given.
+   */
+  readonly secret?: Uint8Array;
   /** For tests, which move it themselves; the server drives its own otherwise. */
   readonly wheel?: TimerWheel;
 }
@@ -47,6 +50,7 @@ export type Hop = { readonly flow: Flow } | { readonly uri: string };
 /** The listeners, the transaction layer and one callback for requests. */
 export class SipServer {
   readonly counters: SipCounters = newCounters();
+  readonly secret: Uint8Array;
   readonly wheel: TimerWheel;
   readonly #transports: readonly Transport[];
   readonly #layer: TransactionLayer;
@@ -57,6 +61,7 @@ export class SipServer {
 
   constructor(options: SipServerOptions) {
     this.#onFault = options.onFault ?? (() => {});
+    this.secret = options.secret ?? randomBytes(32);
     this.#drivesWheel = options.wheel === undefined;
     this.wheel = options.wheel ?? new TimerWheel();
     this.#layer = this.#createLayer(options);
@@ -185,7 +190,7 @@ export class SipServer {
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       counters: this.counters,
       receiver: this.#layer,
-      flowSecret: options.flowSecret ?? randomBytes(32),
+      secret: this.secret,
       onError: (error: Error) => this.#fault('transport-error', error),
     };
     return options.listeners.map((listener) => createTransport({ ...shared, options: listener }));

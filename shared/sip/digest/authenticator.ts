@@ -1,9 +1,160 @@
+import { randomBytes } from 'node:crypto';
 import type { SipRequest } from '../message/message.ts';
-import type { DigestOptions, DigestVerdict, VerifyOptions } from './types.ts';
+import type { HeaderLine } from '../message/response.ts';
+import { type DigestFields, formatDigestFields, parseDigestFields } from '../syntax/digest-fields.ts';
+import type { Answer } from '../transaction/user.ts';
+import { Backoff } from './backoff.ts';
+import { NonceSource } from './nonce.ts';
+import { ReplayGuard } from './replay.ts';
+import { digestResponse, equalSecret, parseAlgorithm } from './response.ts';
+import type {
+  ChallengeReason,
+  DigestAlgorithm,
+  DigestKind,
+  DigestOptions,
+  DigestVerdict,
+  VerifyOptions,
+} from './types.ts';
+
+/** Credentials with everything a digest needs. `count` is undefined without qop, as RFC 2069 clients answer. */
+interface Credentials {
+  readonly username: string;
+  readonly algorithm: DigestAlgorithm;
+  readonly nonce: string;
+  readonly uri: string;
+  readonly response: string;
+  readonly auth: { readonly nc: string; readonly cnonce: string } | undefined;
+}
+
+const HEADERS = {
+  www: { credentials: 'authorization', challenge: 'WWW-Authenticate', status: 401 },
+  proxy: { credentials: 'proxy-authorization', challenge: 'Proxy-Authenticate', status: 407 },
+} as const;
+
+const DEFAULT_ALGORITHMS: readonly DigestAlgorithm[] = ['SHA-256', 'MD5'];
+const DEFAULT_NONCE_LIFETIME_MS = 300_000;
+const DEFAULT_REPLAY_CAPACITY = 100_000;
+const DEFAULT_BACKOFF = { failures: 8, firstMs: 1_000 };
+
+/** Compared against for unknown users, so that they take as long as wrong passwords. */
+const NO_HA1 = '0'.repeat(64);
 
 /** Server-side digest authentication (RFC 3261 22, RFC 8760). Knows no users: `findHa1` does. */
-export declare class DigestAuthenticator {
-  constructor(options: DigestOptions);
+export class DigestAuthenticator {
+  readonly #realm: string;
+  readonly #algorithms: readonly DigestAlgorithm[];
+  readonly #nonceLifetimeMs: number;
+  readonly #nonces: NonceSource;
+  readonly #replay: ReplayGuard;
+  readonly #backoff: Backoff;
+  readonly #now: () => number;
+
+  constructor(options: DigestOptions) {
+    const { failures, firstMs } = options.backoff ?? DEFAULT_BACKOFF;
+    this.#realm = options.realm;
+    this.#algorithms = options.algorithms ?? DEFAULT_ALGORITHMS;
+    this.#nonceLifetimeMs = options.nonceLifetimeMs ?? DEFAULT_NONCE_LIFETIME_MS;
+    this.#nonces = new NonceSource(options.secret ?? randomBytes(32), options.realm);
+    this.#replay = new ReplayGuard(options.replayCapacity ?? DEFAULT_REPLAY_CAPACITY, this.#nonceLifetimeMs);
+    this.#backoff = new Backoff(failures, firstMs);
+    this.#now = options.now ?? Date.now;
+  }
+
   /** Never rejects for what a request holds; rejects only when `findHa1` does. */
-  verify(request: SipRequest, options: VerifyOptions): Promise<DigestVerdict>;
+  async verify(request: SipRequest, options: VerifyOptions): Promise<DigestVerdict> {
+    const { kind, source } = options;
+    const fields = this.#credentialsFields(request, kind);
+    if (fields === undefined) return this.#challenge(kind, 'no-credentials');
+    const waitMs = this.#backoff.remainingMs(source, this.#now());
+    if (waitMs > 0) return heldBack(waitMs);
+    const credentials = this.#read(fields);
+    if (credentials === undefined) return this.#failed(options, 'malformed');
+    const issuedMs = this.#nonces.issuedAt(credentials.nonce);
+    if (issuedMs === undefined || this.#now() - issuedMs > this.#nonceLifetimeMs) {
+      return this.#challenge(kind, 'stale-nonce');
+    }
+    const ha1 = await options.findHa1(credentials.username, credentials.algorithm);
+    const expected = digestResponse({ ...credentials, ha1: ha1 ?? NO_HA1, method: request.method });
+    const matches = equalSecret(expected, credentials.response);
+    if (ha1 === undefined) return this.#failed(options, 'unknown-user');
+    if (!matches) return this.#failed(options, 'wrong-response');
+    return this.#accept(credentials, issuedMs, options);
+  }
+
+  /** The answer that asks for credentials. */
+  challenge(kind: DigestKind, stale = false): Answer {
+    const { challenge, status } = HEADERS[kind];
+    const nonce = this.#nonces.issue(this.#now());
+    return {
+      status,
+      headers: this.#algorithms.map((each): HeaderLine => [challenge, this.#offer(each, nonce, stale)]),
+    };
+  }
+
+  #accept(credentials: Credentials, issuedMs: number, { kind, source }: VerifyOptions): DigestVerdict {
+    const { algorithm, auth, nonce, username } = credentials;
+    const count = auth === undefined ? 1 : Number.parseInt(auth.nc, 16);
+    if (!this.#replay.accept(nonce, issuedMs, count, this.#now())) return this.#challenge(kind, 'replayed');
+    this.#backoff.succeeded(source);
+    return { kind: 'ok', username, algorithm };
+  }
+
+  #failed({ kind, source }: VerifyOptions, reason: ChallengeReason): DigestVerdict {
+    this.#backoff.failed(source, this.#now());
+    return this.#challenge(kind, reason);
+  }
+
+  /** `stale` tells a client to try again with the new nonce and the same password (RFC 7616 3.3). */
+  #challenge(kind: DigestKind, reason: ChallengeReason): DigestVerdict {
+    const stale = reason === 'stale-nonce' || reason === 'replayed';
+    return { kind: 'challenge', reason, answer: this.challenge(kind, stale) };
+  }
+
+  #offer(algorithm: DigestAlgorithm, nonce: string, stale: boolean): string {
+    const fields: [string, string][] = [
+      ['realm', this.#realm],
+      ['nonce', nonce],
+      ['algorithm', algorithm],
+      ['qop', 'auth'],
+    ];
+    if (stale) fields.push(['stale', 'true']);
+    return formatDigestFields(fields);
+  }
+
+  /** The credentials for our realm; others belong to other servers on the way (RFC 3261 22.3). */
+  #credentialsFields(request: SipRequest, kind: DigestKind): DigestFields | undefined {
+    for (const value of request.headerLines(HEADERS[kind].credentials)) {
+      const fields = parseDigestFields(value);
+      if (fields?.get('realm') === this.#realm) return fields;
+    }
+    return undefined;
+  }
+
+  #read(fields: DigestFields): Credentials | undefined {
+    const algorithm = parseAlgorithm(fields.get('algorithm'));
+    const [username, nonce, uri, response] = ['username', 'nonce', 'uri', 'response'].map((name) =>
+      fields.get(name),
+    );
+    if (algorithm === undefined || !this.#algorithms.includes(algorithm)) return undefined;
+    if (!username || !nonce || !uri || !response) return undefined;
+    const auth = readAuth(fields);
+    return auth === 'malformed'
+      ? undefined
+      : { username, algorithm, nonce, uri, response: response.toLowerCase(), auth };
+  }
+}
+
+function readAuth(fields: DigestFields): Credentials['auth'] | 'malformed' {
+  const qop = fields.get('qop');
+  if (qop === undefined) return undefined;
+  const nc = fields.get('nc') ?? '';
+  const cnonce = fields.get('cnonce');
+  const isCount =
+    nc.length === 8 && Number.parseInt(nc, 16).toString(16).padStart(8, '0') === nc.toLowerCase();
+  return qop.toLowerCase() === 'auth' && isCount && cnonce !== undefined ? { nc, cnonce } : 'malformed';
+}
+
+function heldBack(retryAfterMs: number): DigestVerdict {
+  const retryAfter = String(Math.ceil(retryAfterMs / 1000));
+  return { kind: 'backoff', retryAfterMs, answer: { status: 503, headers: [['Retry-After', retryAfter]] } };
 }

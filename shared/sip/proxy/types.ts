@@ -22,7 +22,7 @@ export interface ProxyOptions {
 export interface Target {
   /** The new Request-URI. */
   readonly uri: string;
-  /** Send over this flow instead of looking the next hop up. A closed flow fails with 430. */
+  /** Send over this flow instead of looking the next hop up. A closed flow counts as 430 (RFC 5626 5.3), upstream as 480. */
   readonly flow?: Flow | undefined;
   /** Send to this URI's address without adding a Route (an outbound proxy or peer site). */
   readonly nextHop?: string | undefined;
@@ -60,8 +60,8 @@ export interface ForwardOptions<T extends Target> {
   readonly onProvisional?: (response: SipResponse, target: T) => void;
   /** A target's own final response, before the best is chosen. */
   readonly onTargetFinal?: (status: number, target: T) => void;
-  /** No target accepted: further targets to try instead of answering (serial forking). Undefined or [] answers. */
-  readonly onExhausted?: (bestStatus: number) => readonly T[] | undefined;
+  /** No target accepted: further targets to try (serial forking), or an answer of the owner's instead of the best response. */
+  readonly onExhausted?: (bestStatus: number) => readonly T[] | Answer | undefined;
   readonly onOutcome?: (outcome: ForwardOutcome<T>) => void;
 }
 
@@ -74,10 +74,15 @@ export interface Forwarding {
 /** What RFC 3261 16.4 makes of a request's Route set. */
 export interface Routing {
   /**
-   * True when a Route brought the request here, or still leads on: forward to `target` as it is, no location lookup. A
-   * preloaded Route of a request outside a dialog (no To tag) that names only this server is popped and leaves this false.
+   * `dialog`: a Record-Route value that this server signed for this Call-ID brought the request: forward it to `target`.
+   * `preloaded`: the sender's own Route leads on to another server: authenticate, then forward to `target`.
+   * `none`: the owner decides by the Request-URI; a Route that only named this server is taken off when forwarding.
    */
-  readonly inRoute: boolean;
+  readonly kind: 'dialog' | 'preloaded' | 'none';
   /** The Request-URI after strict-routing repair, with the flow that this server's own Route named. */
   readonly target: Target;
+  /** How many Route values at the top are this server's. */
+  readonly ownRoutes: number;
+  /** A strict router sent this: `target.uri` stood at the end of its Route set. */
+  readonly strict: boolean;
 }

@@ -39,7 +39,7 @@ export class InviteServerTransaction extends ServerMachine<
 
   /** The INVITE was cancelled; its owner answers it. */
   receiveCancel(cancel: SipRequest): void {
-    if (!this.finished) this.cancelled(cancel);
+    if (!this.finished) this.noteCancel(cancel);
   }
 
   protected act(action: InviteServerAction): void {

@@ -24,6 +24,7 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
   #lastResponse: string | undefined;
   #localTag: string | undefined;
   #finished = false;
+  #cancelled = false;
 
   constructor(
     table: Table<S, E | SendEvent | 'transport-error', A>,
@@ -44,6 +45,10 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
 
   get finished(): boolean {
     return this.#finished;
+  }
+
+  get cancelled(): boolean {
+    return this.#cancelled;
   }
 
   get localTag(): string {
@@ -70,6 +75,10 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
     return false;
   }
 
+  discard(): void {
+    if (!this.#finished) this.remove();
+  }
+
   onSendError(_error: Error): void {
     this.handle('transport-error');
   }
@@ -82,7 +91,8 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
     }
   }
 
-  protected cancelled(cancel: SipRequest): void {
+  protected noteCancel(cancel: SipRequest): void {
+    this.#cancelled = true;
     try {
       this.user?.onCancel?.(cancel);
     } catch (error) {

@@ -29,6 +29,8 @@ export interface ServerTransaction {
   readonly localTag: string;
   /** True once a final response was sent. */
   readonly finished: boolean;
+  /** True once a CANCEL came for this INVITE, also when no `user` heard it. */
+  readonly cancelled: boolean;
   user: ServerTransactionUser | undefined;
   /** Sends 100 Trying to an INVITE, once; nothing for other methods (RFC 4320 4.1). */
   trying(): void;
@@ -36,6 +38,8 @@ export interface ServerTransaction {
   reply(answer: Answer): boolean;
   /** Sends a ready response, e.g. a forwarded one. False when the state forbids it; a further 2xx passes (RFC 6026). */
   send(response: OutgoingResponse): boolean;
+  /** Ends it without an answer: a non-INVITE request that timed out downstream (RFC 4320 4.2). */
+  discard(): void;
 }
 
 /** What the owner of a client transaction hears. Exactly one of a final response, onTimeout, onTransportError ends it. */

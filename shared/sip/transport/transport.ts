@@ -16,7 +16,7 @@ export interface TransportContext {
   readonly counters: SipCounters;
   readonly receiver: Receiver;
   /** Signs UDP flow tokens. */
-  readonly flowSecret: Uint8Array;
+  readonly secret: Uint8Array;
   readonly onError: (error: Error) => void;
 }
 

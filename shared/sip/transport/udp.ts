@@ -66,7 +66,7 @@ export class UdpTransport implements Transport {
   }
 
   macOf(payload: string): string {
-    return createHmac('sha256', this.context.flowSecret)
+    return createHmac('sha256', this.context.secret)
       .update(payload)
       .digest('base64url')
       .slice(0, MAC_CHARACTERS);

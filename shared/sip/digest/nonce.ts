@@ -1,0 +1,35 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { equalSecret } from './response.ts';
+
+/** Nonces that prove their own origin and age, so that none is stored before it is used. */
+export class NonceSource {
+  readonly #secret: Uint8Array;
+  readonly #realm: string;
+
+  constructor(secret: Uint8Array, realm: string) {
+    this.#secret = secret;
+    this.#realm = realm;
+  }
+
+  /** `<issued>.<random>.<mac>`; `issuedMs` since 1970. */
+  issue(issuedMs: number): string {
+    const body = `${Math.floor(issuedMs).toString(36)}.${randomBytes(6).toString('base64url')}`;
+    return `${body}.${this.#mac(body)}`;
+  }
+
+  /** When a nonce of ours was issued; undefined for any other text. */
+  issuedAt(nonce: string): number | undefined {
+    const end = nonce.lastIndexOf('.');
+    if (end <= 0 || nonce.length > 80) return undefined;
+    const body = nonce.slice(0, end);
+    if (!equalSecret(nonce.slice(end + 1), this.#mac(body))) return undefined;
+    return Number.parseInt(body.slice(0, body.indexOf('.')), 36);
+  }
+
+  #mac(body: string): string {
+    return createHmac('sha256', this.#secret)
+      .update(`${this.#realm}|${body}`)
+      .digest('base64url')
+      .slice(0, 22);
+  }
+}

@@ -1,0 +1,138 @@
+import { MessageDraft } from '../message/draft.ts';
+import type { SipRequest, SipResponse } from '../message/message.ts';
+import { type SipServer, viaValue } from '../server.ts';
+import type { Timer, TimerTask } from '../transaction/timer-wheel.ts';
+import type { ClientTransaction, ClientTransactionUser } from '../transaction/user.ts';
+import type { Flow } from '../transport/flow.ts';
+import { forwardBranch } from './loop.ts';
+import { addRecordRoute, type RouteSigner } from './record-route.ts';
+import { applyRouting, nextHopOf } from './routing.ts';
+import type { Routing, Target } from './types.ts';
+
+/** What a branch needs of the response context it belongs to. */
+export interface BranchOwner<T extends Target> {
+  onProvisional(response: SipResponse, branch: Branch<T>): void;
+  onFinal(status: number, response: SipResponse | undefined, branch: Branch<T>): void;
+}
+
+/** The same for every branch of one forwarded request. */
+export interface ForwardPlan {
+  readonly server: SipServer;
+  readonly signer: RouteSigner;
+  readonly timerCMs: number;
+  readonly request: SipRequest;
+  readonly source: Flow;
+  readonly routing: Routing;
+  readonly loopHash: string;
+  readonly recordRoute: boolean;
+  readonly edit: ((draft: MessageDraft) => void) | undefined;
+}
+
+/** One copy of a request on its way to one target (RFC 3261 16.6). */
+export class Branch<T extends Target> implements ClientTransactionUser, TimerTask {
+  readonly target: T;
+  readonly #owner: BranchOwner<T>;
+  readonly #server: SipServer;
+  readonly #timerCMs: number;
+  #transaction: ClientTransaction | undefined;
+  #timerC: Timer | undefined;
+  #provisional = false;
+  #cancelled = false;
+  #done = false;
+
+  constructor(owner: BranchOwner<T>, target: T, server: SipServer, timerCMs: number) {
+    this.#owner = owner;
+    this.target = target;
+    this.#server = server;
+    this.#timerCMs = timerCMs;
+  }
+
+  /** True until a final result. */
+  get pending(): boolean {
+    return !this.#done;
+  }
+
+  /** Builds the copy and sends it; a failure comes as a final result. */
+  start(plan: ForwardPlan): void {
+    const { flow, nextHop, uri } = this.target;
+    const draft = this.#copy(plan);
+    const byHeaders = nextHopOf(draft, uri);
+    const hop = flow === undefined ? { uri: nextHop ?? byHeaders } : { flow };
+    this.#server.route(hop, (found) => {
+      if (this.#cancelled) this.#finish(487, undefined);
+      else if (found instanceof Error) this.#finish(flow === undefined ? 503 : 430, undefined);
+      else this.#send(plan, draft, found);
+    });
+  }
+
+  /** Asks the target to stop; its final response still comes. */
+  cancel(): void {
+    if (this.#done) return;
+    this.#cancelled = true;
+    this.#transaction?.cancel();
+  }
+
+  onResponse(response: SipResponse): void {
+    if (response.status >= 200) {
+      this.#finish(response.status, response);
+      return;
+    }
+    this.#provisional = true;
+    if (response.status === 100) return;
+    this.#armTimerC();
+    this.#owner.onProvisional(response, this);
+  }
+
+  /** RFC 3261 16.8. */
+  onTimeout(): void {
+    this.#finish(408, undefined);
+  }
+
+  /** RFC 3261 16.9. */
+  onTransportError(): void {
+    this.#finish(503, undefined);
+  }
+
+  /** Timer C, RFC 3261 16.8: cancel what rings, give up what never answered. */
+  onTimer(): void {
+    if (this.#provisional) this.cancel();
+    else this.#finish(408, undefined);
+  }
+
+  /** RFC 3261 16.6 items 1 to 6; Route before the owner's edits, Via and Record-Route after them. */
+  #copy({ request, routing, edit }: ForwardPlan): MessageDraft {
+    const draft = MessageDraft.from(request);
+    applyRouting(draft, routing);
+    draft.setRequestUri(this.target.uri);
+    const maxForwards = request.maxForwards;
+    draft.set('max-forwards', String(maxForwards === undefined ? 70 : Math.max(0, maxForwards - 1)));
+    edit?.(draft);
+    this.target.edit?.(draft);
+    for (const route of (this.target.route ?? []).toReversed()) draft.push('route', route);
+    return draft;
+  }
+
+  #send(plan: ForwardPlan, draft: MessageDraft, out: Flow): void {
+    const { request, source, signer } = plan;
+    if (plan.recordRoute)
+      addRecordRoute(draft, request, { source, out, pinned: this.target.flow !== undefined }, signer);
+    const branch = forwardBranch(plan.loopHash);
+    draft.push('via', viaValue(out, branch));
+    this.#transaction = this.#server.send(request.method, branch, draft.serialize(), out, this);
+    if (request.method === 'INVITE') this.#armTimerC();
+  }
+
+  /** Every 2xx goes to the owner (RFC 3261 16.7 item 5), any other final response once. */
+  #finish(status: number, response: SipResponse | undefined): void {
+    if (this.#done && (status < 200 || status >= 300)) return;
+    this.#done = true;
+    this.#server.wheel.cancel(this.#timerC);
+    this.#timerC = undefined;
+    this.#owner.onFinal(status, response, this);
+  }
+
+  #armTimerC(): void {
+    this.#server.wheel.cancel(this.#timerC);
+    this.#timerC = this.#server.wheel.schedule(this.#timerCMs, this, 'C');
+  }
+}

@@ -1,0 +1,36 @@
+import type { SipRequest } from '../message/message.ts';
+import { parseVia } from '../syntax/via.ts';
+import { newBranch } from '../transaction/identifiers.ts';
+
+/**
+ * What decides where a request goes, as a short hash (RFC 3261 16.6 item 8, RFC 5393 4.2.1): a request that comes back
+ * with the same value loops, with another one it spirals. `routes` are the Route values that lead on from here.
+ */
+export function loopHash(request: SipRequest, routes: readonly string[]): string {
+  const dialog = `${request.from?.tag}|${request.to?.tag}|${request.callId}|${request.cseq?.sequence}`;
+  const text = `${request.requestUri}|${dialog}|${routes.join()}|${request.header('proxy-authorization')}`;
+  return fnv1a(text, 0x811c9dc5) + fnv1a(text, 0x01234567);
+}
+
+/** The branch of a forwarded copy: random, then the loop hash. */
+export const forwardBranch = (hash: string): string => `${newBranch()}.${hash}`;
+
+/** True when one of the request's Vias is this server's with that hash (RFC 3261 16.3 item 4). */
+export function hasLooped(
+  request: SipRequest,
+  hash: string,
+  isLocal: (host: string, port: number | undefined) => boolean,
+): boolean {
+  const suffix = `.${hash}`;
+  if (!request.text.includes(suffix)) return false;
+  return request.values('via').some((value) => {
+    const via = parseVia(value);
+    return via?.branch?.endsWith(suffix) === true && isLocal(via.host, via.port);
+  });
+}
+
+function fnv1a(text: string, seed: number): string {
+  let hash = seed;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(36);
+}

@@ -1,0 +1,194 @@
+import { MessageDraft } from '../message/draft.ts';
+import type { SipResponse } from '../message/message.ts';
+import type { SipServer } from '../server.ts';
+import type { Answer, ServerTransaction, ServerTransactionUser } from '../transaction/user.ts';
+import { type BranchResult, bestResponse, otherChallenges } from './best-response.ts';
+import { Branch, type BranchOwner, type ForwardPlan } from './branch.ts';
+import type { Forwarding, ForwardOptions, ForwardOutcome, Target } from './types.ts';
+
+type Hooks<T extends Target> = Omit<ForwardOptions<T>, 'targets' | 'recordRoute' | 'edit'>;
+
+/**
+ * The response context of RFC 3261 16: the branches of one forwarded request. Upstream hears one final response, chosen
+ * when no branch is pending any more, except that each 2xx to an INVITE passes at once.
+ */
+export class ResponseContext<T extends Target> implements Forwarding, BranchOwner<T>, ServerTransactionUser {
+  readonly #transaction: ServerTransaction;
+  readonly #server: SipServer;
+  readonly #pass503: boolean;
+  #branches: Branch<T>[] = [];
+  #results: BranchResult<T>[] = [];
+  #plan: ForwardPlan | undefined;
+  /** After the end only what further 2xx responses need is kept. */
+  #hooks: Hooks<T>;
+  #starting = false;
+
+  constructor(transaction: ServerTransaction, plan: ForwardPlan, hooks: Hooks<T>, pass503: boolean) {
+    this.#transaction = transaction;
+    this.#server = plan.server;
+    this.#plan = plan;
+    this.#hooks = hooks;
+    this.#pass503 = pass503;
+  }
+
+  start(targets: readonly T[]): void {
+    if (this.#transaction.finished) return;
+    this.#transaction.user = this;
+    this.#transaction.trying();
+    if (this.#transaction.cancelled) this.#end({ kind: 'cancelled' }, { status: 487 });
+    else if (targets.length === 0) this.#end({ kind: 'rejected', status: 480 }, { status: 480 });
+    else this.#fork(targets);
+  }
+
+  abandon(answer: Answer): void {
+    if (this.#transaction.finished) return;
+    this.#cancelPending();
+    this.#end({ kind: 'abandoned', status: answer.status }, answer);
+  }
+
+  /** RFC 3261 16.10: the branches answer 487 and that goes upstream, unless one of them accepts first. */
+  onCancel(): void {
+    this.#cancelPending();
+  }
+
+  onProvisional(response: SipResponse, branch: Branch<T>): void {
+    if (this.#transaction.finished) return;
+    this.#forwardUpstream(response, branch.target);
+    this.#told(() => this.#hooks.onProvisional?.(response, branch.target));
+  }
+
+  onFinal(status: number, response: SipResponse | undefined, branch: Branch<T>): void {
+    if (status < 300 && response !== undefined) {
+      this.#onSuccess(response, branch.target);
+      return;
+    }
+    if (this.#transaction.finished) return;
+    this.#results.push({ status, response, target: branch.target });
+    this.#told(() => this.#hooks.onTargetFinal?.(status, branch.target));
+    // RFC 3261 16.7 item 5: a 6xx ends the search everywhere.
+    if (status >= 600) this.#cancelPending();
+    if (!this.#starting) this.#concludeIfDone();
+  }
+
+  #fork(targets: readonly T[]): void {
+    const plan = this.#plan;
+    if (plan === undefined) return;
+    this.#branches = targets.map((target) => new Branch(this, target, plan.server, plan.timerCMs));
+    // A branch may fail while it starts; the best response is chosen only after all have started.
+    this.#starting = true;
+    for (const branch of this.#branches) branch.start(plan);
+    this.#starting = false;
+    this.#concludeIfDone();
+  }
+
+  #onSuccess(response: SipResponse, target: T): void {
+    const first = !this.#transaction.finished;
+    this.#forwardUpstream(response, target);
+    if (!first) return;
+    this.#told(() => this.#hooks.onTargetFinal?.(response.status, target));
+    this.#cancelPending();
+    this.#decide({ kind: 'answered', response, target });
+  }
+
+  #concludeIfDone(): void {
+    if (this.#transaction.finished || this.#branches.some((branch) => branch.pending)) return;
+    const best = bestResponse(this.#results);
+    if (best === undefined) return;
+    if (this.#transaction.cancelled) this.#concludeCancelled(best);
+    else this.#conclude(best);
+  }
+
+  /** What a cancelled branch answers is 487; when it said nothing at all, 487 is still what the caller waits for. */
+  #concludeCancelled(best: BranchResult<T>): void {
+    const silent = best.response === undefined;
+    if (silent) this.#end({ kind: 'cancelled' }, { status: 487 });
+    else {
+      this.#forwardBest(best);
+      this.#decide({ kind: 'cancelled' });
+    }
+  }
+
+  #conclude(best: BranchResult<T>): void {
+    const instead = this.#told(() => this.#hooks.onExhausted?.(best.status));
+    if (isTargets(instead)) {
+      if (instead.length > 0) {
+        this.#results = [];
+        this.#fork(instead);
+        return;
+      }
+    } else if (instead !== undefined) {
+      this.#end({ kind: 'rejected', status: instead.status, target: best.target }, instead);
+      return;
+    }
+    this.#reject(best);
+  }
+
+  #reject(best: BranchResult<T>): void {
+    const { response, status, target } = best;
+    const upstream = this.#upstreamStatus(best);
+    if (upstream === status && response !== undefined) {
+      this.#forwardBest(best);
+      this.#decide({ kind: 'rejected', status, response, target });
+    } else if (status === 408 && this.#plan?.request.method !== 'INVITE') {
+      // RFC 4320 4.2: a 408 would reach a client that has given up already.
+      this.#transaction.discard();
+      this.#decide({ kind: 'rejected', status, target });
+    } else {
+      this.#end({ kind: 'rejected', status: upstream, target }, { status: upstream });
+    }
+  }
+
+  /** RFC 3261 16.7 item 6: a 503 speaks of one hop only. A flow that failed here is the target's absence. */
+  #upstreamStatus({ response, status }: BranchResult<T>): number {
+    if (status === 503 && !this.#pass503) return 500;
+    return status === 430 && response === undefined ? 480 : status;
+  }
+
+  #forwardBest(best: BranchResult<T>): void {
+    const { response, target } = best;
+    if (response !== undefined) this.#forwardUpstream(response, target, otherChallenges(best, this.#results));
+  }
+
+  #forwardUpstream(
+    response: SipResponse,
+    target: T,
+    extra: readonly (readonly [name: string, value: string])[] = [],
+  ): void {
+    const draft = MessageDraft.from(response);
+    draft.pop('via');
+    for (const [name, value] of extra) draft.append(name, value);
+    this.#told(() => this.#hooks.editResponse?.(draft, response, target));
+    this.#transaction.send({ status: response.status, text: draft.serialize() });
+  }
+
+  #end(outcome: ForwardOutcome<T>, answer: Answer): void {
+    this.#transaction.reply(answer);
+    this.#decide(outcome);
+  }
+
+  #decide(outcome: ForwardOutcome<T>): void {
+    const { editResponse, onOutcome } = this.#hooks;
+    this.#hooks = editResponse === undefined ? {} : { editResponse };
+    this.#plan = undefined;
+    this.#results = [];
+    this.#branches = [];
+    this.#told(() => onOutcome?.(outcome));
+  }
+
+  /** Tells the owner; what it throws is reported and the call goes on. */
+  #told<R>(tell: () => R): R | undefined {
+    try {
+      return tell();
+    } catch (error) {
+      this.#server.faulted(error);
+      return undefined;
+    }
+  }
+
+  #cancelPending(): void {
+    for (const branch of this.#branches) branch.cancel();
+  }
+}
+
+const isTargets = <T>(instead: readonly T[] | Answer | undefined): instead is readonly T[] =>
+  Array.isArray(instead);
