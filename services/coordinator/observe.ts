@@ -1,7 +1,14 @@
 /** One round of looks at all sites, and the view they make together. */
 import type { SiteView } from '../../shared/domain/decide-resync.ts';
 import type { HostLink, SiteLink } from './site-link.ts';
-import { type Bookkeeping, type Identity, readBookkeeping, readIdentity, readSlots, type SlotState } from './site-state.ts';
+import {
+  type Bookkeeping,
+  type Identity,
+  readBookkeeping,
+  readIdentity,
+  readSlots,
+  type SlotState,
+} from './site-state.ts';
 
 export interface HostState {
   readonly host: string;
@@ -38,11 +45,17 @@ export async function observe(links: readonly SiteLink[], deadlineMs: number): P
   const books = await Promise.all(found.map(({ primary }) => lookAt(primary, deadlineMs, readBookkeeping)));
   const identities = await Promise.all(found.map(({ primary }) => lookAt(primary, deadlineMs, readIdentity)));
   return new Map(
-    links.map((link, index) => [link.site, compose(link.site, found[index], books[index] ?? null, identities[index] ?? null)]),
+    links.map((link, index) => [
+      link.site,
+      compose(link.site, found[index], books[index] ?? null, identities[index] ?? null),
+    ]),
   );
 }
 
-async function findPrimaries(site: SiteLink, deadlineMs: number): Promise<{ hosts: HostState[]; primary: Candidate | null }> {
+async function findPrimaries(
+  site: SiteLink,
+  deadlineMs: number,
+): Promise<{ hosts: HostState[]; primary: Candidate | null }> {
   const candidates: Candidate[] = [];
   const hosts = await Promise.all(
     site.hosts.map(async (link): Promise<HostState> => {
@@ -55,7 +68,11 @@ async function findPrimaries(site: SiteLink, deadlineMs: number): Promise<{ host
         candidates.push(seen);
         return { host: link.host, state: 'primary' };
       } catch (cause) {
-        return { host: link.host, state: 'unreachable', reason: cause instanceof Error ? cause.message : String(cause) };
+        return {
+          host: link.host,
+          state: 'unreachable',
+          reason: cause instanceof Error ? cause.message : String(cause),
+        };
       }
     }),
   );
@@ -70,7 +87,9 @@ async function lookAt<T>(
   read: (connection: Parameters<typeof readBookkeeping>[0]) => Promise<T>,
 ): Promise<T | Error | null> {
   if (!primary) return null;
-  return primary.link.look(deadlineMs, read).catch((cause: unknown) => (cause instanceof Error ? cause : new Error(String(cause))));
+  return primary.link
+    .look(deadlineMs, read)
+    .catch((cause: unknown) => (cause instanceof Error ? cause : new Error(String(cause))));
 }
 
 function compose(
@@ -83,10 +102,28 @@ function compose(
   const primary = found?.primary ?? null;
   const fault = books instanceof Error ? books : identity instanceof Error ? identity : null;
   if (!primary || !books || !identity || books instanceof Error || identity instanceof Error) {
-    const reason = fault?.message ?? (hosts.some(({ state }) => state === 'standby') ? 'no primary' : (hosts[0]?.reason ?? 'no host'));
-    return { site, hosts, view: { site, reachable: false, reason }, primaryUrl: null, bookkeeping: null, slots: NO_SLOTS };
+    const reason =
+      fault?.message ??
+      (hosts.some(({ state }) => state === 'standby') ? 'no primary' : (hosts[0]?.reason ?? 'no host'));
+    return {
+      site,
+      hosts,
+      view: { site, reachable: false, reason },
+      primaryUrl: null,
+      bookkeeping: null,
+      slots: NO_SLOTS,
+    };
   }
   const { positions, resyncRequested, fencedBy } = books;
-  const view: SiteView = { site, reachable: true, inRecovery: false, ...identity, slots: primary.slots, positions, resyncRequested, fencedBy };
+  const view: SiteView = {
+    site,
+    reachable: true,
+    inRecovery: false,
+    ...identity,
+    slots: primary.slots,
+    positions,
+    resyncRequested,
+    fencedBy,
+  };
   return { site, hosts, view, primaryUrl: primary.link.url, bookkeeping: books, slots: primary.slots };
 }

@@ -21,7 +21,10 @@ export class HostLink {
   async look<T>(deadlineMs: number, body: (connection: Connection) => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const expiry = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new ConnectionLost(`${this.host} did not answer within ${deadlineMs} ms`)), deadlineMs);
+      timer = setTimeout(
+        () => reject(new ConnectionLost(`${this.host} did not answer within ${deadlineMs} ms`)),
+        deadlineMs,
+      );
     });
     try {
       return await Promise.race([this.#open().then(body), expiry]);
@@ -45,7 +48,12 @@ export class HostLink {
     const target = connectionTarget(this.url);
     const [host] = target.hosts;
     if (!host) throw new ConnectionLost('the URL names no host');
-    const opened = await Connection.open({ target, host, replication: 'database', applicationName: this.#applicationName });
+    const opened = await Connection.open({
+      target,
+      host,
+      replication: 'database',
+      applicationName: this.#applicationName,
+    });
     this.#connection = opened;
     return opened;
   }

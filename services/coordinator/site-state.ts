@@ -1,7 +1,7 @@
 /** What one server shows: read in three looks, so that no position is judged by something read before it. */
 import { parseTimelineHistory, type SlotView, type StoredPosition } from '../../shared/domain/lineage.ts';
 import { type Lsn, parseLsn } from '../../shared/domain/lsn.ts';
-import { micros, type Micros, parseTimestamptz } from '../../shared/domain/micros.ts';
+import { type Micros, micros, parseTimestamptz } from '../../shared/domain/micros.ts';
 import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { identifySystem, timelineHistory } from '../../shared/postgres/replication/slot-commands.ts';
 
@@ -60,11 +60,15 @@ export async function readBookkeeping(connection: Connection): Promise<Bookkeepi
   return {
     clockAt: parseTimestamptz(read.clock_at) ?? micros(0),
     positions: new Map((read.positions ?? []).map((row) => [row.peer, toPosition(row)])),
-    resyncRequested: new Set(controls.filter((row) => row.resync_requested_at !== null).map((row) => row.peer)),
+    resyncRequested: new Set(
+      controls.filter((row) => row.resync_requested_at !== null).map((row) => row.peer),
+    ),
     fencedBy: new Map(controls.flatMap((row) => (row.fenced_by === null ? [] : [[row.peer, row.fenced_by]]))),
     paused: new Set(controls.filter((row) => row.paused).map((row) => row.peer)),
     statuses: read.statuses ?? [],
-    heartbeats: new Map((read.heartbeats ?? []).map((row) => [row.site, parseTimestamptz(row.beat_at) ?? micros(0)])),
+    heartbeats: new Map(
+      (read.heartbeats ?? []).map((row) => [row.site, parseTimestamptz(row.beat_at) ?? micros(0)]),
+    ),
     runningFailovers: read.running ?? [],
     recentFailures: read.failed ?? [],
   };
@@ -73,7 +77,10 @@ export async function readBookkeeping(connection: Connection): Promise<Bookkeepi
 /** Third look: after every site's positions, so that no log can seem to end before a position in it. */
 export async function readIdentity(walsender: Connection): Promise<Identity> {
   const identity = await identifySystem(walsender);
-  return { ...identity, switchPoints: parseTimelineHistory(await timelineHistory(walsender, identity.timeline)) };
+  return {
+    ...identity,
+    switchPoints: parseTimelineHistory(await timelineHistory(walsender, identity.timeline)),
+  };
 }
 
 interface RawPosition {
@@ -89,7 +96,12 @@ interface RawBookkeeping {
   readonly clock_at: string;
   readonly positions: readonly RawPosition[] | null;
   readonly controls:
-    | readonly { peer: string; paused: boolean; resync_requested_at: string | null; fenced_by: string | null }[]
+    | readonly {
+        peer: string;
+        paused: boolean;
+        resync_requested_at: string | null;
+        fenced_by: string | null;
+      }[]
     | null;
   readonly statuses: readonly ReplicationStatus[] | null;
   readonly heartbeats: readonly { site: string; beat_at: string }[] | null;

@@ -1,0 +1,48 @@
+/** Why a flow cannot go on, and how long it waits before it tries again (replication rule 19). */
+import pg from 'pg';
+import { LastcallError, type RetryClass } from '../../shared/domain/errors.ts';
+import { translatePostgresError } from '../../shared/postgres/postgres-error.ts';
+import {
+  ConnectionLost,
+  ProtocolRefused,
+  ServerError,
+} from '../../shared/postgres/replication/server-error.ts';
+import { LeaseTaken } from './lease.ts';
+
+/** Something outside must change first: a server is away, still in recovery, or a replicator does not run. */
+export class FlowWaits extends Error {
+  override readonly name = 'FlowWaits';
+}
+
+/** The tables still differ, or a precondition of rule 20 does not hold and only an operator can mend it. */
+export class FlowRefused extends Error {
+  override readonly name = 'FlowRefused';
+}
+
+const BY_SQLSTATE: readonly (readonly [RegExp, RetryClass])[] = [
+  [/^28/, 'authentication'],
+  [/^(42704|55000|55006|LC00.)$/, 'slot-missing'],
+  [/^(42501|42P01|42883|3F000)$/, 'never'],
+];
+/** An error that nobody foresaw is tried again this often, then the flow ends with it. */
+const UNFORESEEN_ATTEMPTS = 8;
+
+export function classifyFlowFault(cause: unknown, attempt: number): RetryClass {
+  if (cause instanceof FlowRefused || cause instanceof ProtocolRefused) return 'never';
+  if (cause instanceof FlowWaits || cause instanceof ConnectionLost || cause instanceof LeaseTaken)
+    return 'transient';
+  if (cause instanceof ServerError || cause instanceof pg.DatabaseError) {
+    const code = cause.code ?? '';
+    return BY_SQLSTATE.find(([pattern]) => pattern.test(code))?.[1] ?? 'transient';
+  }
+  const known = cause instanceof LastcallError ? cause : translatePostgresError(cause);
+  if (known.code === 'INTERNAL') return attempt < UNFORESEEN_ATTEMPTS ? 'transient' : 'never';
+  return known.retry;
+}
+
+export function describeFault(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const details = cause instanceof LastcallError ? Object.entries(cause.details) : [];
+  const said = details.map(([name, value]) => `${name} ${String(value)}`).join(', ');
+  return said ? `${cause.message} (${said})` : cause.message;
+}

@@ -1,0 +1,205 @@
+/**
+ * One failover: gives the site back what only its peers hold, then makes new what must be made new, in both directions.
+ *
+ * Invariants: nothing is copied over before it was salvaged (rule 21); a step is written down when it has ended, and may
+ * always run again (rule 26), so that killed anywhere the next attempt ends the same; what was done for one lineage of the
+ * site's server counts for no other (rule 1).
+ */
+import { handOver, passBarrier } from './direction-steps.ts';
+import { FlowWaits } from './flow-fault.ts';
+import { type Lease, takeLease } from './lease.ts';
+import type { FailoverRow, Ledger, StepDetail } from './ledger.ts';
+import { type Observations, observe } from './observe.ts';
+import { Pair } from './pair.ts';
+import { checkPair, directionLabel, fence, type Plan, salvageMarksOf, salvageRowsOf } from './pair-steps.ts';
+import { Resynchronisation } from './resynchronisation.ts';
+import type { CoordinatorLog, CoordinatorSettings } from './settings.ts';
+import { SiteLink } from './site-link.ts';
+import { type StepBoundary, Steps } from './steps.ts';
+
+export interface FlowOptions {
+  /** Every site's database as lastcall_coordinator, this one's included. */
+  readonly sites: ReadonlyMap<string, string>;
+  readonly ledger: Ledger;
+  readonly settings: CoordinatorSettings;
+  readonly log: CoordinatorLog;
+  /** Compares both tables of both directions; throws while they differ. */
+  readonly compare: (pair: Pair, signal: AbortSignal) => Promise<StepDetail>;
+  /** Hears of every step as it begins and ends. */
+  readonly onBoundary?: ((boundary: StepBoundary) => void | Promise<void>) | undefined;
+}
+
+interface Run extends FlowOptions {
+  readonly row: FailoverRow;
+  readonly steps: Steps;
+  readonly seen: Observations;
+  readonly signal: AbortSignal;
+}
+
+/** `lastcall heal`: a restored server may look like the one it was, so nothing of it is trusted. */
+const EVERYTHING_ANEW = 'restored';
+
+/** One attempt at a running flow. Resolves when it has ended; throws what it waits for or failed at. */
+export async function attemptFailover(
+  row: FailoverRow,
+  options: FlowOptions,
+  signal: AbortSignal,
+): Promise<'done' | 'superseded'> {
+  const links = [...options.sites].map(([site, url]) => new SiteLink(site, url, 'lastcall-coordinator-flow'));
+  let lease: Lease | null = null;
+  try {
+    const found = await observe(links, options.settings.lookDeadlineMs);
+    const begun = await beginOrSupersede(row, found, options.ledger);
+    if (begun === 'superseded') return begun;
+    lease = await takeLease(primaries(found));
+    const end = AbortSignal.any([signal, lease.signal]);
+    // Looked at again: what another flow did before the lease was ours counts.
+    const seen = await observe(links, options.settings.lookDeadlineMs);
+    const { stepTimeoutMs } = options.settings;
+    const steps = new Steps({ ...options, failover: row.id, signal: end, stepTimeoutMs });
+    await runPhases({ ...options, row: begun, steps, seen, signal: end });
+    await options.ledger.coverOthers(row.id, row.site);
+    await options.ledger.end(row.id, 'done', null);
+    return 'done';
+  } finally {
+    await lease?.release();
+    await Promise.all(links.map((link) => link.close()));
+  }
+}
+
+/** A flow belongs to one lineage: when the site's server changed again, a newer request goes on, or this one afresh. */
+async function beginOrSupersede(
+  row: FailoverRow,
+  seen: Observations,
+  ledger: Ledger,
+): Promise<FailoverRow | 'superseded'> {
+  const view = seen.get(row.site)?.view;
+  if (!view) throw new FlowWaits(`site ${row.site} is not configured at this coordinator`);
+  if (!view.reachable) throw new FlowWaits(`site ${row.site}: ${view.reason}`);
+  const { systemIdentifier, timeline } = view;
+  if (row.systemIdentifier === systemIdentifier && row.timeline === timeline) return row;
+  if (row.timeline !== null) {
+    const newer = (await ledger.running()).find(({ site, id }) => site === row.site && id !== row.id);
+    if (newer) {
+      await ledger.end(row.id, 'superseded', `the server changed again; failover ${newer.id} goes on`);
+      return 'superseded';
+    }
+  }
+  await ledger.beginLineage(row.id, systemIdentifier, timeline);
+  return { ...row, systemIdentifier, timeline };
+}
+
+function primaries(seen: Observations): Map<string, string> {
+  return new Map(
+    [...seen.values()].flatMap(({ site, primaryUrl }) => (primaryUrl === null ? [] : [[site, primaryUrl]])),
+  );
+}
+
+/** A phase ends for every pair before the next begins, so that all marks stand before any row is brought back. */
+type Phase = (run: Run, pair: Pair, plans: readonly Plan[]) => Promise<void>;
+const PHASES: readonly Phase[] = [salvageMarks, salvageRows, synchronise, prove];
+
+/** A pair that cannot go on holds up no other; the first fault is thrown when all have done what they can. */
+async function runPhases(run: Run): Promise<void> {
+  const site = run.seen.get(run.row.site);
+  if (!site) throw new FlowWaits(`site ${run.row.site} was not seen`);
+  const peers = [...run.seen.values()].filter((other) => other.site !== site.site);
+  const pairs = peers.map((peer) => new Pair(site, peer));
+  const faults = new Map<Pair, unknown>();
+  const plans = new Map<Pair, readonly Plan[]>();
+  const each = async (work: (pair: Pair) => Promise<void>): Promise<void> => {
+    for (const pair of pairs.filter((candidate) => !faults.has(candidate))) {
+      await work(pair).catch((cause: unknown) => {
+        run.signal.throwIfAborted();
+        faults.set(pair, cause);
+      });
+    }
+  };
+  try {
+    await each(async (pair) => void plans.set(pair, await checkAndFence(run, pair)));
+    for (const phase of PHASES) await each((pair) => phase(run, pair, plans.get(pair) ?? []));
+  } finally {
+    await Promise.all(pairs.map((pair) => pair.close()));
+  }
+  for (const fault of faults.values()) throw fault;
+}
+
+async function checkAndFence(run: Run, pair: Pair): Promise<readonly Plan[]> {
+  const detail = await run.steps.run(pair.label, 'check', async () => ({
+    detail: { plans: await checkPair(pair, run.seen, run.row.reason === EVERYTHING_ANEW) },
+  }));
+  const plans = detail['plans'] as readonly Plan[];
+  await run.steps.run(pair.label, 'fence', () => fence(pair, plans, run.row.id));
+  return plans;
+}
+
+async function salvageMarks(run: Run, pair: Pair, plans: readonly Plan[]): Promise<void> {
+  for (const plan of plans) {
+    await run.steps.run(`${plan.to}>${plan.from}`, 'salvage-marks', async () => {
+      if (!plan.salvage) return { skipped: true, detail: {} };
+      const marks = await salvageMarksOf(pair, plan);
+      await run.ledger.addSalvaged(run.row.id, { marks });
+      return { detail: { marks } };
+    });
+  }
+}
+
+async function salvageRows(run: Run, pair: Pair, plans: readonly Plan[]): Promise<void> {
+  for (const plan of plans) {
+    await run.steps.run(`${plan.to}>${plan.from}`, 'salvage-rows', async () => {
+      if (!plan.salvage) return { skipped: true, detail: {} };
+      return {
+        detail: {
+          ...(await salvageRowsOf(pair, plan, (rows) => run.ledger.addSalvaged(run.row.id, { rows }))),
+        },
+      };
+    });
+  }
+}
+
+async function synchronise(run: Run, pair: Pair, plans: readonly Plan[]): Promise<void> {
+  for (const plan of plans) {
+    const direction = directionLabel(plan);
+    if (plan.resync !== null) await resync(run, pair, plan);
+    await run.steps.run(direction, 'stream', async (signal) => {
+      if (plan.resync === null) return { skipped: true, detail: {} };
+      await handOver(pair, plan, run.row.id, { timeoutMs: run.settings.barrierTimeoutMs, signal });
+      return { detail: {} };
+    });
+  }
+}
+
+/** Three steps of the report that are one to the servers: the exported snapshot ends with its connection (rule 22). */
+async function resync(run: Run, pair: Pair, plan: Plan): Promise<void> {
+  const direction = directionLabel(plan);
+  if (await run.steps.hasEnded(direction, 'swap')) return;
+  const resyncing = new Resynchronisation(pair, plan, {
+    failover: run.row.id,
+    settings: run.settings,
+    signal: run.signal,
+  });
+  try {
+    await run.steps.again(direction, 'slot', async () => {
+      await resyncing.start();
+      await resyncing.reached('create-slot');
+      return { detail: { reason: plan.resync } };
+    });
+    await run.steps.again(direction, 'copy', async () => {
+      await resyncing.reached('copy');
+      return { detail: {} };
+    });
+    await run.steps.again(direction, 'swap', async () => ({ detail: { ...(await resyncing.result()) } }));
+  } finally {
+    await resyncing.stop();
+  }
+}
+
+async function prove(run: Run, pair: Pair, plans: readonly Plan[]): Promise<void> {
+  for (const plan of plans) {
+    await run.steps.run(directionLabel(plan), 'barrier', async (signal) => {
+      await passBarrier(pair, plan, { timeoutMs: run.settings.barrierTimeoutMs, signal });
+      return { detail: {} };
+    });
+  }
+  await run.steps.run(pair.label, 'compare', async (signal) => ({ detail: await run.compare(pair, signal) }));
+}
