@@ -1,6 +1,7 @@
 import type { Caller } from './caller.ts';
 import { type CallGroup, callGroup, emptyLastCalls, type LastCalls } from './last-calls.ts';
 import { type Micros, micros } from './micros.ts';
+import { normaliseNumber } from './number.ts';
 
 /** A provisioned terminal as far as recording needs it. */
 export interface Party {
@@ -32,12 +33,22 @@ export interface CallFacts {
 export type Outcome = 'answered' | 'missed' | 'refused';
 
 /**
+ * Refused before anybody's phone alerted (R11): the request, its sender or its address is not acceptable. Beside 403, 404
+ * and 484 that is payment, authentication, method, extensions, loops, STIR (RFC 8224), anonymity (RFC 5079) and
+ * a gateway's robocall filter (608, RFC 8688).
+ */
+const REFUSED: ReadonlySet<number> = new Set([
+  400, 401, 402, 403, 404, 405, 407, 410, 414, 416, 420, 421, 428, 433, 436, 437, 438, 482, 483, 484, 485,
+  604, 608,
+]);
+
+/**
  * R10, R11: the outcome by the final status that this server passed on. Offline (480), busy (486), declined (603), no
- * answer (408) and cancelled (487) are missed; 403, 404 and 484 never reached the subscriber by policy.
+ * answer (408) and cancelled (487) are missed; a refusal by policy never reached the subscriber.
  */
 export function outcomeOf(status: number): Outcome {
   if (status >= 200 && status < 300) return 'answered';
-  return [403, 404, 484, 401, 407, 416, 420, 482, 483].includes(status) ? 'refused' : 'missed';
+  return REFUSED.has(status) ? 'refused' : 'missed';
 }
 
 /** R3, R1, R2, R8: the caller's row for the first INVITE of a call, or null when nothing is to be recorded. */
@@ -87,8 +98,11 @@ export function skewBeyond(at: Micros, clock: Micros, allowedSkewMs: number): nu
   return Math.max(0, at - clock - allowedSkewMs * 1000);
 }
 
-/** R8: caller equals callee. */
-function isOwnNumber(call: CallFacts): boolean {
-  if (call.from !== null && call.to !== null) return call.from.terminalId === call.to.terminalId;
-  return call.from !== null && call.from.number === call.dialed;
+/** R8: caller equals callee, by terminal where both are ours, else by number. */
+function isOwnNumber({ from, to, dialed, callerDialable }: CallFacts): boolean {
+  if (from !== null && to !== null) return from.terminalId === to.terminalId;
+  if (from !== null) return normaliseNumber(from.number) === normaliseNumber(dialed);
+  return (
+    to !== null && callerDialable !== null && normaliseNumber(callerDialable) === normaliseNumber(to.number)
+  );
 }

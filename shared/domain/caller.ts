@@ -34,9 +34,13 @@ export function callerOf(claims: CallerClaims): Caller {
   return { number: identity.number, uri: identity.uri, withheld: null };
 }
 
-/** RFC 3323 section 4.1.1.3: `sip:anonymous@anonymous.invalid`. */
+/**
+ * RFC 3323 section 4.1.1.3: `sip:anonymous@anonymous.invalid`. Anybody at that host is nobody (RFC 3261 section 8.1.1.3),
+ * and so is the user `anonymous` at any host, as gateways write it.
+ */
 export function isAnonymous(uri: string): boolean {
-  return (
-    /^sips?:anonymous@(anonymous\.invalid|[^;?]*)/i.test(uri) || /@anonymous\.invalid(?:[:;?]|$)/i.test(uri)
-  );
+  const match = /^sips?:(?:([^@]*)@)?([^@:;?>]*)/i.exec(uri);
+  if (!match) return false;
+  const user = match[1]?.split(':', 1)[0]?.toLowerCase();
+  return user === 'anonymous' || match[2]?.toLowerCase() === 'anonymous.invalid';
 }

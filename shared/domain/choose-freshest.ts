@@ -1,5 +1,5 @@
 import { type ForgetMark, forgottenUntil } from './forget.ts';
-import type { CallGroup, GroupName, LastCalls } from './last-calls.ts';
+import { type CallGroup, compareContent, type GroupName, type LastCalls } from './last-calls.ts';
 import type { Micros } from './micros.ts';
 
 /**
@@ -31,7 +31,7 @@ export type Choice =
 interface Candidate {
   readonly site: string;
   readonly entry: CallGroup;
-  readonly row: LastCalls;
+  readonly withheld: boolean;
 }
 
 /**
@@ -54,19 +54,32 @@ export function chooseFreshest(
     for (const group of groups) {
       const entry = source.row[group];
       if (entry === null || entry.at <= forgottenUntil(group, marks)) continue;
-      const candidate = { site: source.site, entry, row: source.row };
+      const candidate = { site: source.site, entry, withheld: isWithheld(entry, source.row) };
       if (best === null || wins(candidate, best)) best = candidate;
     }
   }
   if (best === null) return degraded.length > 0 ? { kind: 'unreadable', degraded } : { kind: 'none' };
-  const { entry, site, row } = best;
-  if (entry.number !== null) return { kind: 'number', number: entry.number, site, entry, degraded };
-  return { kind: row.unknownPaiAt === entry.at ? 'withheld' : 'erased', site, at: entry.at, degraded };
+  const { entry, site, withheld } = best;
+  if (hasNumber(entry)) return { kind: 'number', number: entry.number, site, entry, degraded };
+  return { kind: withheld ? 'withheld' : 'erased', site, at: entry.at, degraded };
 }
 
-/** C4: the newest date; at equal dates the lower site id; within one site the entry with a number, so that order never matters. */
+function hasNumber(entry: CallGroup): entry is CallGroup & { readonly number: string } {
+  return entry.number !== null && entry.number !== '';
+}
+
+/**
+ * Why an entry has no number (C5). A withheld call left its Call-ID or dates the row's last unknown caller; what was
+ * erased left nothing but its date. The unknown date alone would not do: a later withheld call of another group moves it.
+ */
+function isWithheld(entry: CallGroup, row: LastCalls): boolean {
+  return !hasNumber(entry) && (entry.callId !== null || row.unknownPaiAt === entry.at);
+}
+
+/** C4: the newest date; at equal dates the lower site id; within one site the greater content, so that order never matters. */
 function wins(a: Candidate, b: Candidate): boolean {
   if (a.entry.at !== b.entry.at) return a.entry.at > b.entry.at;
   if (a.site !== b.site) return a.site < b.site;
-  return (a.entry.number ?? '') > (b.entry.number ?? '');
+  const byContent = compareContent(a.entry, b.entry);
+  return byContent === 0 ? a.withheld && !b.withheld : byContent > 0;
 }

@@ -1,6 +1,6 @@
 import type { Choice } from './choose-freshest.ts';
 import type { GroupName } from './last-calls.ts';
-import { matchesNumber } from './number.ts';
+import { matchesNumber, normaliseNumber } from './number.ts';
 
 /** Which calls *69 returns (F18). */
 export type ReturnSource = 'missed' | 'any';
@@ -66,7 +66,7 @@ export function decideFeatureCall(choice: Choice, policy: FeaturePolicy): Featur
     case 'unreadable':
       return refuse('UNREADABLE');
     case 'number':
-      if (choice.number === policy.ownNumber) return refuse('SELF');
+      if (normaliseNumber(choice.number) === normaliseNumber(policy.ownNumber)) return refuse('SELF');
       if (policy.isFeatureCode(choice.number)) return refuse('FEATURE_CODE');
       if (matchesNumber(choice.number, policy.emergency)) return refuse('EMERGENCY');
       if (matchesNumber(choice.number, policy.barred)) return refuse('BARRED');

@@ -1,3 +1,5 @@
+import { normaliseNumber } from './number.ts';
+
 /** What a dialed star code asks for. */
 export type Feature = 'redial' | 'return' | 'erase' | 'trace';
 
@@ -10,14 +12,9 @@ export const DEFAULT_FEATURE_CODES: FeatureCodes = new Map<string, Feature>([
 ]);
 
 /**
- * The feature that a Request-URI's user part asks for, or null. `*69` and `%2A69` are the same code (F17); a part
- * with a broken escape is no code.
+ * The feature that a Request-URI's user part asks for, or null. `*69`, `%2A69` and `*69;phone-context=...` are the same
+ * code (F17); a part with a broken escape is no code.
  */
 export function featureOf(userPart: string, codes: FeatureCodes): Feature | null {
-  if (!userPart.includes('%')) return codes.get(userPart) ?? null;
-  try {
-    return codes.get(decodeURIComponent(userPart)) ?? null;
-  } catch {
-    return null;
-  }
+  return codes.get(normaliseNumber(userPart)) ?? null;
 }

@@ -69,7 +69,7 @@ export function callGroup(at: Micros, fields: Partial<Omit<CallGroup, 'at'>> = {
 export function mergeLastCalls(a: LastCalls, b: LastCalls): LastCalls {
   return {
     terminalId: a.terminalId,
-    userId: newestUserId(a, b),
+    userId: greaterUserId(a, b),
     dialed: newerGroup(a.dialed, b.dialed),
     received: newerGroup(a.received, b.received),
     terminated: newerGroup(a.terminated, b.terminated),
@@ -81,7 +81,13 @@ export function mergeLastCalls(a: LastCalls, b: LastCalls): LastCalls {
 export function newerGroup(a: CallGroup | null, b: CallGroup | null): CallGroup | null {
   if (a === null || b === null) return a ?? b;
   if (a.at !== b.at) return a.at > b.at ? a : b;
-  return content(a) >= content(b) ? a : b;
+  return compareContent(a, b) >= 0 ? a : b;
+}
+
+/** An order of groups of the same date, so that every reader keeps the same one. */
+export function compareContent(a: CallGroup, b: CallGroup): number {
+  const [left, right] = [content(a), content(b)];
+  return left === right ? 0 : left > right ? 1 : -1;
 }
 
 export function later(a: Micros | null, b: Micros | null): Micros | null {
@@ -89,7 +95,7 @@ export function later(a: Micros | null, b: Micros | null): Micros | null {
   return a > b ? a : b;
 }
 
-function newestUserId(a: LastCalls, b: LastCalls): number | null {
+function greaterUserId(a: LastCalls, b: LastCalls): number | null {
   if (a.userId === null || b.userId === null) return a.userId ?? b.userId;
   return Math.max(a.userId, b.userId);
 }

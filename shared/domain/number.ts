@@ -5,20 +5,26 @@ export interface DialRule {
 }
 
 const VISUAL_SEPARATORS = /[-.() ]/g;
+/** A telephone number as people and phones write it; `+` only in front. A username may begin with digits as well. */
+const NUMBER = /^[-.() ]*(?:\+[-.() ]*)?[0-9*#][-.() 0-9*#]*$/;
 
-/** A number for comparison: percent escapes decoded, visual separators (RFC 3966 section 5.1.1) and parameters removed. */
+/**
+ * A number for comparison: percent escapes decoded, visual separators (RFC 3966 section 5.1.1) and parameters removed.
+ * A username only gets its escapes decoded: `;`, `.` and `-` are part of it (RFC 3261 section 19.1.1).
+ */
 export function normaliseNumber(text: string): string {
-  let plain = text;
-  if (text.includes('%')) {
-    try {
-      plain = decodeURIComponent(text);
-    } catch {
-      return text;
-    }
+  const end = text.indexOf(';');
+  const number = decoded(end < 0 ? text : text.slice(0, end));
+  return NUMBER.test(number) ? number.replace(VISUAL_SEPARATORS, '') : decoded(text);
+}
+
+function decoded(text: string): string {
+  if (!text.includes('%')) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
-  const parameters = plain.indexOf(';');
-  if (parameters >= 0) plain = plain.slice(0, parameters);
-  return /^[+*#0-9]/.test(plain) ? plain.replace(VISUAL_SEPARATORS, '') : plain;
 }
 
 /** R4: the caller's number in the subscriber's dialable form. */
@@ -27,12 +33,11 @@ export function toDialable(number: string, rules: readonly DialRule[]): string {
   return rule ? rule.replacement + number.slice(rule.prefix.length) : number;
 }
 
-/** Numbers by exact match, or by prefix where the entry ends in `*` (`0900*`). */
+/** Numbers by exact match, or by prefix where the entry ends in `*` (`0900*`), however the number was written. */
 export function matchesNumber(number: string, patterns: readonly string[]): boolean {
+  const plain = normaliseNumber(number);
   return patterns.some((pattern) =>
-    pattern.endsWith('*') && pattern.length > 1
-      ? number.startsWith(pattern.slice(0, -1))
-      : number === pattern,
+    pattern.endsWith('*') && pattern.length > 1 ? plain.startsWith(pattern.slice(0, -1)) : plain === pattern,
   );
 }
 
