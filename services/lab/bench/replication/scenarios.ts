@@ -1,0 +1,112 @@
+import { type Engine, execute, until, withClient } from './engine.ts';
+import { fill, type Load, writeLoad } from './load.ts';
+import { startProbe } from './probe.ts';
+import { engineMs, residentMegabytes } from './processor-time.ts';
+import type { Stage } from './stage.ts';
+
+export type Figures = Readonly<Record<string, number>>;
+
+/** What one engine does under a load of this rate. */
+export async function steady(stage: Stage, engine: Engine, load: Load): Promise<Figures> {
+  const { origin, subscriber, folder } = stage;
+  const probe = startProbe(origin.url(), engine.copyUrl);
+  const before = await engineMs(engine, origin, subscriber);
+  const startedAt = performance.now();
+  const written = await writeLoad(origin, folder, load);
+  const latency = await probe.stop();
+  await untilCaughtUp(stage, engine);
+  const drainedMs = performance.now() - startedAt;
+  const usedMs = (await engineMs(engine, origin, subscriber)) - before;
+  return {
+    sourcePerSecond: written.perSecond,
+    p50Ms: latency.p50Ms,
+    p99Ms: latency.p99Ms,
+    cpuMsPerThousand: (usedMs / written.transactions) * 1000,
+    drainedAfterMs: drainedMs - (load.seconds ?? 0) * 1000,
+  };
+}
+
+/** How fast it works off what gathered while it was away. */
+export async function catchUp(stage: Stage, engine: Engine, load: Load): Promise<Figures> {
+  const { origin, subscriber, folder } = stage;
+  await engine.pause();
+  const written = await writeLoad(origin, folder, load);
+  const before = await engineMs(engine, origin, subscriber);
+  const startedAt = performance.now();
+  await engine.resume();
+  const worker = engine.workers()[0]?.pid;
+  let largestMb = 0;
+  const watch = setInterval(() => {
+    if (worker) largestMb = Math.max(largestMb, residentMegabytes(worker));
+  }, 100);
+  await untilCaughtUp(stage, engine);
+  clearInterval(watch);
+  const tookMs = performance.now() - startedAt;
+  const usedMs = (await engineMs(engine, origin, subscriber)) - before;
+  return {
+    changesPerSecond: (written.transactions / tookMs) * 1000,
+    cpuMsPerThousand: (usedMs / written.transactions) * 1000,
+    ...(worker && { workerMegabytes: largestMb }),
+  };
+}
+
+/** A copy made anew while readers read it: how long it takes, and what they see. */
+export async function resynchronise(engine: Engine, terminals: number): Promise<Figures> {
+  let running = true;
+  let [longestReadMs, absentMs] = [0, 0];
+  const readers = withClient(engine.copyUrl, async (client) => {
+    let absentSince: number | null = null;
+    while (running) {
+      const startedAt = performance.now();
+      const { rowCount } = await client.query({
+        name: 'read',
+        text: 'SELECT terminal_id FROM lastcall.lastcalls_a WHERE terminal_id = ANY ($1)',
+        values: [[1, terminals >> 1, terminals]],
+      });
+      longestReadMs = Math.max(longestReadMs, performance.now() - startedAt);
+      if (rowCount === 3) absentSince = null;
+      else absentSince ??= startedAt;
+      if (absentSince !== null) absentMs = Math.max(absentMs, performance.now() - absentSince);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  });
+  const startedAt = performance.now();
+  await engine.synchronise();
+  const seconds = (performance.now() - startedAt) / 1000;
+  running = false;
+  await readers;
+  return { seconds, longestReadMs, absentMs };
+}
+
+/** Waits until a beat of the origin written now is at the copy: for every engine the same, a row through the WAL. */
+export async function untilCaughtUp({ origin }: Stage, engine: Engine): Promise<void> {
+  const mark = `mark-${Math.random()}`;
+  await execute(
+    origin.url(),
+    `INSERT INTO lastcall.lastcalls (terminal_id, last_dialed_call, last_dialed_date) VALUES (9000001, '${mark}', clock_timestamp())`,
+  );
+  await withClient(engine.copyUrl, (client) =>
+    until(
+      async () =>
+        (
+          await client.query(
+            `SELECT FROM lastcall.lastcalls_a WHERE terminal_id = 9000001 AND last_dialed_call = '${mark}'`,
+          )
+        ).rowCount === 1,
+      `${engine.name} to catch up`,
+    ),
+  );
+}
+
+/** Both engines over the same rows, one after the other: neither pays for the other. */
+export async function withEngine<T>(stage: Stage, engine: Engine, body: () => Promise<T>): Promise<T> {
+  await engine.synchronise();
+  await untilCaughtUp(stage, engine);
+  try {
+    return await body();
+  } finally {
+    await engine.remove();
+  }
+}
+
+export { fill };
