@@ -66,6 +66,12 @@ export const ERRORS = {
     'None of the PostgreSQL hosts takes writes',
     'Promote a standby, or name the primary in postgres.url.',
   ),
+  DATABASE_BUSY: entry(
+    503,
+    'transient',
+    'PostgreSQL could not do it now',
+    'See sqlstate in the details: a deadlock passes by itself, a full disk does not; Lastcall keeps trying.',
+  ),
   DATABASE_PERMISSION_DENIED: entry(
     500,
     'never',
@@ -77,6 +83,18 @@ export const ERRORS = {
     'transient',
     'Redis cannot be reached',
     'Check that the server runs and that redis.url names it; calls and lookups go on without it.',
+  ),
+  REDIS_LOGIN_REFUSED: entry(
+    503,
+    'authentication',
+    'Redis refused the login',
+    'Check user and password in redis.url; calls and lookups go on without it.',
+  ),
+  REDIS_REFUSES_WRITES: entry(
+    503,
+    'transient',
+    'Redis takes no writes',
+    'Name the primary in redis.url, or free memory or disk; the details say which.',
   ),
   JOURNAL_FULL: entry(
     503,

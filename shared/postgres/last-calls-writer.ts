@@ -57,14 +57,14 @@ export class LastCallsWriter implements PendingLastCalls {
   }
 
   async pending(terminalIds: readonly number[]): Promise<ReadonlyMap<number, LastCalls>> {
+    // What is here now, before waiting: a batch that lands meanwhile may be in neither the table nor the journal as read.
+    const waiting = [this.#flight, this.#filling].flatMap((batch) =>
+      terminalIds.flatMap((id) => batch?.rows.get(id) ?? []),
+    );
     const rows = new Map(await this.#options.journal.pending(terminalIds));
-    for (const batch of [this.#flight, this.#filling]) {
-      if (batch === null) continue;
-      for (const id of terminalIds) {
-        const row = batch.rows.get(id);
-        const before = rows.get(id);
-        if (row) rows.set(id, before ? mergeLastCalls(before, row) : row);
-      }
+    for (const row of waiting) {
+      const before = rows.get(row.terminalId);
+      rows.set(row.terminalId, before ? mergeLastCalls(before, row) : row);
     }
     return rows;
   }

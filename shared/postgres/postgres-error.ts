@@ -4,6 +4,8 @@ const SOCKET_ERRORS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT
 /** SQLSTATE classes and codes that say "this connection or this server is no longer the writable one". */
 const LOST = /^(08...|57P0[1235]|25006|53300)$/;
 const LOGIN = /^28...$/;
+/** Deadlock, serialisation, no room, no disk, a fault inside the server: nothing is wrong with what was asked. */
+const BUSY = /^(40...|53...|55...|57...|58...|F0...|XX...)$/;
 
 /** What an error of `pg` means to an operator. Anything not known here stays an internal error with its cause. */
 export function translatePostgresError(cause: unknown): LastcallError {
@@ -12,6 +14,7 @@ export function translatePostgresError(cause: unknown): LastcallError {
   if (SOCKET_ERRORS.has(code) || LOST.test(code)) return new LastcallError('DATABASE_UNREACHABLE', { cause, details: { sqlstate: code } });
   if (LOGIN.test(code)) return new LastcallError('DATABASE_LOGIN_REFUSED', { cause, details: { sqlstate: code } });
   if (code === '57014' || code === '55P03') return new LastcallError('DATABASE_TIMEOUT', { cause, details: { sqlstate: code } });
+  if (BUSY.test(code)) return new LastcallError('DATABASE_BUSY', { cause, details: { sqlstate: code, message } });
   if (code === '42501') return new LastcallError('DATABASE_PERMISSION_DENIED', { cause, details: { sqlstate: code, message } });
   if (code === '42P01' || code === '3F000') return new LastcallError('SCHEMA_MISSING', { cause, details: { sqlstate: code, message } });
   if (code === '23505') return new LastcallError('TERMINAL_EXISTS', { cause, details: { constraint, message } });

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
-import { LastcallError } from '../domain/errors.ts';
+import type { LastcallError } from '../domain/errors.ts';
+import { translateRedisError } from './redis-error.ts';
 
 export interface RedisOptions {
   readonly url: string;
@@ -10,15 +11,19 @@ export interface RedisOptions {
 
 export type RedisState = { readonly state: 'up' } | { readonly state: 'down'; readonly reason: string };
 
+const PROBE_MS = 1_000;
+
 /**
  * One connection made for long outages: it reconnects for ever (50 ms to 2 s apart), and while it is away every command
- * fails at once instead of queueing up. Never throws by itself.
+ * fails at once instead of queueing up. A server that accepts connections but answers nothing counts as away after one
+ * unanswered probe. Never throws by itself.
  */
 export class RedisConnection {
   readonly client: Redis;
   #state: RedisState = { state: 'down', reason: 'not connected yet' };
   readonly #onState: (state: RedisState) => void;
   readonly #ready: (() => void)[] = [];
+  #probe: NodeJS.Timeout | null = null;
 
   constructor({ url, commandTimeoutMs, onState = () => {} }: RedisOptions) {
     this.#onState = onState;
@@ -28,6 +33,7 @@ export class RedisConnection {
       maxRetriesPerRequest: 0,
       commandTimeout: commandTimeoutMs,
       connectTimeout: 2_000,
+      reconnectOnError: (error) => error.message.startsWith('READONLY'),
       retryStrategy: (attempt) =>
         Math.min(2_000, 50 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2),
     });
@@ -35,9 +41,9 @@ export class RedisConnection {
       this.#enter({ state: 'up' });
       for (const listener of this.#ready) listener();
     });
-    this.client.on('error', (error: Error) => this.#enter({ state: 'down', reason: error.message }));
+    this.client.on('error', (error: Error) => this.#lose(error.message));
     this.client.on('close', () => {
-      if (this.#state.state === 'up') this.#enter({ state: 'down', reason: 'connection closed' });
+      if (this.#state.state === 'up') this.#lose('connection closed');
     });
   }
 
@@ -47,6 +53,7 @@ export class RedisConnection {
 
   /** Begins to connect; resolves at once. {@link onReady} tells when it is there. */
   start(): void {
+    this.#probe ??= setInterval(() => void this.#ping(), PROBE_MS);
     void this.client.connect().catch(() => {});
   }
 
@@ -57,7 +64,24 @@ export class RedisConnection {
   }
 
   async close(): Promise<void> {
+    if (this.#probe) clearInterval(this.#probe);
     this.client.disconnect();
+  }
+
+  async #ping(): Promise<void> {
+    if (this.#state.state !== 'up') return;
+    try {
+      await this.client.ping();
+    } catch (cause) {
+      const error: LastcallError = translateRedisError(cause);
+      if (error.code !== 'REDIS_UNREACHABLE') return;
+      this.#lose('no answer to a probe');
+      this.client.disconnect(true);
+    }
+  }
+
+  #lose(reason: string): void {
+    this.#enter({ state: 'down', reason });
   }
 
   #enter(state: RedisState): void {
@@ -67,7 +91,4 @@ export class RedisConnection {
   }
 }
 
-/** What an error of ioredis means: nearly always that Redis is away. */
-export function translateRedisError(cause: unknown): LastcallError {
-  return cause instanceof LastcallError ? cause : new LastcallError('REDIS_UNREACHABLE', { cause });
-}
+export { translateRedisError } from './redis-error.ts';
