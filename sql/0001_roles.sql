@@ -1,18 +1,20 @@
 -- The four roles. They are cluster-wide: two sites' databases in one cluster share them.
 -- lastcall_owner owns every object and never logs in; the three others get exactly what their process needs.
 DO $$
+DECLARE
+  made record;
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'lastcall_owner') THEN
-    CREATE ROLE lastcall_owner NOLOGIN;
-  END IF;
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'lastcall_app') THEN
-    CREATE ROLE lastcall_app LOGIN;
-  END IF;
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'lastcall_replicator') THEN
-    CREATE ROLE lastcall_replicator LOGIN REPLICATION;
-  END IF;
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'lastcall_coordinator') THEN
-    CREATE ROLE lastcall_coordinator LOGIN REPLICATION;
+  FOR made IN SELECT * FROM (VALUES
+      ('lastcall_owner', 'NOLOGIN'), ('lastcall_app', 'LOGIN'),
+      ('lastcall_replicator', 'LOGIN REPLICATION'), ('lastcall_coordinator', 'LOGIN REPLICATION')) AS r (name, attributes)
+    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r.name) LOOP
+    BEGIN
+      EXECUTE format('CREATE ROLE %I %s', made.name, made.attributes);
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN
+      NULL; -- Another database of this cluster was faster.
+    END;
+  END LOOP;
+  IF NOT pg_has_role('lastcall_coordinator', 'pg_monitor', 'MEMBER') THEN
     GRANT pg_monitor TO lastcall_coordinator;
   END IF;
   IF NOT pg_has_role(current_user, 'lastcall_owner', 'MEMBER') THEN
@@ -32,4 +34,7 @@ BEGIN
     EXECUTE format('ALTER ROLE %I IN DATABASE %I SET timezone = ''UTC''', r, current_database());
     EXECUTE format('ALTER ROLE %I IN DATABASE %I SET datestyle = ''ISO''', r, current_database());
   END LOOP;
+  -- A statement whose caller gave up must not stay in a lock's queue: its like would soon take every connection there is.
+  EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET lock_timeout = ''1s''', current_database());
+  EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET client_connection_check_interval = ''1s''', current_database());
 END $$;

@@ -12,21 +12,23 @@ DECLARE
   newest timestamptz;
   mark timestamptz;
 BEGIN
-  -- The mark covers every date known here, also one written by a clock that runs ahead; an infinite one only its purge can.
-  SELECT max(d) INTO newest FROM lastcalls_by_site l
+  -- The mark covers every date known here, also one written by a clock that runs ahead. An infinite date is nobody's clock:
+  -- a mark so high would forget every later call, so such an entry goes with any mark (purge_own).
+  SELECT max(d) FILTER (WHERE isfinite(d)) INTO newest FROM lastcalls_by_site l
     CROSS JOIN LATERAL (VALUES
       (CASE WHEN forget_scope IN ('terminal', 'all', 'dialed') THEN last_dialed_date END),
       (CASE WHEN forget_scope IN ('terminal', 'all', 'received') THEN last_received_date END),
       (CASE WHEN forget_scope IN ('terminal', 'all', 'terminated') THEN last_terminated_date END)) AS dates (d)
     WHERE l.terminal_id = terminal;
   IF forget_scope = 'terminal' THEN
-    newest := greatest(newest, (SELECT max(updated_at) FROM terminals_by_site t WHERE t.terminal_id = terminal));
+    newest := greatest(newest,
+      (SELECT max(updated_at) FROM terminals_by_site t WHERE t.terminal_id = terminal AND isfinite(updated_at)));
   END IF;
   EXECUTE format(
     'INSERT INTO %I AS f VALUES ($1, $2, greatest(clock_timestamp(), $3, $4))
      ON CONFLICT (terminal_id, scope) DO UPDATE SET forgotten_at = greatest(f.forgotten_at, excluded.forgotten_at)
      RETURNING forgotten_at', 'forgotten_' || this_site())
-    INTO mark USING terminal, forget_scope, newest, not_before;
+    INTO mark USING terminal, forget_scope, newest, CASE WHEN isfinite(not_before) THEN not_before END;
   RETURN mark;
 END $$;
 
@@ -41,27 +43,27 @@ BEGIN
   IF forget_scope IN ('terminal', 'all') THEN
     EXECUTE format(
       'DELETE FROM %I WHERE terminal_id = $1
-         AND coalesce(last_dialed_date, ''-infinity'') <= $2
-         AND coalesce(last_received_date, ''-infinity'') <= $2
-         AND coalesce(last_terminated_date, ''-infinity'') <= $2
-         AND coalesce(last_term_unknown_pai_date, ''-infinity'') <= $2
-         AND coalesce(last_term_call_trace_date, ''-infinity'') <= $2', 'lastcalls_' || own)
+         AND (last_dialed_date > $2 AND last_dialed_date < ''infinity'') IS NOT TRUE
+         AND (last_received_date > $2 AND last_received_date < ''infinity'') IS NOT TRUE
+         AND (last_terminated_date > $2 AND last_terminated_date < ''infinity'') IS NOT TRUE
+         AND (last_term_unknown_pai_date > $2 AND last_term_unknown_pai_date < ''infinity'') IS NOT TRUE
+         AND (last_term_call_trace_date > $2 AND last_term_call_trace_date < ''infinity'') IS NOT TRUE', 'lastcalls_' || own)
       USING terminal, mark;
   END IF;
   IF forget_scope IN ('terminal', 'all', 'dialed') THEN
     EXECUTE format('UPDATE %I SET last_dialed_call = NULL, last_dialed_num_id = NULL, last_dialed_date = NULL
-      WHERE terminal_id = $1 AND last_dialed_date <= $2', 'lastcalls_' || own) USING terminal, mark;
+      WHERE terminal_id = $1 AND (last_dialed_date <= $2 OR last_dialed_date = ''infinity'')', 'lastcalls_' || own) USING terminal, mark;
   END IF;
   IF forget_scope IN ('terminal', 'all', 'received') THEN
     EXECUTE format('UPDATE %I SET last_received_call = NULL, last_received_num_id = NULL, last_received_date = NULL, last_received_call_id = NULL, last_received_user_num = NULL, last_received_user_num_id = NULL, last_received_fwd_call = NULL, last_received_orig_cld_call = NULL, last_received_sip_uri = NULL
-      WHERE terminal_id = $1 AND last_received_date <= $2', 'lastcalls_' || own) USING terminal, mark;
+      WHERE terminal_id = $1 AND (last_received_date <= $2 OR last_received_date = ''infinity'')', 'lastcalls_' || own) USING terminal, mark;
   END IF;
   IF forget_scope IN ('terminal', 'all', 'terminated') THEN
     EXECUTE format('UPDATE %I SET last_terminated_call_id = NULL, last_terminated_user_num = NULL, last_terminated_user_num_id = NULL, last_terminated_call = NULL, last_terminated_num_id = NULL, last_terminated_date = NULL, last_terminated_fwd_call = NULL, last_terminated_orig_cld_call = NULL, last_terminated_sip_uri = NULL
-      WHERE terminal_id = $1 AND last_terminated_date <= $2', 'lastcalls_' || own) USING terminal, mark;
+      WHERE terminal_id = $1 AND (last_terminated_date <= $2 OR last_terminated_date = ''infinity'')', 'lastcalls_' || own) USING terminal, mark;
   END IF;
   IF forget_scope = 'terminal' THEN
-    EXECUTE format('DELETE FROM %I WHERE terminal_id = $1 AND updated_at <= $2', 'terminals_' || own) USING terminal, mark;
+    EXECUTE format('DELETE FROM %I WHERE terminal_id = $1 AND (updated_at <= $2 OR updated_at = ''infinity'')', 'terminals_' || own) USING terminal, mark;
   END IF;
   PERFORM set_config('lastcall.purging', coalesce(outer_purging, 'off'), true);
 END $$;
@@ -73,16 +75,26 @@ BEGIN
   RETURN NULL;
 END $$;
 
+-- The marks of one table that still cover something in this site's own tables.
+CREATE FUNCTION marks_owed(mark_table text) RETURNS TABLE (terminal_id bigint, scope text, forgotten_at timestamptz)
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
+BEGIN
+  RETURN QUERY EXECUTE format($q$
+    SELECT f.terminal_id, f.scope, f.forgotten_at FROM %I f JOIN %I l USING (terminal_id)
+      WHERE f.scope IN ('terminal', 'all', 'dialed') AND l.last_dialed_date <= f.forgotten_at
+         OR f.scope IN ('terminal', 'all', 'received') AND l.last_received_date <= f.forgotten_at
+         OR f.scope IN ('terminal', 'all', 'terminated') AND l.last_terminated_date <= f.forgotten_at
+    UNION
+    SELECT f.terminal_id, f.scope, f.forgotten_at FROM %I f JOIN %I t USING (terminal_id)
+      WHERE f.scope = 'terminal' AND t.updated_at <= f.forgotten_at$q$,
+    mark_table, 'lastcalls_' || this_site(), mark_table, 'terminals_' || this_site());
+END $$;
+
 -- Every mark again, for what a trigger could not see: marks that came by COPY, and records that a journal wrote late.
 CREATE FUNCTION sweep_forgotten() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
 DECLARE swept bigint;
 BEGIN
-  SELECT count(purge_own(f.terminal_id, f.scope, f.forgotten_at)) INTO swept FROM forgotten_by_site f
-    WHERE EXISTS (SELECT FROM lastcalls_by_site l
-                  WHERE l.terminal_id = f.terminal_id AND l.site = this_site()
-                    AND least(l.last_dialed_date, l.last_received_date, l.last_terminated_date) <= f.forgotten_at)
-       OR EXISTS (SELECT FROM terminals_by_site t
-                  WHERE t.terminal_id = f.terminal_id AND t.site = this_site() AND f.scope = 'terminal' AND t.updated_at <= f.forgotten_at);
+  SELECT count(purge_own(f.terminal_id, f.scope, f.forgotten_at)) INTO swept FROM marks_owed('forgotten_by_site') f;
   RETURN swept;
 END $$;
 
@@ -108,6 +120,17 @@ BEGIN
   RETURN removed;
 END $$;
 
+-- The date of a change that came without one (R13): later than everything known here of that group, forget marks included.
+CREATE FUNCTION next_date(terminal bigint, of_group text) RETURNS timestamptz
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
+BEGIN
+  RETURN greatest(clock_timestamp(),
+    (SELECT max(CASE of_group WHEN 'dialed' THEN l.last_dialed_date WHEN 'received' THEN l.last_received_date
+       ELSE l.last_terminated_date END) + interval '1 microsecond' FROM lastcalls_by_site l WHERE l.terminal_id = terminal),
+    (SELECT max(f.forgotten_at) + interval '1 microsecond' FROM forgotten_by_site f
+       WHERE f.terminal_id = terminal AND f.scope IN ('terminal', 'all', of_group)));
+END $$;
+
 -- A mark written from inside a row trigger: the row at hand is already being changed, its purge must not touch it again.
 CREATE FUNCTION mark_only(terminal bigint, forget_scope text, not_before timestamptz)
   RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
@@ -128,7 +151,7 @@ BEGIN
   END IF;
   IF NEW.last_dialed_date IS NOT DISTINCT FROM OLD.last_dialed_date THEN
     IF (NEW.last_dialed_call, NEW.last_dialed_num_id) IS DISTINCT FROM (OLD.last_dialed_call, OLD.last_dialed_num_id) THEN
-      NEW.last_dialed_date := greatest(clock_timestamp(), OLD.last_dialed_date + interval '1 microsecond');
+      NEW.last_dialed_date := next_date(OLD.terminal_id, 'dialed');
     END IF;
   ELSIF NEW.last_dialed_date IS NULL THEN
     NEW.last_dialed_call := NULL; NEW.last_dialed_num_id := NULL; NEW.last_dialed_date := NULL;
@@ -138,7 +161,7 @@ BEGIN
   END IF;
   IF NEW.last_received_date IS NOT DISTINCT FROM OLD.last_received_date THEN
     IF (NEW.last_received_call, NEW.last_received_num_id, NEW.last_received_call_id, NEW.last_received_user_num, NEW.last_received_user_num_id, NEW.last_received_fwd_call, NEW.last_received_orig_cld_call, NEW.last_received_sip_uri) IS DISTINCT FROM (OLD.last_received_call, OLD.last_received_num_id, OLD.last_received_call_id, OLD.last_received_user_num, OLD.last_received_user_num_id, OLD.last_received_fwd_call, OLD.last_received_orig_cld_call, OLD.last_received_sip_uri) THEN
-      NEW.last_received_date := greatest(clock_timestamp(), OLD.last_received_date + interval '1 microsecond');
+      NEW.last_received_date := next_date(OLD.terminal_id, 'received');
     END IF;
   ELSIF NEW.last_received_date IS NULL THEN
     NEW.last_received_call := NULL; NEW.last_received_num_id := NULL; NEW.last_received_date := NULL; NEW.last_received_call_id := NULL; NEW.last_received_user_num := NULL; NEW.last_received_user_num_id := NULL; NEW.last_received_fwd_call := NULL; NEW.last_received_orig_cld_call := NULL; NEW.last_received_sip_uri := NULL;
@@ -148,7 +171,7 @@ BEGIN
   END IF;
   IF NEW.last_terminated_date IS NOT DISTINCT FROM OLD.last_terminated_date THEN
     IF (NEW.last_terminated_call_id, NEW.last_terminated_user_num, NEW.last_terminated_user_num_id, NEW.last_terminated_call, NEW.last_terminated_num_id, NEW.last_terminated_fwd_call, NEW.last_terminated_orig_cld_call, NEW.last_terminated_sip_uri) IS DISTINCT FROM (OLD.last_terminated_call_id, OLD.last_terminated_user_num, OLD.last_terminated_user_num_id, OLD.last_terminated_call, OLD.last_terminated_num_id, OLD.last_terminated_fwd_call, OLD.last_terminated_orig_cld_call, OLD.last_terminated_sip_uri) THEN
-      NEW.last_terminated_date := greatest(clock_timestamp(), OLD.last_terminated_date + interval '1 microsecond');
+      NEW.last_terminated_date := next_date(OLD.terminal_id, 'terminated');
     END IF;
   ELSIF NEW.last_terminated_date IS NULL THEN
     NEW.last_terminated_call_id := NULL; NEW.last_terminated_user_num := NULL; NEW.last_terminated_user_num_id := NULL; NEW.last_terminated_call := NULL; NEW.last_terminated_num_id := NULL; NEW.last_terminated_date := NULL; NEW.last_terminated_fwd_call := NULL; NEW.last_terminated_orig_cld_call := NULL; NEW.last_terminated_sip_uri := NULL;
@@ -160,16 +183,16 @@ BEGIN
 END $$;
 
 -- INSERT: a number without a date is dated now; the row of a terminal is never half a group.
-CREATE FUNCTION date_insert() RETURNS trigger LANGUAGE plpgsql SET search_path = lastcall, pg_temp AS $$
+CREATE FUNCTION date_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
 BEGIN
   IF NEW.last_dialed_date IS NULL AND num_nonnulls(NEW.last_dialed_call, NEW.last_dialed_num_id) > 0 THEN
-    NEW.last_dialed_date := clock_timestamp();
+    NEW.last_dialed_date := next_date(NEW.terminal_id, 'dialed');
   END IF;
   IF NEW.last_received_date IS NULL AND num_nonnulls(NEW.last_received_call, NEW.last_received_num_id, NEW.last_received_call_id, NEW.last_received_user_num, NEW.last_received_user_num_id, NEW.last_received_fwd_call, NEW.last_received_orig_cld_call, NEW.last_received_sip_uri) > 0 THEN
-    NEW.last_received_date := clock_timestamp();
+    NEW.last_received_date := next_date(NEW.terminal_id, 'received');
   END IF;
   IF NEW.last_terminated_date IS NULL AND num_nonnulls(NEW.last_terminated_call_id, NEW.last_terminated_user_num, NEW.last_terminated_user_num_id, NEW.last_terminated_call, NEW.last_terminated_num_id, NEW.last_terminated_fwd_call, NEW.last_terminated_orig_cld_call, NEW.last_terminated_sip_uri) > 0 THEN
-    NEW.last_terminated_date := clock_timestamp();
+    NEW.last_terminated_date := next_date(NEW.terminal_id, 'terminated');
   END IF;
   RETURN NEW;
 END $$;
@@ -181,10 +204,13 @@ BEGIN
   RETURN NULL;
 END $$;
 
+-- `lastcall.deleting` opens the view `lastcalls` to every site's table while a DELETE on it runs, and only then: any session
+-- can set such a parameter, so an UPDATE begins by closing it again. Else it would reach copies (I8).
 CREATE FUNCTION delete_everywhere() RETURNS trigger LANGUAGE plpgsql SET search_path = lastcall, pg_temp AS $$
 BEGIN
-  PERFORM set_config('lastcall.deleting', CASE TG_WHEN WHEN 'BEFORE' THEN 'on' ELSE 'off' END, true);
+  PERFORM set_config('lastcall.deleting', CASE WHEN TG_OP = 'DELETE' AND TG_WHEN = 'BEFORE' THEN 'on' ELSE 'off' END, true);
   RETURN NULL;
 END $$;
 CREATE TRIGGER delete_begins BEFORE DELETE ON lastcalls_all FOR EACH STATEMENT EXECUTE FUNCTION delete_everywhere();
 CREATE TRIGGER delete_ends AFTER DELETE ON lastcalls_all FOR EACH STATEMENT EXECUTE FUNCTION delete_everywhere();
+CREATE TRIGGER update_stays BEFORE UPDATE ON lastcalls_all FOR EACH STATEMENT EXECUTE FUNCTION delete_everywhere();

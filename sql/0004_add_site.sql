@@ -7,7 +7,11 @@ BEGIN
   IF name LIKE 'forgotten\_%' THEN
     EXECUTE format('CREATE TRIGGER on_mark AFTER INSERT OR UPDATE ON %I FOR EACH ROW EXECUTE FUNCTION on_mark()', name);
   ELSIF name LIKE 'lastcalls\_%' AND site_is_own THEN
-    EXECUTE format('CREATE TRIGGER date_insert BEFORE INSERT ON %I FOR EACH ROW EXECUTE FUNCTION date_insert()', name);
+    EXECUTE format($q$CREATE TRIGGER date_insert BEFORE INSERT ON %I FOR EACH ROW WHEN (
+        NEW.last_dialed_date IS NULL AND num_nonnulls(NEW.last_dialed_call, NEW.last_dialed_num_id) > 0 OR
+        NEW.last_received_date IS NULL AND num_nonnulls(NEW.last_received_call, NEW.last_received_num_id, NEW.last_received_call_id, NEW.last_received_user_num, NEW.last_received_user_num_id, NEW.last_received_fwd_call, NEW.last_received_orig_cld_call, NEW.last_received_sip_uri) > 0 OR
+        NEW.last_terminated_date IS NULL AND num_nonnulls(NEW.last_terminated_call_id, NEW.last_terminated_user_num, NEW.last_terminated_user_num_id, NEW.last_terminated_call, NEW.last_terminated_num_id, NEW.last_terminated_fwd_call, NEW.last_terminated_orig_cld_call, NEW.last_terminated_sip_uri) > 0
+      ) EXECUTE FUNCTION date_insert()$q$, name);
     EXECUTE format('CREATE TRIGGER forget_deleted AFTER DELETE ON %I FOR EACH ROW WHEN (NOT purging()) EXECUTE FUNCTION forget_deleted()', name);
     -- Called only when something would go back or change undated: the plain newer write costs one expression.
     EXECUTE format($q$CREATE TRIGGER guard_update BEFORE UPDATE ON %I FOR EACH ROW WHEN (
@@ -37,14 +41,16 @@ BEGIN
 END $$;
 
 -- The views that name every site's table. A view binds its tables by OID, so whatever changes a table calls this in its transaction.
-CREATE FUNCTION build_views() RETURNS void
+-- `replaced` names a site whose staging tables take the place of its copies.
+CREATE FUNCTION build_views(replaced text DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $body$
 DECLARE
   kind text;
 BEGIN
   FOREACH kind IN ARRAY ARRAY['lastcalls', 'terminals', 'forgotten', 'heartbeat'] LOOP
     EXECUTE (SELECT format('CREATE OR REPLACE VIEW %I AS ', kind || '_by_site')
-        || string_agg(format('SELECT %L::text AS site, t.* FROM %I t', site, kind || '_' || site), ' UNION ALL ' ORDER BY site)
+        || string_agg(format('SELECT %L::text AS site, t.* FROM %I t', site,
+             CASE WHEN site = replaced THEN 'staging_' ELSE '' END || kind || '_' || site), ' UNION ALL ' ORDER BY site)
       FROM sites);
   END LOOP;
 END $body$;

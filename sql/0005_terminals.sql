@@ -13,6 +13,11 @@ DECLARE
   taken terminals;
   written timestamptz;
 BEGIN
+  -- Two writers at one site cannot both pass the checks below; two sites can, and then the newest updated_at wins.
+  PERFORM pg_advisory_xact_lock(hashtext('lastcall.terminals'));
+  IF TG_OP <> 'INSERT' AND NOT EXISTS (SELECT FROM terminals t WHERE t.terminal_id = OLD.terminal_id) THEN
+    RETURN NULL; -- Removed while this statement waited: it must not come back by an UPDATE.
+  END IF;
   IF TG_OP = 'DELETE' THEN
     PERFORM forget(OLD.terminal_id, 'terminal', OLD.updated_at);
     RETURN OLD;
@@ -21,14 +26,15 @@ BEGIN
     RAISE EXCEPTION 'terminal_id % cannot change to %', OLD.terminal_id, NEW.terminal_id
       USING ERRCODE = 'feature_not_supported', HINT = 'Remove the terminal and add it under its new terminal_id.';
   END IF;
-  -- Two writers at one site cannot both pass the checks below; two sites can, and then the newest updated_at wins.
-  PERFORM pg_advisory_xact_lock(hashtext('lastcall.terminals'));
   IF TG_OP = 'INSERT' AND EXISTS (SELECT FROM terminals t WHERE t.terminal_id = NEW.terminal_id) THEN
     RAISE EXCEPTION 'terminal % already exists', NEW.terminal_id
       USING ERRCODE = 'unique_violation', CONSTRAINT = 'terminals_terminal_id', HINT = 'UPDATE it, or remove it first.';
   END IF;
+  -- The candidates by index first: the view itself would be computed whole.
   SELECT * INTO taken FROM terminals t
-    WHERE t.terminal_id <> NEW.terminal_id AND (t.username = NEW.username OR t.number = NEW.number OR t.aor = NEW.aor) LIMIT 1;
+    WHERE t.terminal_id = ANY (ARRAY(SELECT c.terminal_id FROM terminals_by_site c WHERE c.terminal_id <> NEW.terminal_id
+        AND (c.username = NEW.username OR c.number = NEW.number OR c.aor = NEW.aor)))
+      AND (t.username = NEW.username OR t.number = NEW.number OR t.aor = NEW.aor) LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION 'terminal % already has %', taken.terminal_id, CASE
         WHEN taken.username = NEW.username THEN format('username %L', NEW.username)

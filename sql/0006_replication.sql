@@ -93,18 +93,23 @@ BEGIN
 END $$;
 
 -- Caller sets lock_timeout and retries: the locks wait behind no long reader, so no other reader waits behind them.
+-- The views come first: a reader locks them before it locks the tables below, and so does this.
 CREATE FUNCTION swap_copies(peer text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
 DECLARE
   kind text;
   copy text;
   part record;
+  owed forgotten_template[];
 BEGIN
   IF NOT EXISTS (SELECT FROM sites WHERE site = peer AND NOT own) THEN
     RAISE EXCEPTION 'site % has no copy here', quote_nullable(peer) USING ERRCODE = 'undefined_object';
   END IF;
+  -- What the marks that came by COPY cover here is looked up before anybody has to wait for it.
+  SELECT array_agg((f.terminal_id, f.scope, f.forgotten_at)::forgotten_template) INTO owed
+    FROM marks_owed('staging_forgotten_' || peer) f;
+  PERFORM build_views(peer);
   FOREACH kind IN ARRAY ARRAY['lastcalls', 'terminals', 'forgotten', 'heartbeat'] LOOP
     copy := kind || '_' || peer;
-    EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', copy);
     EXECUTE format('ALTER TABLE %I RENAME TO %I', copy, 'retired_' || copy);
     EXECUTE format('ALTER TABLE %I RENAME TO %I', 'staging_' || copy, copy);
     IF kind = 'lastcalls' THEN
@@ -113,10 +118,6 @@ BEGIN
     END IF;
     PERFORM grant_table(copy, false);
     PERFORM attach_triggers(copy, false);
-  END LOOP;
-  PERFORM build_views();
-  FOREACH kind IN ARRAY ARRAY['lastcalls', 'terminals', 'forgotten', 'heartbeat'] LOOP
-    copy := kind || '_' || peer;
     EXECUTE format('DROP TABLE %I', 'retired_' || copy);
     -- Index names follow their table's, or the next resynchronisation would find them taken.
     FOR part IN SELECT i.indexrelid::regclass::text AS name, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -124,5 +125,5 @@ BEGIN
       EXECUTE format('ALTER INDEX %s RENAME TO %I', part.name, substr(part.relname, 9));
     END LOOP;
   END LOOP;
-  PERFORM sweep_forgotten();
+  PERFORM purge_own(f.terminal_id, f.scope, f.forgotten_at) FROM unnest(owed) f;
 END $$;
