@@ -105,6 +105,14 @@ export class Ledger {
     );
   }
 
+  async salvaged(id: string): Promise<{ readonly rows: number; readonly marks: number }> {
+    const [row] = await this.#database.query<{ rows: number; marks: number }>(
+      'SELECT salvaged_rows AS rows, salvaged_marks AS marks FROM lastcall.failovers WHERE id = $1',
+      [id],
+    );
+    return row ?? { rows: 0, marks: 0 };
+  }
+
   /** The detail of a step that has ended; null when it must run. */
   async ended(key: StepKey): Promise<StepDetail | null> {
     const [row] = await this.#database.query<{ detail: StepDetail }>(

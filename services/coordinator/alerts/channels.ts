@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { createTransport } from 'nodemailer';
+import type { LastcallEvent } from './event.ts';
+
+/** An event as it is sent: `id` is the same in every attempt, so that a receiver can drop repeats. */
+export interface Notice extends LastcallEvent {
+  readonly id: string;
+  /** RFC 3339. */
+  readonly at: string;
+  /** Events that were not told since the last one. */
+  readonly withheld: number;
+}
+
+/** One way to tell somebody. Rejects when the notice was not taken: it is tried again. */
+export interface Channel {
+  readonly name: 'command' | 'webhook' | 'mail';
+  send(notice: Notice): Promise<void>;
+}
+
+export interface ChannelSettings {
+  readonly command: string | null;
+  readonly webhookUrl: string | null;
+  readonly webhookSecret: string | null;
+  readonly mailTo: readonly string[];
+  readonly mailFrom: string;
+  readonly smtpUrl: string | null;
+}
+
+const SEND_LIMIT_MS = 10_000;
+
+export function configuredChannels(settings: ChannelSettings): Channel[] {
+  const channels: Channel[] = [];
+  if (settings.command) channels.push(commandChannel(settings.command));
+  if (settings.webhookUrl) channels.push(webhookChannel(settings.webhookUrl, settings.webhookSecret));
+  if (settings.mailTo.length > 0 && settings.smtpUrl)
+    channels.push(mailChannel({ ...settings, smtpUrl: settings.smtpUrl }));
+  return channels;
+}
+
+const PLACEHOLDERS = ['event', 'site', 'from', 'to', 'reason', 'at'] as const;
+
+/** Placeholders become shell variables: a reason is free text and must never be read as a command. */
+function commandChannel(command: string): Channel {
+  const script = PLACEHOLDERS.reduce(
+    (text, name) => text.replaceAll(`{${name}}`, `\${LASTCALL_${name.toUpperCase()}}`),
+    command,
+  );
+  return {
+    name: 'command',
+    send: async (notice) => {
+      const variables = PLACEHOLDERS.map((name) => [`LASTCALL_${name.toUpperCase()}`, notice[name] ?? '']);
+      const env = {
+        ...process.env,
+        ...Object.fromEntries(variables),
+        LASTCALL_DETAIL: JSON.stringify(notice.detail),
+      };
+      const child = spawn('/bin/sh', ['-c', script], { env, stdio: 'ignore', timeout: SEND_LIMIT_MS });
+      const status = await new Promise<number | string>((resolve) => {
+        child.once('error', (error) => resolve(error.message));
+        child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+      });
+      if (status !== 0) throw new Error(`alerts.command ended with ${status}`);
+    },
+  };
+}
+
+/** The signature covers time and body: `v1` is the hexadecimal HMAC-SHA-256 of `<t>.<body>`. */
+export function signature(secret: string, at: string, body: string): string {
+  return `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`;
+}
+
+function webhookChannel(url: string, secret: string | null): Channel {
+  return {
+    name: 'webhook',
+    send: async (notice) => {
+      const body = JSON.stringify(notice);
+      const response = await fetch(url, {
+        method: 'POST',
+        body,
+        headers: {
+          'content-type': 'application/json',
+          ...(secret && { 'lastcall-signature': signature(secret, notice.at, body) }),
+        },
+        signal: AbortSignal.timeout(SEND_LIMIT_MS),
+      });
+      await response.body?.cancel();
+      if (!response.ok) throw new Error(`alerts.webhookUrl answered ${response.status}`);
+    },
+  };
+}
+
+function mailChannel({ smtpUrl, mailTo, mailFrom }: ChannelSettings & { readonly smtpUrl: string }): Channel {
+  const transport = createTransport(smtpUrl);
+  return {
+    name: 'mail',
+    send: async (notice) => {
+      await transport.sendMail({
+        from: mailFrom,
+        to: [...mailTo],
+        subject: subject(notice),
+        text: mailText(notice),
+      });
+    },
+  };
+}
+
+function subject({ event, site, from, to, reason }: Notice): string {
+  const direction = from && to ? ` ${from} to ${to}` : '';
+  return `[lastcall ${site}] ${event}${direction}${reason ? `: ${reason}` : ''}`.replaceAll(/[\r\n]+/g, ' ');
+}
+
+function mailText(notice: Notice): string {
+  const lines = Object.entries(notice.detail).map(([name, value]) => `${name}: ${value}`);
+  const withheld = notice.withheld > 0 ? [`${notice.withheld} earlier events were not told.`] : [];
+  return [subject(notice), `at ${notice.at}`, '', ...lines, ...withheld].join('\n');
+}

@@ -1,0 +1,174 @@
+/** A site's coordinator: looks at every site once a round, tells what changed, and works on failovers. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Database } from '../../shared/postgres/database.ts';
+import type { RedisConnection } from '../../shared/redis/connect.ts';
+import { journalStateKey } from '../../shared/redis/keys.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
+import { climbingLevel } from '../../shared/runtime/retry.ts';
+import { deriveEvents, type Round } from './alerts/derive.ts';
+import { type LastcallEvent, lastcallEvent } from './alerts/event.ts';
+import { detectFailovers, type Sightings } from './detect.ts';
+import { FailoverJobs } from './failover-jobs.ts';
+import type { FlowOptions } from './flow.ts';
+import { describeFault } from './flow-fault.ts';
+import { type FailoverRequest, type FailoverRow, Ledger } from './ledger.ts';
+import { type Observations, observe } from './observe.ts';
+import { type FailoverEnd, FailoverRunner } from './runner.ts';
+import type { CoordinatorLog, CoordinatorSettings } from './settings.ts';
+import { SiteLink } from './site-link.ts';
+import type { StepBoundary } from './steps.ts';
+
+export interface CoordinatorOptions {
+  /** The site whose coordinator this is. */
+  readonly home: string;
+  /** Every site's database as lastcall_coordinator, `home` included. */
+  readonly sites: ReadonlyMap<string, string>;
+  readonly redis: RedisConnection;
+  readonly redisUrl: string;
+  readonly settings: CoordinatorSettings;
+  readonly allowedSkewMs: number;
+  readonly log: CoordinatorLog;
+  readonly compare: FlowOptions['compare'];
+  readonly tell: (event: LastcallEvent) => Promise<void>;
+  readonly onBoundary?: ((boundary: StepBoundary) => void | Promise<void>) | undefined;
+  readonly onEnded?: (row: FailoverRow, end: FailoverEnd) => void;
+}
+
+export class Coordinator {
+  readonly #options: CoordinatorOptions;
+  readonly #links: readonly SiteLink[];
+  readonly #database: Database;
+  readonly #ledger: Ledger;
+  readonly #runner: FailoverRunner;
+  readonly #jobs: FailoverJobs;
+  readonly #stopping = new AbortController();
+  #sightings: Sightings = new Map();
+  #round: Round | null = null;
+  #watching: Promise<void> = Promise.resolve();
+  #failures = 0;
+
+  constructor(options: CoordinatorOptions) {
+    const { home, sites, log, settings, compare, onBoundary, redisUrl } = options;
+    const url = sites.get(home);
+    if (url === undefined) throw new TypeError(`no database is named for site ${home}`);
+    this.#options = options;
+    this.#links = [...sites].map(
+      ([site, siteUrl]) => new SiteLink(site, siteUrl, `lastcall-coordinator-${home}`),
+    );
+    this.#database = new Database({ url, applicationName: 'lastcall-coordinator', maxConnections: 4 });
+    this.#ledger = new Ledger(this.#database);
+    this.#runner = new FailoverRunner({
+      sites,
+      ledger: this.#ledger,
+      settings,
+      log,
+      compare,
+      onBoundary,
+      onBegun: (row) =>
+        this.#tell(lastcallEvent('failover-begun', row.site, { reason: row.reason, detail: { id: row.id } })),
+      onEnded: (row, end, error) => void this.#ended(row, end, error),
+    });
+    this.#jobs = new FailoverJobs({ site: home, redisUrl, log, work: (request) => this.#accept(request) });
+  }
+
+  /** What the last round saw; null before the first. */
+  get observations(): Observations | null {
+    return this.#round?.seen ?? null;
+  }
+
+  get database(): Database {
+    return this.#database;
+  }
+
+  start(): void {
+    // Rejected only by `stop`.
+    void this.#database.start(this.#stopping.signal).catch(() => undefined);
+    this.#jobs.start();
+    this.#watching = this.#watch();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('coordinator stopping'));
+    await this.#watching;
+    await this.#runner.stop();
+    await this.#jobs.stop();
+    await this.#database.close();
+    await Promise.all(this.#links.map((link) => link.close()));
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await this.#look();
+        await this.#takeUp();
+        this.#failures = 0;
+      } catch (err) {
+        // The site's own database is away: flows wait with it.
+        const waitMs = this.#options.settings.watchMs * ++this.#failures;
+        this.#options.log[climbingLevel(waitMs)]({ err }, 'cannot take up failovers');
+      }
+      await delay(this.#options.settings.watchMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { home, settings, allowedSkewMs } = this.#options;
+    const seen = await observe(this.#links, settings.lookDeadlineMs);
+    const round: Round = { seen, clockAt: systemClock(), journalled: await this.#journalled() };
+    for (const event of deriveEvents(this.#round, round, { home, allowedSkewMs })) this.#tell(event);
+    this.#round = round;
+    const nowMs = performance.now();
+    const { sightings, requests } = detectFailovers(seen, this.#sightings, {
+      home,
+      nowMs,
+      settleMs: settings.settleMs,
+    });
+    this.#sightings = sightings;
+    for (const { site, reason } of requests) {
+      await this.#accept({ id: randomUUID(), site, reason, requestedBy: `coordinator ${home}` }, false);
+    }
+  }
+
+  /** Writes the request down and works on it. Resolves at its end, or with `wait` false once it is kept. */
+  async #accept(request: FailoverRequest, wait = true): Promise<void> {
+    await this.#ledger.insert(request);
+    const working = this.#runner.work(request.id);
+    if (wait) return working;
+    working.catch(() => undefined);
+    void this.#jobs.add(request);
+  }
+
+  /** Also what a queue lost, or what was begun before this process was killed. */
+  async #takeUp(): Promise<void> {
+    for (const row of await this.#ledger.running()) {
+      if (this.#runner.isWorkingOn(row.id)) continue;
+      this.#options.log.info({ failover: row.id, site: row.site, reason: row.reason }, 'taking up failover');
+      await this.#accept(row, false);
+    }
+  }
+
+  async #ended(row: FailoverRow, end: FailoverEnd, error: string | null): Promise<void> {
+    this.#options.onEnded?.(row, end);
+    const { rows, marks } = await this.#ledger.salvaged(row.id).catch(() => ({ rows: 0, marks: 0 }));
+    const detail = { id: row.id, salvagedRows: rows, salvagedMarks: marks, error };
+    this.#tell(lastcallEvent('failover-ended', row.site, { reason: end, detail }));
+    if (rows + marks > 0) this.#tell(lastcallEvent('salvaged', row.site, { detail }));
+    if (end === 'failed' && error?.includes('differ')) {
+      this.#tell(lastcallEvent('compare-differences', row.site, { detail }));
+    }
+  }
+
+  #tell(event: LastcallEvent): void {
+    this.#options
+      .tell(event)
+      .catch((err: unknown) => this.#options.log.warn({ err: describeFault(err) }, 'event not told'));
+  }
+
+  async #journalled(): Promise<number | null> {
+    const { redis, home } = this.#options;
+    if (redis.state.state !== 'up') return null;
+    return redis.client.hlen(journalStateKey(home)).catch(() => null);
+  }
+}

@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util';
+import type { FastifyInstance } from 'fastify';
+import { LastcallError } from '../../shared/domain/errors.ts';
+import { RedisConnection } from '../../shared/redis/connect.ts';
+import { type Config, loadConfig } from '../../shared/runtime/config.ts';
+import { type CheckResult, startHealth } from '../../shared/runtime/health.ts';
+import { runProcess } from '../../shared/runtime/lifecycle.ts';
+import { createLogger } from '../../shared/runtime/logger.ts';
+import { Metrics } from '../../shared/runtime/metrics.ts';
+import { configuredChannels } from './alerts/channels.ts';
+import { AlertDispatcher } from './alerts/dispatcher.ts';
+import { AlertGate } from './alerts/gate.ts';
+import { comparePair } from './compare-pair.ts';
+import { Coordinator } from './coordinator.ts';
+import { coordinatorMetrics } from './metrics.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
+
+const MOST_ALERTS = 30;
+const ALERT_WINDOW_MS = 600_000;
+
+const { values } = parseArgs({ options: { config: { type: 'string' } } });
+const config = loadConfig({ file: values.config });
+const log = createLogger('coordinator', config.site, config.log);
+const metrics = new Metrics({ site: config.site });
+const measured = coordinatorMetrics(metrics, () => coordinator.observations);
+const redis = new RedisConnection({
+  ...config.redis,
+  onState: (state) => log[state.state === 'up' ? 'info' : 'warn']({ ...state }, 'redis'),
+});
+const alerts = new AlertDispatcher({
+  site: config.site,
+  redisUrl: config.redis.url,
+  channels: configuredChannels(config.alerts),
+  gate: new AlertGate({
+    repeatMs: config.alerts.repeatMinutes * 60_000,
+    most: MOST_ALERTS,
+    windowMs: ALERT_WINDOW_MS,
+  }),
+  log,
+  onEvent: measured.onEvent,
+});
+const coordinator = new Coordinator({
+  home: config.site,
+  sites: coordinatorUrls(config),
+  redis,
+  redisUrl: config.redis.url,
+  settings: {
+    ...DEFAULT_SETTINGS,
+    ...config.coordinator,
+    slotLockTimeoutMs: config.replication.slotLockTimeoutMs,
+    swapDeadlineMs: config.replication.swapDeadlineMs,
+  },
+  allowedSkewMs: config.calls.allowedSkewMs,
+  log,
+  compare: comparePair,
+  tell: (event) => alerts.tell(event),
+  onBoundary: measured.onBoundary,
+  onEnded: (row, end) => measured.onEnded(row.site, end),
+});
+
+let draining = false;
+let health: FastifyInstance | null = null;
+
+await runProcess(
+  [
+    {
+      name: 'health',
+      start: async () => {
+        const checks = {
+          database: { required: true, check: checkDatabase },
+          redis: { required: false, check: checkRedis },
+          sites: { required: false, check: checkSites },
+        };
+        health = await startHealth({ metrics, draining: () => draining, checks }, config.health.coordinator);
+      },
+      stop: async () => health?.close(),
+    },
+    { name: 'redis', start: () => redis.start(), stop: () => redis.close() },
+    { name: 'alerts', start: () => alerts.start(), stop: () => alerts.stop() },
+    {
+      name: 'coordinator',
+      start: () => coordinator.start(),
+      stop: async () => {
+        draining = true;
+        await coordinator.stop();
+      },
+    },
+  ],
+  log,
+);
+
+function coordinatorUrls({ site, postgres, peers }: Config): Map<string, string> {
+  if (postgres.coordinatorUrl === null) {
+    throw new LastcallError('CONFIG_INVALID', {
+      details: { path: 'postgres.coordinatorUrl', fault: 'missing' },
+    });
+  }
+  const urls = new Map([[site, postgres.coordinatorUrl]]);
+  for (const [peer, { coordinatorUrl }] of Object.entries(peers)) {
+    if (coordinatorUrl) urls.set(peer, coordinatorUrl);
+    else log.warn({ peer }, 'peer without coordinatorUrl: its failovers cannot be coordinated from here');
+  }
+  return urls;
+}
+
+function checkDatabase(): CheckResult {
+  const { state } = coordinator.database;
+  return state.state === 'up' ? { state: 'up' } : { state: 'down', reason: state.reason };
+}
+
+function checkRedis(): CheckResult {
+  const { state } = redis;
+  return state.state === 'up' ? { state: 'up' } : { state: 'degraded', reason: state.reason };
+}
+
+function checkSites(): CheckResult {
+  const seen = coordinator.observations;
+  if (!seen) return { state: 'degraded', reason: 'not looked at yet' };
+  const away = [...seen.values()].flatMap(({ site, view }) =>
+    view.reachable ? [] : [`${site}: ${view.reason}`],
+  );
+  return away.length === 0 ? { state: 'up' } : { state: 'degraded', reason: away.join(', ') };
+}
