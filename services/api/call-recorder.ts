@@ -1,0 +1,141 @@
+import {
+  type CallFacts,
+  calleeRecord,
+  dialedRecord,
+  type Party,
+  skewBeyond,
+} from '../../shared/domain/call-record.ts';
+import { isAnonymous } from '../../shared/domain/caller.ts';
+import { LastcallError } from '../../shared/domain/errors.ts';
+import type { LastCalls } from '../../shared/domain/last-calls.ts';
+import { type Micros, parseTimestamptz } from '../../shared/domain/micros.ts';
+import { isEmergency, normaliseNumber, toDialable } from '../../shared/domain/number.ts';
+import type { StoredTerminal } from '../../shared/domain/terminal.ts';
+import { recordCalls } from '../../shared/postgres/record-calls.ts';
+import type { ApiDeps } from './deps.ts';
+import type { CallAnswerBody, CallReportBody } from './schemas/call.ts';
+
+/** A party as the report names it: one of ours, or somebody else's number. */
+interface Named {
+  readonly terminal: StoredTerminal | null;
+  readonly number: string;
+}
+
+/**
+ * Turns a PBX's report into the row that it leaves behind (R1 to R8), and writes it. A report without `at` happened now
+ * and is dated by R13; one with `at` keeps its date and loses to anything newer.
+ */
+export class CallRecorder {
+  readonly #deps: ApiDeps;
+
+  constructor(deps: ApiDeps) {
+    this.#deps = deps;
+  }
+
+  async record(report: CallReportBody): Promise<CallAnswerBody> {
+    const reportedAt = report.at === undefined ? null : this.#dateOf(report.at);
+    const dialed = report.event === 'dialed';
+    const from = await this.#named(report.from ?? '', dialed);
+    const to = await this.#named(report.to, !dialed);
+    const subject = dialed ? from.terminal : to.terminal;
+    if (!subject) {
+      const terminal = dialed ? (report.from ?? null) : report.to;
+      throw new LastcallError('TERMINAL_NOT_FOUND', { details: { terminal } });
+    }
+    const { callId, event } = report;
+    const answer = { callId, event, terminalId: subject.terminalId };
+    const at = reportedAt ?? this.#deps.clock();
+    const facts = this.#facts(report, from, to);
+    const row = this.#isFeatureCode(report, to) ? null : rowOf(event, facts, at);
+    if (row === null) return { ...answer, result: 'ignored', reason: this.#whyIgnored(report, facts, to) };
+    const durable = reportedAt === null ? await this.#writeNow(row) : await this.#writeDated(row);
+    return { ...answer, result: durable ? 'recorded' : 'journalled' };
+  }
+
+  #facts(report: CallReportBody, from: Named, to: Named): CallFacts {
+    const withheld = report.withheld === true || from.number === '' || isAnonymous(report.from ?? '');
+    const { dialRules, emergencyNumbers } = this.#deps.policy;
+    const uri = from.terminal?.aor ?? (report.from?.includes('@') ? report.from : null);
+    return {
+      callId: report.callId,
+      from: from.terminal && party(from.terminal),
+      caller: {
+        number: withheld ? null : from.number,
+        uri: withheld ? null : uri,
+        withheld: withheld ? 'privacy' : null,
+      },
+      callerDialable: withheld ? null : toDialable(from.number, dialRules),
+      to: to.terminal && party(to.terminal),
+      dialed: to.number,
+      dialedNumberId: to.terminal?.numberId ?? null,
+      emergency: isEmergency(report.to, to.number, emergencyNumbers),
+      forwardedBy: report.forwardedBy ?? null,
+      originalCalled: report.originalCalled ?? null,
+    };
+  }
+
+  /** The other party may be anybody; only the one whose row is written must be known for sure. */
+  async #named(name: string, isSubject: boolean): Promise<Named> {
+    if (name === '') return { terminal: null, number: '' };
+    const found = this.#deps.directory.find(name);
+    const terminal = await (isSubject ? found : found.catch(() => null));
+    if (terminal) return { terminal, number: terminal.number };
+    const userPart = /^sips?:([^@;]+)/i.exec(name)?.[1];
+    return { terminal: null, number: normaliseNumber(userPart ?? name) };
+  }
+
+  /** R1: a star code is never the last dialed number, whatever it resolves to. */
+  #isFeatureCode(report: CallReportBody, to: Named): boolean {
+    return report.event === 'dialed' && this.#deps.policy.codes.has(to.number);
+  }
+
+  #whyIgnored(
+    report: CallReportBody,
+    facts: CallFacts,
+    to: Named,
+  ): 'feature-code' | 'emergency' | 'own-number' {
+    if (this.#isFeatureCode(report, to)) return 'feature-code';
+    return facts.emergency ? 'emergency' : 'own-number';
+  }
+
+  #dateOf(text: string): Micros {
+    const at = parseTimestamptz(text);
+    if (at === null || !Number.isFinite(at)) {
+      throw new LastcallError('INVALID_VALUE', {
+        details: { at: text, expected: 'RFC 3339, such as 2026-11-21T03:47:00Z' },
+      });
+    }
+    const { clock, policy } = this.#deps;
+    const beyond = skewBeyond(at, clock(), policy.allowedSkewMs);
+    if (beyond > 0) {
+      // R14: accepted, it would hide every call of the time until then.
+      const message = `at lies ${Math.round(beyond / 1000)} ms further ahead of this clock than is allowed`;
+      throw new LastcallError('INVALID_VALUE', { details: { at: text, message } });
+    }
+    return at;
+  }
+
+  async #writeNow(row: LastCalls): Promise<boolean> {
+    return (await this.#deps.writer.record(row)) === 'durable';
+  }
+
+  async #writeDated(row: LastCalls): Promise<boolean> {
+    const { database, site, statementBudgetMs, journal } = this.#deps;
+    try {
+      await recordCalls(database, site, [row], 'as-recorded', statementBudgetMs);
+      return true;
+    } catch (error) {
+      if (!(error instanceof LastcallError) || error.retry === 'never') throw error;
+      await journal.append([row]);
+      return false;
+    }
+  }
+}
+
+function rowOf(event: CallReportBody['event'], facts: CallFacts, at: Micros): LastCalls | null {
+  return event === 'dialed' ? dialedRecord(facts, at) : calleeRecord(facts, event, at);
+}
+
+function party({ terminalId, userId, number, numberId }: StoredTerminal): Party {
+  return { terminalId, userId, number, numberId };
+}

@@ -1,0 +1,52 @@
+import type { ReturnSource } from '../../shared/domain/feature-call.ts';
+import type { FeatureCodes } from '../../shared/domain/feature-code.ts';
+import type { LastCalls } from '../../shared/domain/last-calls.ts';
+import type { DialRule } from '../../shared/domain/number.ts';
+import type { OpenDatabase } from '../../shared/postgres/all-directions.ts';
+import type { Queryable } from '../../shared/postgres/database.ts';
+import type { Failover } from '../../shared/postgres/failovers.ts';
+import type { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
+import type { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
+import type { CallOnce } from '../../shared/redis/call-once.ts';
+import type { Clock } from '../../shared/runtime/clock.ts';
+import type { HealthOptions } from '../../shared/runtime/health.ts';
+import type { Logger } from '../../shared/runtime/logger.ts';
+import type { CompareTables } from './routes/compare.ts';
+import type { TerminalDirectory } from './terminal-directory.ts';
+import type { Role } from './tokens.ts';
+
+export type FailoverRequest = Pick<Failover, 'id' | 'site' | 'reason' | 'requestedBy'>;
+
+/** What the site's rules say about recording and looking up. */
+export interface CallPolicy {
+  readonly codes: FeatureCodes;
+  readonly returnSource: ReturnSource;
+  readonly dialRules: readonly DialRule[];
+  readonly emergencyNumbers: readonly string[];
+  readonly allowedSkewMs: number;
+}
+
+/** Everything the app works with, wired by main or by a test. */
+export interface ApiDeps {
+  readonly site: string;
+  readonly domain: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly tokens: readonly { readonly token: string; readonly role: Role }[];
+  readonly policy: CallPolicy;
+  /** This site's database as lastcall_app. */
+  readonly database: Queryable;
+  readonly directory: Pick<TerminalDirectory, 'find'>;
+  readonly lookupBudgetMs: number;
+  readonly statementBudgetMs: number;
+  /** The other sites' databases as lastcall_coordinator. */
+  readonly peers: ReadonlyMap<string, OpenDatabase>;
+  readonly reader: Pick<LastCallsReader, 'read'>;
+  readonly writer: Pick<LastCallsWriter, 'record'>;
+  readonly journal: { append(rows: readonly LastCalls[]): Promise<unknown> };
+  readonly callOnce: Pick<CallOnce, 'run'>;
+  /** The BullMQ queue that the coordinator works on; rejects when Redis is away. */
+  readonly enqueueFailover: (request: FailoverRequest) => Promise<void>;
+  readonly compare: CompareTables;
+  readonly health: HealthOptions;
+}

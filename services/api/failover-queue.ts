@@ -1,0 +1,39 @@
+import { Queue } from 'bullmq';
+import { LastcallError } from '../../shared/domain/errors.ts';
+import { JOB_RETENTION, queueOptions } from '../../shared/redis/queues.ts';
+import type { FailoverRequest } from './deps.ts';
+
+/** The queue that wakes the coordinator at once; its own look at the table finds what Redis lost. */
+export class FailoverQueue {
+  readonly #queue: Queue<FailoverRequest>;
+  readonly #budgetMs: number;
+
+  constructor(site: string, redisUrl: string, budgetMs: number) {
+    this.#queue = new Queue<FailoverRequest>('failover', queueOptions(site, redisUrl));
+    // Every failure also reaches the caller; without a listener it would end the process.
+    this.#queue.on('error', () => {});
+    this.#budgetMs = budgetMs;
+  }
+
+  /** The failover's id is the job's: added twice it is one job. Rejects with `REDIS_UNREACHABLE`. */
+  async add(request: FailoverRequest): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const expiry = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new LastcallError('REDIS_UNREACHABLE')), this.#budgetMs);
+    });
+    try {
+      await Promise.race([
+        this.#queue.add('failover', request, { ...JOB_RETENTION, jobId: request.id }),
+        expiry,
+      ]);
+    } catch (cause) {
+      throw cause instanceof LastcallError ? cause : new LastcallError('REDIS_UNREACHABLE', { cause });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close().catch(() => {});
+  }
+}

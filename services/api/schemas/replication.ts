@@ -1,0 +1,76 @@
+import { Type } from '@sinclair/typebox';
+import { Nullable, Site, Timestamp } from './common.ts';
+
+const Count = Type.Integer();
+
+export const Direction = Type.Object({
+  from: Site,
+  to: Site,
+  state: Type.Union(
+    (['streaming', 'catching-up', 'resyncing', 'needs-resync', 'stopped'] as const).map((state) =>
+      Type.Literal(state),
+    ),
+  ),
+  reason: Nullable(Type.String()),
+  lagBytes: Nullable(Count),
+  lagMs: Nullable(Type.Number()),
+  appliedLsn: Nullable(Type.String()),
+  timeline: Nullable(Count),
+  slot: Type.Object({
+    walStatus: Nullable(Type.String()),
+    retainedBytes: Nullable(Count),
+    budgetBytes: Nullable(Count),
+    etaSeconds: Nullable(Type.Number({ description: 'until the budget is used up' })),
+  }),
+  rowsReceived: Count,
+  rowsApplied: Count,
+  receivedAt: Nullable(Timestamp),
+  updatedAt: Nullable(Timestamp),
+  paused: Type.Boolean(),
+  fencedBy: Nullable(Type.String({ description: 'the failover that holds this direction' })),
+});
+
+export const ReplicationAnswer = Type.Object({ site: Site, directions: Type.Array(Direction) });
+export const SteerAnswer = Type.Object({
+  from: Site,
+  to: Site,
+  action: Type.String(),
+  accepted: Type.Boolean(),
+});
+
+export const FailoverRequestBody = Type.Object(
+  {
+    site: Site,
+    reason: Type.Optional(Type.String({ minLength: 1, maxLength: 200, default: 'operator' })),
+    requestedBy: Type.Optional(Type.String({ minLength: 1, maxLength: 100, default: 'api' })),
+  },
+  { additionalProperties: false },
+);
+
+export const Failover = Type.Object({
+  id: Type.String(),
+  site: Site,
+  reason: Type.String(),
+  requestedBy: Type.String(),
+  state: Type.String({ description: 'running, done, failed or superseded' }),
+  error: Nullable(Type.String()),
+  salvagedRows: Count,
+  salvagedMarks: Count,
+  requestedAt: Timestamp,
+  endedAt: Nullable(Timestamp),
+});
+
+export const FailoverReport = Type.Object({
+  ...Failover.properties,
+  steps: Type.Array(
+    Type.Object({
+      direction: Type.String(),
+      step: Type.String(),
+      state: Type.String({ description: 'running, done, skipped or failed' }),
+      attempts: Count,
+      startedAt: Timestamp,
+      endedAt: Nullable(Timestamp),
+      detail: Type.Record(Type.String(), Type.Unknown()),
+    }),
+  ),
+});

@@ -1,0 +1,73 @@
+import { LastcallError } from '../../shared/domain/errors.ts';
+import type { StoredTerminal } from '../../shared/domain/terminal.ts';
+import type { Queryable } from '../../shared/postgres/database.ts';
+import { findTerminals, listTerminals } from '../../shared/postgres/terminals.ts';
+
+const REMEMBERED = 100_000;
+const PAGE = 5_000;
+const NAMES = ['number', 'username', 'aor'] as const;
+
+/**
+ * Terminals by what a PBX calls them: number, then username, then address of record. While PostgreSQL is away it answers
+ * from what it saw last, so that a call can still be journalled and a pending one still be looked up (R12, C8).
+ */
+export class TerminalDirectory {
+  readonly #database: Queryable;
+  readonly #budgetMs: number;
+  readonly #remembered = new Map<string, StoredTerminal>();
+
+  constructor(database: Queryable, budgetMs: number) {
+    this.#database = database;
+    this.#budgetMs = budgetMs;
+  }
+
+  /** Null when there is none. Throws `UNREADABLE` when that cannot be known. */
+  async find(name: string): Promise<StoredTerminal | null> {
+    try {
+      const found = await this.#ask(name);
+      if (found) this.#remember(found);
+      else this.#remembered.delete(name);
+      return found;
+    } catch (error) {
+      if (!(error instanceof LastcallError) || error.retry === 'never') throw error;
+      const known = this.#remembered.get(name);
+      if (known) return known;
+      throw new LastcallError('UNREADABLE', { cause: error, details: { terminal: name } });
+    }
+  }
+
+  /** Learns the terminals, up to a bound, so that a database lost later is no surprise. */
+  async warm(): Promise<void> {
+    let after = 0;
+    while (this.#remembered.size < REMEMBERED) {
+      const page = await listTerminals(this.#database, after, PAGE);
+      for (const terminal of page) this.#remember(terminal);
+      const last = page.at(-1);
+      if (!last || page.length < PAGE) return;
+      after = last.terminalId;
+    }
+  }
+
+  async #ask(name: string): Promise<StoredTerminal | null> {
+    for (const by of NAMES) {
+      const found = (await findTerminals(this.#database, by, [name], this.#budgetMs)).get(name);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  #remember(terminal: StoredTerminal): void {
+    // A number wins over another terminal's username of the same text, as when asked.
+    for (const name of [terminal.aor, terminal.username, terminal.number]) {
+      const before = this.#remembered.get(name);
+      if (before && before.terminalId !== terminal.terminalId && before.number === name) continue;
+      this.#remembered.delete(name);
+      this.#remembered.set(name, terminal);
+    }
+    while (this.#remembered.size > REMEMBERED) {
+      const oldest = this.#remembered.keys().next().value;
+      if (oldest === undefined) return;
+      this.#remembered.delete(oldest);
+    }
+  }
+}

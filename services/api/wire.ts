@@ -1,0 +1,166 @@
+import { LastcallError } from '../../shared/domain/errors.ts';
+import type { OpenDatabase } from '../../shared/postgres/all-directions.ts';
+import { Database } from '../../shared/postgres/database.ts';
+import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
+import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
+import { recordCalls } from '../../shared/postgres/record-calls.ts';
+import { CallOnce } from '../../shared/redis/call-once.ts';
+import { RedisConnection } from '../../shared/redis/connect.ts';
+import { Journal } from '../../shared/redis/journal.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
+import type { Config } from '../../shared/runtime/config.ts';
+import { dialRules, featureCodes } from '../../shared/runtime/feature-codes.ts';
+import type { CheckResult, HealthOptions } from '../../shared/runtime/health.ts';
+import type { Part } from '../../shared/runtime/lifecycle.ts';
+import type { Logger } from '../../shared/runtime/logger.ts';
+import { Metrics } from '../../shared/runtime/metrics.ts';
+import { climbingLevel, retryDelayMs } from '../../shared/runtime/retry.ts';
+import { buildApp } from './app.ts';
+import { FailoverQueue } from './failover-queue.ts';
+import { TerminalDirectory } from './terminal-directory.ts';
+import type { ApiApp } from './typebox-provider.ts';
+
+export interface WiredApi {
+  readonly app: ApiApp;
+  /** In the order they start; the listener last. */
+  readonly parts: readonly Part[];
+}
+
+/** The api process. Nothing waits for PostgreSQL or Redis: it serves what it can. */
+export function wireApi(config: Config, log: Logger): WiredApi {
+  const { site, domain, postgres, calls } = config;
+  const metrics = new Metrics({ site });
+  let draining = false;
+
+  const redis = new RedisConnection({
+    url: config.redis.url,
+    commandTimeoutMs: config.redis.commandTimeoutMs,
+    onState: (state) => log[state.state === 'up' ? 'info' : 'warn'](state, 'Redis'),
+  });
+  const database: Database = new Database({
+    url: postgres.url,
+    applicationName: 'lastcall-api',
+    maxConnections: postgres.maxConnections,
+    connectTimeoutMs: postgres.connectTimeoutMs,
+    onState: (state) => {
+      logSearch(log, site, state);
+      journal.setDraining(state.state === 'up');
+      if (state.state === 'up') void directory.warm().catch(() => {});
+    },
+  });
+  const journal = new Journal({
+    redis,
+    url: config.redis.url,
+    site,
+    memoryRows: calls.journalMemoryRows,
+    appendTimeoutMs: config.redis.commandTimeoutMs,
+    apply: (rows) => recordCalls(database, site, rows, 'as-recorded', postgres.statementBudgetMs),
+    log,
+  });
+  const writer = new LastCallsWriter({
+    database,
+    site,
+    journal,
+    maxDelayMs: calls.batchDelayMs,
+    maxRows: calls.batchRows,
+    budgetMs: postgres.statementBudgetMs,
+  });
+  const reader = new LastCallsReader({ database, site, pending: writer, budgetMs: postgres.lookupBudgetMs });
+  const directory = new TerminalDirectory(database, postgres.lookupBudgetMs);
+  const failovers = new FailoverQueue(site, config.redis.url, config.redis.commandTimeoutMs * 2);
+  const peers = openPeers(config, log);
+  const health: HealthOptions = {
+    metrics,
+    draining: () => draining,
+    checks: {
+      database: { required: false, check: () => stateCheck(database.state) },
+      redis: { required: false, check: () => stateCheck(redis.state) },
+      journal: { required: false, check: () => journalCheck(journal.depth) },
+    },
+  };
+  const app = buildApp({
+    site,
+    domain,
+    clock: systemClock,
+    log,
+    tokens: config.api.tokens,
+    policy: {
+      codes: featureCodes(config),
+      returnSource: config.callReturn.source,
+      dialRules: dialRules(config),
+      emergencyNumbers: calls.emergencyNumbers,
+      allowedSkewMs: calls.allowedSkewMs,
+    },
+    database,
+    directory,
+    lookupBudgetMs: postgres.lookupBudgetMs,
+    statementBudgetMs: postgres.statementBudgetMs,
+    peers: new Map<string, OpenDatabase>([...peers].map(([peer, opened]) => [peer, async () => opened])),
+    reader,
+    writer,
+    journal,
+    callOnce: new CallOnce({ redis, site }),
+    enqueueFailover: (request) => failovers.add(request),
+    compare: () => Promise.reject(new LastcallError('NOT_FOUND')),
+    health,
+  });
+
+  const parts: Part[] = [
+    { name: 'redis', start: () => redis.start(), stop: () => redis.close() },
+    { name: 'database', start: () => search(database), stop: () => database.close() },
+    { name: 'peers', start: () => [...peers.values()].forEach(search), stop: () => closeAll(peers) },
+    { name: 'failovers', stop: () => failovers.close() },
+    { name: 'journal', start: () => journal.start(), stop: () => journal.close() },
+    { name: 'writer', stop: () => writer.drain() },
+    {
+      name: 'http',
+      start: async () => {
+        log.info({ address: await app.listen(config.api.listen) }, 'listening');
+      },
+      stop: async () => {
+        draining = true;
+        await app.close();
+      },
+    },
+  ];
+  return { app, parts };
+}
+
+/** The search goes on in the background for as long as it takes; `close` ends it. */
+function search(database: Database): void {
+  void database.start().catch(() => {});
+}
+
+function openPeers(config: Config, log: Logger): Map<string, Database> {
+  return new Map(
+    Object.entries(config.peers).flatMap(([peer, { coordinatorUrl, replicatorUrl }]) => {
+      const url = coordinatorUrl ?? replicatorUrl;
+      if (url === null) return [];
+      const onState = (state: SearchState) => logSearch(log, peer, state);
+      return [[peer, new Database({ url, applicationName: 'lastcall-api', maxConnections: 2, onState })]];
+    }),
+  );
+}
+
+async function closeAll(databases: ReadonlyMap<string, Database>): Promise<void> {
+  await Promise.all([...databases.values()].map((database) => database.close()));
+}
+
+type SearchState = Parameters<NonNullable<ConstructorParameters<typeof Database>[0]['onState']>>[0];
+
+/** The longer the search lasts the louder. */
+function logSearch(log: Logger, site: string, { state, attempt, ...rest }: SearchState): void {
+  const level = state === 'up' ? 'info' : climbingLevel(retryDelayMs('transient', attempt, () => 0) ?? 0);
+  log[level]({ of: site, state, attempt, ...rest }, 'PostgreSQL');
+}
+
+function stateCheck(
+  state: { readonly state: 'up' } | { readonly state: 'down'; readonly reason: string },
+): CheckResult {
+  return state.state === 'up' ? { state: 'up' } : { state: 'down', reason: state.reason };
+}
+
+function journalCheck({ redis, memory }: Journal['depth']): CheckResult {
+  if (redis === 0 && memory === 0) return { state: 'up' };
+  return { state: 'degraded', reason: `${redis} terminals journalled in Redis, ${memory} in memory` };
+}

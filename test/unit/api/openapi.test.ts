@@ -1,0 +1,116 @@
+import { Ajv } from 'ajv';
+import { pino } from 'pino';
+import { afterAll, describe, expect, it } from 'vitest';
+import { wireApi } from '../../../services/api/wire.ts';
+import { parseConfig } from '../../../shared/runtime/config.ts';
+
+const yaml = `
+site: a
+domain: lastcall.test
+postgres: { url: 'postgres://u:p@127.0.0.1:1/x' }
+redis: { url: 'redis://127.0.0.1:1' }
+api: { tokens: [{ token: 'a-token-that-is-long', role: admin }] }
+`;
+const { app, parts } = wireApi(parseConfig(yaml), pino({ level: 'silent' }));
+afterAll(async () => {
+  await app.close();
+  for (const part of parts) if (part.name !== 'http') await part.stop?.();
+});
+
+interface Operation {
+  readonly summary?: string;
+  readonly operationId: string;
+  readonly description: string;
+  readonly security?: unknown;
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required: boolean;
+    readonly schema: object;
+  }[];
+  readonly requestBody?: { readonly content: Record<string, { readonly schema: object }> };
+  readonly responses: Record<
+    string,
+    { readonly description: string; readonly content?: Record<string, { readonly schema: object }> }
+  >;
+}
+
+const document = (await app.inject('/v1/openapi.json')).json<{
+  openapi: string;
+  info: Record<string, string>;
+  paths: Record<string, Record<string, Operation>>;
+}>();
+const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+  Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
+);
+
+describe('/v1/openapi.json', () => {
+  it('is OpenAPI 3.1 and names every address of the contract', () => {
+    expect(document.openapi).toMatch(/^3\.1\./);
+    expect(document.info).toMatchObject({ title: 'Lastcall', version: expect.any(String) });
+    expect(operations.map(({ path, method }) => `${method.toUpperCase()} ${path}`).sort()).toEqual(
+      [
+        'GET /v1/terminals',
+        'POST /v1/terminals',
+        'GET /v1/terminals/{terminalId}',
+        'PUT /v1/terminals/{terminalId}',
+        'DELETE /v1/terminals/{terminalId}',
+        'GET /v1/terminals/{terminalId}/lastcalls',
+        'DELETE /v1/terminals/{terminalId}/lastcalls',
+        'GET /v1/target',
+        'POST /v1/calls',
+        'GET /v1/replication',
+        'POST /v1/replication/{from}/{to}/resync',
+        'POST /v1/replication/{from}/{to}/pause',
+        'POST /v1/replication/{from}/{to}/resume',
+        'POST /v1/failovers',
+        'GET /v1/failovers',
+        'GET /v1/failovers/{id}',
+        'POST /v1/compare',
+      ].sort(),
+    );
+  });
+
+  it('explains every operation, its token and its problems, under an id of its own', () => {
+    for (const { path, method, operation } of operations) {
+      const name = `${method} ${path}`;
+      expect(operation.summary, name).toBeTruthy();
+      expect(operation.description, name).toMatch(/Needs a token with the role (read|record|admin)\./);
+      expect(operation.security, name).toEqual([{ bearer: [] }]);
+      expect(operation.responses['default']?.content, name).toHaveProperty('application/problem+json');
+      const inPath = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+      expect(
+        operation.parameters.filter((p) => p.in === 'path').map((p) => p.name),
+        name,
+      ).toEqual(inPath);
+    }
+    expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
+  });
+
+  it('holds only schemas that a JSON Schema validator takes', () => {
+    const ajv = new Ajv({ strict: false });
+    for (const { operation } of operations) {
+      const bodies = [operation.requestBody, ...Object.values(operation.responses)].flatMap((body) =>
+        Object.values(body?.content ?? {}),
+      );
+      for (const { schema } of bodies)
+        if (!('$ref' in schema)) expect(() => ajv.compile(schema)).not.toThrow();
+      for (const { schema } of operation.parameters) expect(() => ajv.compile(schema)).not.toThrow();
+    }
+  });
+});
+
+describe('before any dependency is found', () => {
+  it('is alive and serves what it can: readiness degraded with the reasons, lookups 503', async () => {
+    expect((await app.inject('/healthz')).statusCode).toBe(200);
+    const ready = await app.inject('/readyz');
+    expect(ready.statusCode).toBe(200);
+    expect(ready.json()).toMatchObject({
+      status: 'degraded',
+      checks: { database: { state: 'down' }, redis: { state: 'down' } },
+    });
+    const headers = { authorization: 'Bearer a-token-that-is-long' };
+    const lookup = await app.inject({ url: '/v1/target?terminalId=1&code=*52', headers });
+    expect(lookup.json()).toMatchObject({ status: 503, code: 'UNREADABLE' });
+  });
+});
