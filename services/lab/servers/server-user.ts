@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { chown } from 'node:fs/promises';
+import { chown, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 
 /** The user a PostgreSQL server runs as. */
 export type ServerUser = { name: string; uid: number; gid: number };
@@ -26,4 +27,15 @@ export function spawnAs(user: ServerUser | null): { uid?: number; gid?: number; 
 
 export async function giveTo(user: ServerUser | null, path: string): Promise<void> {
   if (user) await chown(path, user.uid, user.gid);
+}
+
+/** Whether `user` can enter every folder on the way to `path`, judged by their owners and modes. */
+export async function mayReach(user: ServerUser | null, path: string): Promise<boolean> {
+  if (!user) return true;
+  for (let folder = resolve(path); ; folder = dirname(folder)) {
+    const { mode, uid, gid } = await stat(folder);
+    const bit = uid === user.uid ? 0o100 : gid === user.gid ? 0o010 : 0o001;
+    if ((mode & bit) === 0) return false;
+    if (folder === dirname(folder)) return true;
+  }
 }

@@ -1,0 +1,51 @@
+import { rmSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { PartName } from './options.ts';
+import { privateTemporaryFolder } from './servers/temporary-folder.ts';
+
+/** What `--halt` and `--revive` ask of a running lab. */
+export type ControlRequest = PartName & { readonly do: 'halt' | 'revive' };
+type ControlAnswer = { readonly error: string | null };
+
+/** A socket's path may hold 107 bytes, so it stands in the short temporary folder, which only this user can write to. */
+const socketOf = (labPid: number): string => join(privateTemporaryFolder(), `lab-${labPid}.sock`);
+
+/** Listens for requests to this lab, one JSON line each, answered when done. */
+export function serveControl(perform: (request: ControlRequest) => Promise<void>): { close(): void } {
+  const path = socketOf(process.pid);
+  rmSync(path, { force: true });
+  const server: Server = createServer(async (socket) => {
+    socket.on('error', () => {});
+    for await (const line of createInterface({ input: socket })) {
+      const error = await perform(JSON.parse(line)).then(
+        () => null,
+        (cause: Error) => cause.message,
+      );
+      socket.write(`${JSON.stringify({ error } satisfies ControlAnswer)}\n`);
+    }
+  }).listen(path);
+  return {
+    close() {
+      server.close();
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+/** Asks the lab with this process id and resolves when it is done; throws what the lab says is wrong. */
+export async function askLab(labPid: number, request: ControlRequest): Promise<void> {
+  const socket = connect(socketOf(labPid));
+  try {
+    socket.write(`${JSON.stringify(request)}\n`);
+    for await (const line of createInterface({ input: socket })) {
+      const { error } = JSON.parse(line) as ControlAnswer;
+      if (error === null) return;
+      throw new Error(error);
+    }
+    throw new Error('the lab ended before it answered');
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,44 @@
+import type { DemoTerminal } from './demo-terminals.ts';
+import type { LabPlan, SitePlan } from './plan.ts';
+import { hostPort, redisUrl, type SiteDatabase } from './site-config.ts';
+
+export type SiteEndpoints = {
+  sip: { udp: string; tcp: string; ws: string; tls?: string; wss?: string };
+  api: string;
+  /** The superuser's. */
+  postgres: string;
+  redis: string;
+  /** By part: `postgres`, `redis`, `call-control` ... Rewritten whenever one is started again. */
+  pids: Record<string, number>;
+};
+
+/** What stands in `endpoints.json` while the lab is ready: all that a script needs to use it. */
+export type Endpoints = {
+  sites: Record<string, SiteEndpoints>;
+  adminToken: string;
+  terminals: readonly DemoTerminal[];
+};
+
+export function siteEndpoints(
+  plan: LabPlan,
+  site: SitePlan,
+  database: SiteDatabase,
+  secure: boolean,
+  pids: Record<string, number>,
+): SiteEndpoints {
+  const at = (port: number): string => hostPort(plan.listen, port);
+  const { sip, sipTls, ws, wss, api } = site.ports;
+  return {
+    sip: {
+      udp: at(sip),
+      tcp: at(sip),
+      ...(secure ? { tls: at(sipTls) } : {}),
+      ws: `ws://${at(ws)}`,
+      ...(secure ? { wss: `wss://${at(wss)}` } : {}),
+    },
+    api: `http://${at(api)}`,
+    postgres: database.ownerUrl,
+    redis: redisUrl(site),
+    pids,
+  };
+}

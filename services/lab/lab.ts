@@ -1,0 +1,186 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { initSite } from '../../shared/postgres/init-site.ts';
+import { ensureCertificate } from './certificate.ts';
+import { type ControlRequest, serveControl } from './control.ts';
+import { demoTerminals, provisionTerminals } from './demo-terminals.ts';
+import { type Endpoints, siteEndpoints } from './endpoints.ts';
+import type { LabOptions } from './options.ts';
+import { DOMAIN, type LabPlan } from './plan.ts';
+import { readyParts } from './ready-parts.ts';
+import { type LabSecrets, loadSecrets, saveSecrets } from './secrets.ts';
+import { createDatabase } from './servers/postgres-program.ts';
+import type { Program } from './servers/server-process.ts';
+import { builtServices, serviceProgram } from './service-program.ts';
+import { type CertificateFiles, type SiteDatabase, siteConfig } from './site-config.ts';
+import { LAB_DATABASE, prepareSiteServers, type SiteServers } from './site-servers.ts';
+import { Supervisor } from './supervisor.ts';
+import { writeAtomically } from './write-atomically.ts';
+
+/** Complete sites on one machine: their servers, their services, and the files that say where everything is. */
+export class Lab {
+  readonly #options: LabOptions;
+  readonly #plan: LabPlan;
+  readonly #say: (line: string) => void;
+  /** In the order of starting; stopped in reverse. */
+  readonly #stages: Supervisor[][] = [];
+  readonly #databases = new Map<string, SiteDatabase>();
+  #endpoints: Endpoints | null = null;
+  #control: { close(): void } | null = null;
+
+  constructor(options: LabOptions, plan: LabPlan, say: (line: string) => void) {
+    this.#options = options;
+    this.#plan = plan;
+    this.#say = say;
+  }
+
+  /** Resolves when every part of every site is ready. When it throws, or `signal` aborts it, `stop` is still owed. */
+  async start(signal: AbortSignal): Promise<Endpoints> {
+    for (const folder of [this.#plan.dataDir, this.#plan.logDir]) await mkdir(folder, { recursive: true });
+    const secrets = await loadSecrets(this.#plan.secretsFile);
+    const tls = await ensureCertificate(this.#plan.tlsDir, [
+      DOMAIN,
+      'localhost',
+      '127.0.0.1',
+      this.#plan.listen,
+    ]);
+    await this.#startServers(secrets, signal);
+    await this.#initialiseSites(secrets);
+    await this.#writeConfigs(secrets, tls);
+    await this.#startServices(signal);
+    this.#control = serveControl((request) => this.#perform(request));
+    return this.#publishEndpoints(secrets);
+  }
+
+  /** Ends everything that was started, the services before their databases. */
+  async stop(): Promise<void> {
+    this.#control?.close();
+    this.#endpoints = null;
+    for (const stage of this.#stages.reverse()) await Promise.all(stage.map((part) => part.stop()));
+  }
+
+  /** For a user who will not wait. */
+  async kill(): Promise<void> {
+    await Promise.all(this.#stages.flat().map((part) => part.kill()));
+  }
+
+  async #startServers(secrets: LabSecrets, signal: AbortSignal): Promise<void> {
+    this.#say('Starting PostgreSQL and Redis ...');
+    const prepared = await Promise.all(
+      this.#plan.sites.map(async (site) => {
+        const servers = await prepareSiteServers(this.#options, this.#plan, site, secrets);
+        return [site.site, servers] as const;
+      }),
+    );
+    for (const [site, { database }] of prepared) this.#databases.set(site, database);
+    const programs = prepared.flatMap(([site, servers]) =>
+      [...servers.programs].map(([part, program]) => [`${site}.${part}`, program] as const),
+    );
+    await this.#startStage(programs, signal);
+    await Promise.all(prepared.map(([, servers]) => makeDatabase(servers)));
+  }
+
+  async #initialiseSites(secrets: LabSecrets): Promise<void> {
+    this.#say('Bringing the databases up to date ...');
+    const { app, replicator, coordinator } = secrets.postgres;
+    const terminals = demoTerminals(this.#options.terminals, secrets.terminalKey).slice(secrets.provisioned);
+    const names = this.#plan.sites.map(({ site }) => site);
+    // One after the other: two sites in one cluster would race for its roles.
+    for (const [site, { ownerUrl }] of this.#databases) {
+      const peers = names.filter((name) => name !== site);
+      await initSite({ ownerUrl, site, peers, passwords: { app, replicator, coordinator } });
+      await provisionTerminals(ownerUrl, site, terminals);
+    }
+    const provisioned = Math.max(secrets.provisioned, this.#options.terminals);
+    await saveSecrets(this.#plan.secretsFile, { ...secrets, provisioned });
+  }
+
+  async #writeConfigs(secrets: LabSecrets, tls: CertificateFiles): Promise<void> {
+    for (const site of this.#plan.sites) {
+      await writeAtomically(site.configFile, siteConfig(this.#plan, site, this.#databases, secrets, tls));
+    }
+  }
+
+  async #startServices(signal: AbortSignal): Promise<void> {
+    this.#say('Starting the services ...');
+    const programs = this.#plan.sites.flatMap((site) =>
+      builtServices().map(
+        (service) => [`${site.site}.${service}`, serviceProgram(this.#plan, site, service)] as const,
+      ),
+    );
+    await this.#startStage(programs, signal);
+  }
+
+  async #startStage(programs: readonly (readonly [string, Program])[], signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    for (const [, { logFile }] of programs) if (logFile) await writeFile(logFile, '', { flag: 'a' });
+    const stage = programs.map(([name, program]) => this.#supervise(name, program));
+    this.#stages.push(stage);
+    for (const part of stage) part.start();
+    await readyParts(stage, programs, signal);
+  }
+
+  #supervise(name: string, program: Program): Supervisor {
+    return new Supervisor({
+      name,
+      program,
+      onEnd: ({ how, restartInMs }) =>
+        this.#say(`${name} ended (${how}); starting it again in ${restartInMs} ms`),
+      onRestart: () => void this.#refreshPids(),
+    });
+  }
+
+  async #publishEndpoints(secrets: LabSecrets): Promise<Endpoints> {
+    const sites = this.#plan.sites.map((site) => {
+      const database = this.#databases.get(site.site);
+      if (!database) throw new Error(`no database for site ${site.site}`);
+      return [site.site, siteEndpoints(this.#plan, site, database, true, this.#pids(site.site))] as const;
+    });
+    this.#endpoints = {
+      sites: Object.fromEntries(sites),
+      adminToken: secrets.tokens.admin,
+      terminals: demoTerminals(Math.max(secrets.provisioned, this.#options.terminals), secrets.terminalKey),
+    };
+    await this.#writeEndpoints(this.#endpoints);
+    return this.#endpoints;
+  }
+
+  async #refreshPids(): Promise<void> {
+    if (!this.#endpoints) return;
+    for (const [site, endpoints] of Object.entries(this.#endpoints.sites)) endpoints.pids = this.#pids(site);
+    await this.#writeEndpoints(this.#endpoints);
+  }
+
+  #writeEndpoints(endpoints: Endpoints): Promise<void> {
+    return writeAtomically(this.#plan.endpointsFile, `${JSON.stringify(endpoints, null, 2)}\n`);
+  }
+
+  #pids(site: string): Record<string, number> {
+    const running = this.#parts(site).filter((part) => part.pid !== null);
+    return Object.fromEntries(running.map((part) => [part.name.slice(site.length + 1), part.pid as number]));
+  }
+
+  #parts(site: string): Supervisor[] {
+    return this.#stages.flat().filter((part) => part.name.startsWith(`${site}.`));
+  }
+
+  async #perform({ do: what, site, part }: ControlRequest): Promise<void> {
+    const chosen = this.#parts(site).filter(({ name }) => part === null || name === `${site}.${part}`);
+    if (chosen.length === 0)
+      throw new Error(
+        `there is no ${site}${part ? `.${part}` : ''}; there are ${this.#stages
+          .flat()
+          .map(({ name }) => name)
+          .join(', ')}`,
+      );
+    if (what === 'halt') for (const one of chosen.reverse()) await one.stop();
+    else for (const one of chosen) one.start();
+    this.#say(
+      `${chosen.map(({ name }) => name).join(', ')}: ${what === 'halt' ? 'taken down' : 'started again'}`,
+    );
+    await this.#refreshPids();
+  }
+}
+
+async function makeDatabase({ maintenanceUrl }: SiteServers): Promise<void> {
+  if (maintenanceUrl) await createDatabase(maintenanceUrl, LAB_DATABASE);
+}

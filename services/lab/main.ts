@@ -1,0 +1,91 @@
+import { rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { askLab } from './control.ts';
+import { announceReady, detach, isAwaited } from './detach.ts';
+import { Lab } from './lab.ts';
+import { type LabCommand, type LabOptions, parseCommandLine, USAGE, UsageError } from './options.ts';
+import { labFiles, neededPorts, planLab } from './plan.ts';
+import { takenPorts } from './port-holder.ts';
+import { claimDataFolder, releaseDataFolder, runningLab, stopRunningLab } from './run-state.ts';
+import { readyScreen } from './screen.ts';
+import { sweepAbandonedServers } from './servers/started-processes.ts';
+import { untilAskedToStop } from './stop-signals.ts';
+
+/** What stands in the way, in words for the user: exit status 1 without a stack trace. */
+class CannotStart extends Error {}
+
+const args = process.argv.slice(2);
+const say = (line: string): void => console.log(line);
+process.stdout.on('error', () => {}); // The terminal may be gone while we still stop things.
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  try {
+    await perform(parseCommandLine(args));
+    return 0;
+  } catch (error) {
+    console.error(`\n${(error as Error).message}`);
+    if (error instanceof UsageError) {
+      console.error(`\n${USAGE}`);
+      return 2;
+    }
+    return 1;
+  }
+}
+
+async function perform(command: LabCommand): Promise<void> {
+  switch (command.do) {
+    case 'help':
+      return say(USAGE);
+    case 'stop': {
+      const stopped = await stopRunningLab(labFiles(resolve(command.data)));
+      return say(stopped ? 'The lab is stopped.' : `No lab runs from ${command.data}.`);
+    }
+    case 'halt':
+    case 'revive': {
+      const lab = runningLab(labFiles(resolve(command.data)));
+      if (!lab) throw new CannotStart(`No lab runs from ${command.data}.`);
+      return askLab(lab.pid, { do: command.do, ...command.part });
+    }
+    case 'detach': {
+      const plan = planLab(command.options, resolve(command.options.data));
+      return say(await detach(args, plan));
+    }
+    case 'run':
+      return run(command.options);
+  }
+}
+
+async function run(options: LabOptions): Promise<void> {
+  const plan = planLab(options, resolve(options.data));
+  const running = runningLab(plan);
+  if (running)
+    throw new CannotStart(
+      `A lab runs from ${options.data} already (pid ${running.pid}). Stop it with npm start -- --stop, or give this one --data and --port-offset.`,
+    );
+  sweepAbandonedServers();
+  releaseDataFolder(plan);
+  const taken = await takenPorts(neededPorts(plan, options.postgres.kind !== 'urls'));
+  if (taken.length > 0)
+    throw new CannotStart(
+      `${taken.join('\n')}\nMove the lab to other ports with npm start -- --port-offset 1000`,
+    );
+  const lab = new Lab(options, plan, say);
+  const stop = untilAskedToStop(say, () => lab.kill());
+  await claimDataFolder(plan);
+  try {
+    const endpoints = await lab.start(stop.signal);
+    const screen = readyScreen(plan, endpoints, options.data, isAwaited());
+    say(screen);
+    announceReady(screen);
+    await stop.asked;
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+  } finally {
+    rmSync(plan.endpointsFile, { force: true });
+    await lab.stop();
+    releaseDataFolder(plan);
+    stop.done();
+  }
+  say('Stopped.');
+}

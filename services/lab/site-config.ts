@@ -1,0 +1,82 @@
+import { stringify } from 'yaml';
+import { DOMAIN, type LabPlan, type SitePlan } from './plan.ts';
+import type { LabSecrets } from './secrets.ts';
+
+/** A site's PostgreSQL: the superuser's URL of its database, with every host that may be the primary. */
+export type SiteDatabase = { readonly ownerUrl: string };
+/** PEM files for TLS and WSS. */
+export type CertificateFiles = { readonly certificate: string; readonly key: string };
+
+/** `url` for another role. */
+export function asRole(url: string, role: string, password: string): string {
+  return url.replace(/^(postgres(?:ql)?:\/\/)(?:[^@/]*@)?/, `$1${role}:${encodeURIComponent(password)}@`);
+}
+
+/** The site's configuration file, as `lastcall config check` accepts it. */
+export function siteConfig(
+  plan: LabPlan,
+  own: SitePlan,
+  databases: ReadonlyMap<string, SiteDatabase>,
+  secrets: LabSecrets,
+  tls: CertificateFiles | null,
+): string {
+  const ownerUrl = ownerUrlOf(databases, own);
+  const listen = (port: number): string => hostPort(plan.listen, port);
+  const config = {
+    site: own.site,
+    domain: DOMAIN,
+    postgres: {
+      url: asRole(ownerUrl, 'lastcall_app', secrets.postgres.app),
+      ...roleUrls(ownerUrl, secrets),
+      ownerUrl,
+    },
+    redis: { url: redisUrl(own) },
+    sip: {
+      udp: listen(own.ports.sip),
+      tcp: listen(own.ports.sip),
+      ws: listen(own.ports.ws),
+      ...(tls ? { tls: listen(own.ports.sipTls), wss: listen(own.ports.wss), ...tls } : {}),
+      drainSeconds: 2,
+    },
+    api: {
+      listen: listen(own.ports.api),
+      tokens: Object.entries(secrets.tokens).map(([role, token]) => ({ token, role })),
+    },
+    health: {
+      callControl: `127.0.0.1:${own.ports.health['call-control']}`,
+      replicator: `127.0.0.1:${own.ports.health.replicator}`,
+      coordinator: `127.0.0.1:${own.ports.health.coordinator}`,
+    },
+    peers: Object.fromEntries(
+      plan.sites
+        .filter(({ site }) => site !== own.site)
+        .map((peer) => [
+          peer.site,
+          {
+            sip: `sip:${hostPort(plan.listen, peer.ports.sip)}`,
+            ...roleUrls(ownerUrlOf(databases, peer), secrets),
+          },
+        ]),
+    ),
+    log: { pretty: true },
+  };
+  return `# Written by npm start at every start.\n${stringify(config, { lineWidth: 0 })}`;
+}
+
+export const redisUrl = ({ ports }: SitePlan): string => `redis://127.0.0.1:${ports.redis}`;
+
+export const hostPort = (host: string, port: number): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+function roleUrls(ownerUrl: string, { postgres }: LabSecrets) {
+  return {
+    replicatorUrl: asRole(ownerUrl, 'lastcall_replicator', postgres.replicator),
+    coordinatorUrl: asRole(ownerUrl, 'lastcall_coordinator', postgres.coordinator),
+  };
+}
+
+function ownerUrlOf(databases: ReadonlyMap<string, SiteDatabase>, { site }: SitePlan): string {
+  const database = databases.get(site);
+  if (!database) throw new Error(`no database for site ${site}`);
+  return database.ownerUrl;
+}
