@@ -25,7 +25,7 @@ export function versionColumn(kind: TableKind, column: string): string | null {
 }
 
 /** Upsert of `$1`, an array of the copy's row type; each column only from a row that is not older in that column's group. */
-export function upsertSql(layout: TableLayout): string {
+export function upsertSql(layout: TableLayout, condition = ''): string {
   const { kind, table } = layout.copy;
   const names = layout.columns.map((column) => quoteIdentifier(column.name)).join(', ');
   const keys = keyColumns(layout).map((column) => quoteIdentifier(column.name));
@@ -33,8 +33,21 @@ export function upsertSql(layout: TableLayout): string {
     .filter((column) => !column.isKey)
     .map((column) => assignment(kind, column, layout.columns));
   const action = settings.length > 0 ? `UPDATE SET ${settings.join(', ')}` : 'NOTHING';
-  return `INSERT INTO ${qualified(table)} AS copy (${names}) SELECT ${names} FROM unnest($1::${qualified(table)}[])
+  return `INSERT INTO ${qualified(table)} AS copy (${names}) SELECT ${names} FROM unnest($1::${qualified(table)}[]) ${condition}
     ON CONFLICT (${keys.join(', ')}) DO ${action}`;
+}
+
+/**
+ * The same with the position's move ($2 lsn, $3 peer, $4 generation, $5 epoch) in one statement, for the batch of one
+ * table that nearly every batch is: half the cost of two. Without ownership or continuity it changes no row.
+ */
+export function advancingUpsertSql(layout: TableLayout): string {
+  return `WITH moved AS (
+      UPDATE lastcall.replication_position SET lsn = $2, applied_at = clock_timestamp()
+      WHERE peer = $3 AND generation = $4 AND lsn <= $2
+        AND EXISTS (SELECT FROM lastcall.replication_owner o WHERE o.peer = $3 AND o.epoch = $5)
+      RETURNING 1)
+    ${upsertSql(layout, 'WHERE EXISTS (SELECT FROM moved)')}`;
 }
 
 function assignment(kind: TableKind, column: CopyColumn, columns: readonly CopyColumn[]): string {

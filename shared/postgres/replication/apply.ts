@@ -11,7 +11,7 @@
  * - A deleted key is deleted even when the same batch also writes it: what follows a delete owes nothing to the row before.
  */
 import type { Lsn } from '../../domain/lsn.ts';
-import { deleteSql, partialUpdateSql, qualified, upsertSql } from './apply-sql.ts';
+import { advancingUpsertSql, deleteSql, partialUpdateSql, qualified, upsertSql } from './apply-sql.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import type { Batch } from './conflate.ts';
 import type { Connection } from './connection.ts';
@@ -33,16 +33,23 @@ export const APPLY_SETTINGS = {
   plan_cache_mode: 'force_generic_plan',
   synchronous_commit: 'off',
   lock_timeout: '5000',
+  jit: 'off',
   search_path: 'lastcall, pg_temp',
 } as const;
 
 const ADVANCE = 'advance';
 const UNCHANGED_TOAST = 0x75;
 
+interface StatementNames {
+  readonly upsert: string;
+  readonly remove: string;
+  readonly advancing: string;
+}
+
 export class Applier {
   readonly #connection: Connection;
   readonly #fence: ApplyFence;
-  readonly #statements = new Map<TableLayout, { upsert: string; remove: string }>();
+  readonly #statements = new Map<TableLayout, StatementNames>();
 
   private constructor(connection: Connection, fence: ApplyFence) {
     this.#connection = connection;
@@ -61,6 +68,11 @@ export class Applier {
    */
   async apply(batch: Batch, durable: boolean): Promise<void> {
     for (const { layout } of batch.tables) if (!this.#statements.has(layout)) await this.#prepare(layout);
+    const [only] = batch.tables;
+    if (only && batch.tables.length === 1 && !durable && isPlain(only)) {
+      await this.#applyPlain(only, batch.endLsn);
+      return;
+    }
     await this.#connection.pipeline((out) => {
       this.#writeAdvance(out, batch.endLsn, durable);
       for (const table of batch.tables) this.#writeTable(out, table);
@@ -72,11 +84,33 @@ export class Applier {
     await this.#connection.pipeline((out) => this.#writeAdvance(out, lsn, true));
   }
 
+  async #applyPlain(table: TableBatch, endLsn: Lsn): Promise<void> {
+    const { peer, epoch, generation } = this.#fence;
+    const names = this.#statements.get(table.layout);
+    const [result] = await this.#connection.pipeline((out) => {
+      const bind = startBinaryBind(out, names?.advancing ?? '', 5);
+      writeRowArray(out, table, () => true);
+      out.int32(8).int64(endLsn).int32(Buffer.byteLength(peer)).utf8(peer);
+      out.int32(8).int64(generation).int32(8).int64(epoch);
+      endBind(out, bind);
+    });
+    // Nothing was written: the position did not move, and moving it alone says why not.
+    if (result?.rowCount !== table.rowCount) {
+      await this.advance(endLsn);
+      throw new Error(`${result?.rowCount} of ${table.rowCount} rows applied`);
+    }
+  }
+
   async #prepare(layout: TableLayout): Promise<void> {
     const number = this.#statements.size;
-    const names = { upsert: `upsert_${number}`, remove: `remove_${number}` };
+    const names = {
+      upsert: `upsert_${number}`,
+      remove: `remove_${number}`,
+      advancing: `advancing_${number}`,
+    };
     await this.#connection.prepare(names.upsert, upsertSql(layout));
     await this.#connection.prepare(names.remove, deleteSql(layout));
+    await this.#connection.prepare(names.advancing, advancingUpsertSql(layout));
     this.#statements.set(layout, names);
   }
 
@@ -110,6 +144,9 @@ export class Applier {
     if (table.partialCount > 0) writePartials(out, table);
   }
 }
+
+const isPlain = (table: TableBatch): boolean =>
+  !table.truncated && table.rowCount === table.size && table.tombstoneCount === 0;
 
 /** Rows that lack unchanged out-of-line values: rare and large, one statement each. */
 function writePartials(out: ByteWriter, table: TableBatch): void {

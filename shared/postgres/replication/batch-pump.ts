@@ -7,6 +7,7 @@
 import { type Lsn, laterLsn } from '../../domain/lsn.ts';
 import type { Applier } from './apply.ts';
 import type { Batch, Conflater } from './conflate.ts';
+import { Pace } from './pace.ts';
 import type { ReplicationStream } from './replication-stream.ts';
 import { ServerError } from './server-error.ts';
 
@@ -38,6 +39,8 @@ export class BatchPump {
   #applied: Lsn;
   #durableAtMs = 0;
   #undurable = false;
+  #gapTimer: NodeJS.Timeout | null = null;
+  readonly #pace = new Pace();
   #busy: Promise<void> | null = null;
   #fillTimer: NodeJS.Timeout | null = null;
   #durableTimer: NodeJS.Timeout | null = null;
@@ -89,6 +92,7 @@ export class BatchPump {
     this.#stopped = true;
     this.#clearFill();
     if (this.#durableTimer) clearTimeout(this.#durableTimer);
+    if (this.#gapTimer) clearTimeout(this.#gapTimer);
   }
 
   #schedule(): void {
@@ -107,10 +111,24 @@ export class BatchPump {
     this.#clearFill();
     const batch = this.#options.conflater.take();
     if (!batch) return;
-    this.#options.stream.resume();
+    this.#leaveGap(batch.rowsReceived);
     this.#run(() =>
       this.#apply(batch, performance.now() - this.#durableAtMs >= this.#options.durableEveryMs),
     );
+  }
+
+  /** Leaves the socket unread until the next batch is due: waking up for each change would cost more than applying it. */
+  #leaveGap(rows: number): void {
+    const { stream } = this.#options;
+    const gapMs = this.#pace.gapAfter(rows, performance.now());
+    if (this.#gapTimer) clearTimeout(this.#gapTimer);
+    this.#gapTimer = null;
+    if (gapMs < 1) {
+      stream.resume();
+      return;
+    }
+    stream.pause();
+    this.#gapTimer = setTimeout(() => stream.resume(), gapMs);
   }
 
   #run(step: () => Promise<void>): void {

@@ -25,7 +25,8 @@ export async function openByteStream(
   frames: FrameBuffer,
   events: ByteStreamEvents,
 ): Promise<ByteStream> {
-  if (target.sslMode !== 'disable') {
+  const isUnixSocket = host.startsWith('/');
+  if (target.sslMode !== 'disable' && !isUnixSocket) {
     const socket = await openTls(target, host, port);
     if (socket) {
       socket.on('data', (chunk: Buffer) => {
@@ -46,7 +47,11 @@ export async function openByteStream(
     },
   };
   const socket = await opened(
-    connectTcp({ host, port, noDelay: true, keepAlive: true, onread }),
+    connectTcp(
+      isUnixSocket
+        ? { path: `${host}/.s.PGSQL.${port}`, onread }
+        : { host, port, noDelay: true, keepAlive: true, onread },
+    ),
     'connect',
     target.connectTimeoutMs,
   );

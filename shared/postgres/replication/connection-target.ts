@@ -28,7 +28,8 @@ export function connectionTarget(url: string): ConnectionTarget {
   };
   const [ca, cert, key] = [file('sslrootcert'), file('sslcert'), file('sslkey')];
   return {
-    hosts,
+    // libpq's way to name a Unix socket's folder: a host that is a percent-encoded path.
+    hosts: hosts.map(({ host, port }) => ({ host: decodeURIComponent(host), port })),
     user: user || 'postgres',
     password,
     database,
