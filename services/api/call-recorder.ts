@@ -32,8 +32,9 @@ export class CallRecorder {
     this.#deps = deps;
   }
 
-  async record(report: CallReportBody): Promise<CallAnswerBody> {
-    const reportedAt = report.at === undefined ? null : this.#dateOf(report.at);
+  /** `earlierAt`: when this report was heard first, if that attempt was cut short; the record keeps that date. */
+  async record(report: CallReportBody, earlierAt: Micros | null = null): Promise<CallAnswerBody> {
+    const reportedAt = report.at === undefined ? earlierAt : this.#dateOf(report.at);
     const dialed = report.event === 'dialed';
     const from = await this.#named(report.from ?? '', dialed);
     const to = await this.#named(report.to, !dialed);

@@ -3,6 +3,9 @@ import { LastcallError } from '../../shared/domain/errors.ts';
 import { JOB_RETENTION, queueOptions } from '../../shared/redis/queues.ts';
 import type { FailoverRequest } from './deps.ts';
 
+/** Until it is done: the coordinator may be away, and PostgreSQL with it. */
+const JOB = { ...JOB_RETENTION, attempts: 1_000_000, backoff: { type: 'fixed', delay: 500 } } as const;
+
 /** The queue that wakes the coordinator at once; its own look at the table finds what Redis lost. */
 export class FailoverQueue {
   readonly #queue: Queue<FailoverRequest>;
@@ -22,10 +25,7 @@ export class FailoverQueue {
       timer = setTimeout(() => reject(new LastcallError('REDIS_UNREACHABLE')), this.#budgetMs);
     });
     try {
-      await Promise.race([
-        this.#queue.add('failover', request, { ...JOB_RETENTION, jobId: request.id }),
-        expiry,
-      ]);
+      await Promise.race([this.#queue.add('failover', request, { ...JOB, jobId: request.id }), expiry]);
     } catch (cause) {
       throw cause instanceof LastcallError ? cause : new LastcallError('REDIS_UNREACHABLE', { cause });
     } finally {

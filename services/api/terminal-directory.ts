@@ -2,6 +2,7 @@ import { LastcallError } from '../../shared/domain/errors.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
 import { findTerminals, listTerminals } from '../../shared/postgres/terminals.ts';
+import type { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 
 const REMEMBERED = 100_000;
 const PAGE = 5_000;
@@ -9,15 +10,18 @@ const NAMES = ['number', 'username', 'aor'] as const;
 
 /**
  * Terminals by what a PBX calls them: number, then username, then address of record. While PostgreSQL is away it answers
- * from what it saw last, so that a call can still be journalled and a pending one still be looked up (R12, C8).
+ * from what it saw last, or what the site's Redis remembers, so that a call can still be journalled and a pending one
+ * still be looked up (R12, C8).
  */
 export class TerminalDirectory {
   readonly #database: Queryable;
+  readonly #cache: Pick<TerminalCache, 'find'>;
   readonly #budgetMs: number;
   readonly #remembered = new Map<string, StoredTerminal>();
 
-  constructor(database: Queryable, budgetMs: number) {
+  constructor(database: Queryable, cache: Pick<TerminalCache, 'find'>, budgetMs: number) {
     this.#database = database;
+    this.#cache = cache;
     this.#budgetMs = budgetMs;
   }
 
@@ -30,7 +34,7 @@ export class TerminalDirectory {
       return found;
     } catch (error) {
       if (!(error instanceof LastcallError) || error.retry === 'never') throw error;
-      const known = this.#remembered.get(name);
+      const known = this.#remembered.get(name) ?? (await this.#cached(name));
       if (known) return known;
       throw new LastcallError('UNREADABLE', { cause: error, details: { terminal: name } });
     }
@@ -54,6 +58,10 @@ export class TerminalDirectory {
       if (found) return found;
     }
     return null;
+  }
+
+  async #cached(name: string): Promise<StoredTerminal | null> {
+    return (await this.#cache.find('number', name)) ?? (await this.#cache.find('username', name));
   }
 
   #remember(terminal: StoredTerminal): void {

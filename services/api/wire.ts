@@ -7,6 +7,7 @@ import { recordCalls } from '../../shared/postgres/record-calls.ts';
 import { CallOnce } from '../../shared/redis/call-once.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
 import { Journal } from '../../shared/redis/journal.ts';
+import { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import type { Config } from '../../shared/runtime/config.ts';
 import { dialRules, featureCodes } from '../../shared/runtime/feature-codes.ts';
@@ -66,7 +67,7 @@ export function wireApi(config: Config, log: Logger): WiredApi {
     budgetMs: postgres.statementBudgetMs,
   });
   const reader = new LastCallsReader({ database, site, pending: writer, budgetMs: postgres.lookupBudgetMs });
-  const directory = new TerminalDirectory(database, postgres.lookupBudgetMs);
+  const directory = new TerminalDirectory(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
   const failovers = new FailoverQueue(site, config.redis.url, config.redis.commandTimeoutMs * 2);
   const peers = openPeers(config, log);
   const health: HealthOptions = {

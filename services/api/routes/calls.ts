@@ -23,8 +23,8 @@ export function callRoutes(app: ApiApp, deps: ApiDeps): void {
       },
     },
     async ({ body }, reply) => {
-      const text = await deps.callOnce.run(body.callId, body.event, async () => {
-        const answer = await recorder.record(body);
+      const text = await deps.callOnce.run(body.callId, body.event, async (earlierAt) => {
+        const answer = await recorder.record(body, earlierAt);
         results.inc({ event: body.event, result: answer.result });
         return JSON.stringify(answer);
       });
