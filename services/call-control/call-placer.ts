@@ -1,0 +1,206 @@
+import { type CallFacts, type Outcome, outcomeOf } from '../../shared/domain/call-record.ts';
+import { isEmergency, toDialable } from '../../shared/domain/number.ts';
+import type { DialRule } from '../../shared/domain/number.ts';
+import type { Clock } from '../../shared/runtime/clock.ts';
+import type { MessageDraft } from '../../shared/sip/message/draft.ts';
+import type { SipRequest } from '../../shared/sip/message/message.ts';
+import type { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
+import type { ForwardOutcome } from '../../shared/sip/proxy/types.ts';
+import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
+import { DATABASE_AWAY } from './answers.ts';
+import type { CallMetrics, CallResult } from './call-metrics.ts';
+import type { CallRecorder } from './call-recorder.ts';
+import type { DialedPrivacy } from './dialed-privacy.ts';
+import { forwardedBy } from './forwarded-by.ts';
+import { assertIdentity, hideCaller, hideFromPhone, restoreFrom } from './identity-headers.ts';
+import { callerWith, type Originator } from './originator.ts';
+import type { Callee, CallTarget, Router, Stages } from './router.ts';
+import { offlineHeader, unmark } from './site-marker.ts';
+import { StagedSearch } from './staged-search.ts';
+import type { TerminalDirectory } from './terminal-directory.ts';
+import { bounded } from './user-part.ts';
+
+/** A call to set up. */
+export interface Call {
+  readonly request: SipRequest;
+  readonly transaction: ServerTransaction;
+  readonly originator: Originator;
+  /** The digits as dialed; after a star code the number it stands for (R1, R4). */
+  readonly dialed: string;
+  readonly code: 'none' | 'redial' | 'return';
+  /** Call-ID of the call that is returned (F15). */
+  readonly inReplyTo: string | null;
+  /** What a redialed call asked for and this one does not (F16). */
+  readonly inheritedPrivacy: readonly string[];
+  /** The sender's Route leads on: the call goes there and nowhere else. */
+  readonly alongRoute: boolean;
+}
+
+export interface CallPlacerOptions {
+  readonly site: string;
+  readonly domain: string;
+  readonly proxy: StatefulProxy;
+  readonly router: Router;
+  readonly directory: TerminalDirectory;
+  readonly recorder: CallRecorder;
+  readonly privacy: DialedPrivacy;
+  readonly metrics: CallMetrics;
+  readonly clock: Clock;
+  readonly dialRules: readonly DialRule[];
+  readonly emergencyNumbers: readonly string[];
+}
+
+/** Routes a call, forwards it and writes down what becomes of it (R3, R9 to R11, R15). */
+export class CallPlacer {
+  readonly #options: CallPlacerOptions;
+
+  constructor(options: CallPlacerOptions) {
+    this.#options = options;
+  }
+
+  isEmergency(request: SipRequest, dialed: string): boolean {
+    return isEmergency(request.requestUri, dialed, this.#options.emergencyNumbers);
+  }
+
+  async place(call: Call): Promise<void> {
+    const { router, directory } = this.#options;
+    const callee: Callee = await directory.dialed(call.dialed).catch(() => 'unreadable');
+    const enabled = callee === null || callee === 'unreadable' || callee.enabled ? callee : null;
+    const facts = this.#factsOf(call, enabled);
+    if (call.originator.sitesPassed.length === 0) this.#recordDialed(call, facts);
+    const { request } = call;
+    const stages = call.alongRoute
+      ? router.routeStages(this.#alongRouteUri(call))
+      : await router.stages(request, call.dialed, enabled, call.originator);
+    if (stages === null) this.#refuseUnknown(call);
+    else if (stages.length > 0) this.#forward(call, facts, stages);
+    else if (enabled === 'unreadable') call.transaction.reply(DATABASE_AWAY);
+    else this.#refuseOffline(call, facts);
+  }
+
+  /** R2: at once, to wherever emergency calls go, whoever calls. */
+  async placeEmergency(
+    request: SipRequest,
+    transaction: ServerTransaction,
+    dialed: string,
+    trusted: boolean,
+  ): Promise<void> {
+    const { metrics, proxy, router } = this.#options;
+    const [first = [], ...later] = await router.emergencyStages(request, dialed, trusted);
+    const search = new StagedSearch(later);
+    proxy.forward<CallTarget>(request, transaction, {
+      targets: first,
+      recordRoute: true,
+      edit: (draft) => draft.remove('proxy-authorization'),
+      onProvisional: (_response, target) => search.heard(target),
+      onTargetFinal: (_status, target, response) => search.answered(target, response),
+      onExhausted: () => search.next(),
+      onOutcome: (outcome) => metrics.call('emergency', resultOf(outcome)),
+    });
+  }
+
+  /** To another domain: forwarded through the gateway, recorded nowhere, since a redial could not reach it. */
+  placeForeign(call: Call): void {
+    const stages = this.#options.router.foreignStages(call.request);
+    if (stages === null) this.#refuseUnknown(call);
+    else this.#forward(call, { ...this.#factsOf(call, null), from: null }, stages);
+  }
+
+  #refuseUnknown({ code, transaction }: Call): void {
+    transaction.reply({ status: 404 });
+    this.#options.metrics.call(code, 'unknown-number');
+  }
+
+  /** R15: a call from a peer site is written by that site, which may find the callee at yet another one. */
+  #refuseOffline({ code, originator, transaction }: Call, facts: CallFacts): void {
+    const { metrics, recorder, site } = this.#options;
+    const fromPeer = originator.sitesPassed.length > 0;
+    transaction.reply({ status: 480, ...(fromPeer && { headers: [offlineHeader(site)] }) });
+    if (!fromPeer) recorder.ended(facts, 'missed');
+    metrics.call(code, 'offline');
+  }
+
+  #recordDialed({ inheritedPrivacy, originator }: Call, facts: CallFacts): void {
+    const { clock, privacy, recorder } = this.#options;
+    const asked = inheritedPrivacy.length > 0 ? inheritedPrivacy : originator.claims.privacy;
+    if (facts.from !== null) privacy.keep(facts.from.terminalId, facts.dialed, clock(), asked);
+    recorder.dialed(facts);
+  }
+
+  #forward(call: Call, facts: CallFacts, stages: Stages): void {
+    const { metrics, proxy, recorder } = this.#options;
+    const { code, inheritedPrivacy, request, transaction } = call;
+    const [first = [], ...later] = stages.map((stage) => stage.map((target) => this.#dressed(target, call)));
+    const search = new StagedSearch(later);
+    proxy.forward<CallTarget>(request, transaction, {
+      targets: first,
+      recordRoute: true,
+      edit: (draft) => this.#edit(draft, call),
+      ...(inheritedPrivacy.length > 0 && { editResponse: (draft: MessageDraft) => restoreFrom(draft, request) }),
+      onProvisional: (_response, target) => search.heard(target),
+      onTargetFinal: (_status, target, response) => search.answered(target, response),
+      onExhausted: () => search.next(),
+      onOutcome: (outcome) => {
+        metrics.call(code, resultOf(outcome));
+        if (!search.peerReached) recorder.ended(facts, recordedOutcome(outcome));
+      },
+    });
+  }
+
+  #edit(draft: MessageDraft, { inReplyTo, inheritedPrivacy, originator, request }: Call): void {
+    assertIdentity(draft, originator, this.#options.domain);
+    if (inReplyTo !== null) draft.set('in-reply-to', inReplyTo);
+    if (inheritedPrivacy.length > 0) hideCaller(draft, request, inheritedPrivacy);
+  }
+
+  /** A phone learns neither a withheld identity nor which sites the call passed. */
+  #dressed(target: CallTarget, { inheritedPrivacy, originator }: Call): CallTarget {
+    if (target.kind !== 'binding') return target;
+    const { withheld } = callerWith(originator, [...originator.claims.privacy, ...inheritedPrivacy]);
+    return {
+      ...target,
+      edit: (draft) => {
+        unmark(draft);
+        if (withheld !== null) hideFromPhone(draft);
+        target.edit?.(draft);
+      },
+    };
+  }
+
+  #alongRouteUri({ code, dialed, request }: Call): string {
+    return code === 'none' ? this.#options.proxy.routing(request).target.uri : this.#options.router.uriOf(dialed);
+  }
+
+  #factsOf({ dialed, inheritedPrivacy, originator, request }: Call, callee: Callee): CallFacts {
+    const caller = callerWith(originator, [...originator.claims.privacy, ...inheritedPrivacy]);
+    const to = callee === 'unreadable' ? null : callee;
+    return {
+      callId: bounded(request.callId ?? ''),
+      from: originator.terminal,
+      caller,
+      callerDialable: caller.number === null ? null : toDialable(caller.number, this.#options.dialRules),
+      to,
+      dialed: bounded(dialed),
+      dialedNumberId: to?.numberId ?? null,
+      emergency: false,
+      ...forwardedBy(request),
+    };
+  }
+}
+
+/** R10: this server's own transaction decides. */
+function recordedOutcome(outcome: ForwardOutcome<CallTarget>): Outcome {
+  switch (outcome.kind) {
+    case 'answered':
+      return 'answered';
+    case 'rejected':
+      return outcomeOf(outcome.status);
+    case 'cancelled':
+    case 'abandoned':
+      return 'missed';
+  }
+}
+
+function resultOf(outcome: ForwardOutcome<CallTarget>): CallResult {
+  return outcome.kind === 'rejected' ? (outcomeOf(outcome.status) === 'missed' ? 'missed' : 'refused') : outcome.kind;
+}

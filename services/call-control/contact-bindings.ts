@@ -1,0 +1,91 @@
+import type { Binding } from '../../shared/domain/binding.ts';
+import type { SipRequest } from '../../shared/sip/message/message.ts';
+import { parseCount, flattened } from '../../shared/sip/syntax/lexical.ts';
+import { type NameAddr, parseContact } from '../../shared/sip/syntax/name-addr.ts';
+import type { Flow } from '../../shared/sip/transport/flow.ts';
+
+export interface ExpiryBounds {
+  readonly minSeconds: number;
+  readonly defaultSeconds: number;
+  readonly maxSeconds: number;
+}
+
+/** What a REGISTER asks for (RFC 3261 10.3), or what is wrong with it. */
+export type Registration =
+  | { readonly kind: 'fetch' }
+  | { readonly kind: 'remove-all' }
+  | { readonly kind: 'change'; readonly bindings: readonly Binding[] }
+  | { readonly kind: 'invalid'; readonly reason: string }
+  | { readonly kind: 'too-brief' };
+
+export interface RegistrationContext {
+  readonly source: Flow;
+  /** SIP URI of this process, kept beside a connection that only it can use. */
+  readonly owner: string;
+  readonly nowMs: number;
+  readonly bounds: ExpiryBounds;
+}
+
+const LONGEST_EXPIRY_SECONDS = 2 ** 32 - 1;
+const LONGEST_CONTACT = 1_024;
+
+export function readRegistration(request: SipRequest, context: RegistrationContext): Registration {
+  const contacts = request.values('contact').map(parseContact);
+  if (contacts.length === 0) return { kind: 'fetch' };
+  if (contacts.includes('*')) return removeAll(request, contacts.length);
+  const bindings: Binding[] = [];
+  for (const contact of contacts) {
+    if (contact === undefined || contact === '*' || contact.uri.kind !== 'sip')
+      return { kind: 'invalid', reason: 'Bad Contact' };
+    if (contact.uriText.length > LONGEST_CONTACT) return { kind: 'invalid', reason: 'Contact Too Long' };
+    const seconds = expirySeconds(request, contact, context.bounds);
+    if (seconds !== 0 && seconds < context.bounds.minSeconds) return { kind: 'too-brief' };
+    bindings.push(bindingOf(request, contact, seconds, context));
+  }
+  return { kind: 'change', bindings };
+}
+
+/** RFC 3261 10.2.2: `*` stands alone and only with Expires: 0. */
+function removeAll(request: SipRequest, contacts: number): Registration {
+  const alone = contacts === 1 && request.header('expires') === '0';
+  return alone ? { kind: 'remove-all' } : { kind: 'invalid', reason: 'Bad Contact Wildcard' };
+}
+
+/** The contact's own parameter, the Expires header, the default; capped. A malformed value counts as absent (20.19). */
+function expirySeconds(request: SipRequest, contact: NameAddr, bounds: ExpiryBounds): number {
+  const asked =
+    parseCount(contact.parameters.get('expires') ?? '', LONGEST_EXPIRY_SECONDS) ??
+    parseCount(request.header('expires') ?? '', LONGEST_EXPIRY_SECONDS) ??
+    bounds.defaultSeconds;
+  return Math.min(asked, bounds.maxSeconds);
+}
+
+function bindingOf(
+  request: SipRequest,
+  contact: NameAddr,
+  seconds: number,
+  { source, owner, nowMs }: RegistrationContext,
+): Binding {
+  const instance = contact.parameters.get('+sip.instance');
+  const userAgent = request.header('user-agent');
+  return {
+    contact: flattened(contact.uriText),
+    callId: flattened(request.callId ?? ''),
+    cseq: request.cseq?.sequence ?? 0,
+    expiresAtMs: seconds === 0 ? 0 : nowMs + seconds * 1000,
+    q: thousandths(contact.parameters.get('q')),
+    instance: instance === undefined ? null : flattened(instance),
+    regId: parseCount(contact.parameters.get('reg-id') ?? '', 2 ** 31 - 1) ?? null,
+    flow: source.reliable ? source.token : null,
+    owner: source.reliable ? owner : null,
+    received: `${source.transport}:${source.remoteAddress}:${source.remotePort}`,
+    path: request.values('path').map(flattened),
+    userAgent: userAgent === undefined ? null : flattened(userAgent.slice(0, 255)),
+  };
+}
+
+/** RFC 3261 20.10: q from 0 to 1, absent is 1. */
+function thousandths(q: string | undefined): number {
+  const value = q === undefined ? 1 : Number(q);
+  return value >= 0 && value <= 1 ? Math.round(value * 1000) : 1000;
+}

@@ -1,0 +1,35 @@
+import type { MessageDraft } from '../../shared/sip/message/draft.ts';
+import type { SipRequest } from '../../shared/sip/message/message.ts';
+import { escapedUser } from './user-part.ts';
+import type { Originator } from './originator.ts';
+
+/** Headers by which a stranger could pretend to be someone, or this server to be trusted. */
+const ASSERTIONS = ['p-asserted-identity', 'p-preferred-identity', 'remote-party-id'];
+
+/** RFC 3325 5: what an untrusted caller asserts goes, what this server has proved stands instead. */
+export function assertIdentity(draft: MessageDraft, { claims, trusted }: Originator, domain: string): void {
+  draft.remove('proxy-authorization');
+  if (trusted) return;
+  for (const name of ASSERTIONS) draft.remove(name);
+  if (claims.authenticated !== null)
+    draft.set('p-asserted-identity', `<sip:${escapedUser(claims.authenticated.number)}@${domain}>`);
+}
+
+/** RFC 3325 7: a phone does not learn the identity that the caller withholds. */
+export function hideFromPhone(draft: MessageDraft): void {
+  for (const name of ASSERTIONS) draft.remove(name);
+}
+
+/**
+ * F16: the redialed call hides its caller as the original one did, also in From (RFC 3323 4.1). Only the tag
+ * identifies the dialog (RFC 3261 12), and {@link restoreFrom} shows the caller its own From again.
+ */
+export function hideCaller(draft: MessageDraft, request: SipRequest, privacy: readonly string[]): void {
+  draft.set('privacy', privacy.join(';'));
+  const tag = request.from?.tag;
+  draft.set('from', `"Anonymous" <sip:anonymous@anonymous.invalid>${tag === undefined ? '' : `;tag=${tag}`}`);
+}
+
+export function restoreFrom(draft: MessageDraft, request: SipRequest): void {
+  draft.set('from', request.header('from') ?? '');
+}

@@ -1,0 +1,18 @@
+import { type Caller, type CallerClaims, callerOf } from '../../shared/domain/caller.ts';
+import type { StoredTerminal } from '../../shared/domain/terminal.ts';
+
+/** Who sent a request, once that is proven. */
+export interface Originator {
+  /** The calling terminal: by its digest, or by the identity that a trusted source asserts. Null: none of ours. */
+  readonly terminal: StoredTerminal | null;
+  readonly claims: CallerClaims;
+  /** A proxy, gateway or peer site whose assertions are believed. */
+  readonly trusted: boolean;
+  /** The sites that the call has passed; not empty for a call from a peer site. */
+  readonly sitesPassed: readonly string[];
+}
+
+/** R5, R7, with what a redialed call asked for (F16). */
+export function callerWith(originator: Originator, privacy: readonly string[]): Caller {
+  return callerOf({ ...originator.claims, privacy });
+}

@@ -1,0 +1,47 @@
+import type { SipResponse } from '../../shared/sip/message/message.ts';
+import type { Answer } from '../../shared/sip/transaction/user.ts';
+import type { CallTarget, Stages } from './router.ts';
+import { saysOffline } from './site-marker.ts';
+
+/**
+ * Searches one stage of targets after the other, until somebody is there. A phone that answers is there whatever it
+ * answers (F11); a target that is silent, unreachable, or a peer site without the callee is not.
+ */
+export class StagedSearch {
+  readonly #later: (readonly CallTarget[])[];
+  #found = false;
+  #peerReached = false;
+  #peersAsked = false;
+
+  constructor(later: Stages) {
+    this.#later = [...later];
+  }
+
+  /** True when a peer site delivers the call, and so writes the callee's record (R15). */
+  get peerReached(): boolean {
+    return this.#peerReached;
+  }
+
+  /** A provisional response other than 100: a phone rings. */
+  heard(target: CallTarget): void {
+    this.#found = true;
+    if (target.kind === 'peer') this.#peerReached = true;
+  }
+
+  /** One target's final response; none when it was silent or not to be reached. */
+  answered(target: CallTarget, response: SipResponse | undefined): void {
+    if (target.kind === 'peer') this.#peersAsked = true;
+    if (response !== undefined && !isNotThere(response, target)) this.heard(target);
+  }
+
+  /** When a stage has failed: the next one, 480 for a callee whom no site has, or undefined to pass the answer on. */
+  next(): readonly CallTarget[] | Answer | undefined {
+    if (this.#found) return undefined;
+    return this.#later.shift() ?? (this.#peersAsked ? { status: 480 } : undefined);
+  }
+}
+
+/** A site or process that has not the callee; a peer site that does not know the number yet, or takes no calls now. */
+function isNotThere(response: SipResponse, { kind }: CallTarget): boolean {
+  return saysOffline(response) || (kind === 'peer' && (response.status === 404 || response.status === 503));
+}

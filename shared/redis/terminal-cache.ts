@@ -1,0 +1,67 @@
+import type { StoredTerminal } from '../domain/terminal.ts';
+import type { RedisConnection } from './connect.ts';
+import { keyPrefix } from './keys.ts';
+
+/** What names a terminal in SIP. */
+export type TerminalName = 'username' | 'number';
+
+const LIFETIME_SECONDS = 7 * 86_400;
+/** A copy that did not change is written again this often, so that it does not expire in use. */
+const REWRITE_MS = 3_600_000;
+const REMEMBERED = 200_000;
+
+/**
+ * Copies of the terminals in use, so that a process started while PostgreSQL is away still knows its phones. Holds digest
+ * secrets, as PostgreSQL does. Written after each reading from PostgreSQL, read only when that fails.
+ */
+export class TerminalCache {
+  readonly #redis: RedisConnection;
+  readonly #site: string;
+  readonly #written = new Map<string, { readonly text: string; readonly atMs: number }>();
+
+  constructor(redis: RedisConnection, site: string) {
+    this.#redis = redis;
+    this.#site = site;
+  }
+
+  /** Keeps what PostgreSQL said about these names; null removes the copy. Never rejects: the copies are an extra. */
+  async keep(by: TerminalName, terminals: ReadonlyMap<string, StoredTerminal | null>): Promise<void> {
+    const nowMs = Date.now();
+    const texts = [...terminals].map(([name, terminal]) => ({
+      key: this.#key(by, name),
+      text: terminal === null ? '' : JSON.stringify(terminal),
+    }));
+    const changed = texts.filter(({ key, text }) => {
+      const before = this.#written.get(key);
+      return before?.text !== text || nowMs - before.atMs > REWRITE_MS;
+    });
+    if (changed.length === 0 || this.#redis.state.state !== 'up') return;
+    const pipeline = this.#redis.client.pipeline().set(this.#anyKey, '1', 'EX', LIFETIME_SECONDS);
+    for (const { key, text } of changed)
+      text === '' ? pipeline.del(key) : pipeline.set(key, text, 'EX', LIFETIME_SECONDS);
+    const results = await pipeline.exec().catch(() => null);
+    if (results === null || results.some(([error]) => error !== null)) return;
+    if (this.#written.size > REMEMBERED) this.#written.clear();
+    for (const { key, text } of changed) this.#written.set(key, { text, atMs: nowMs });
+  }
+
+  /** The copies of these names; a name without a copy is absent. Rejects while Redis is away. */
+  async find(by: TerminalName, names: readonly string[]): Promise<Map<string, StoredTerminal>> {
+    const texts = await this.#redis.client.mget(names.map((name) => this.#key(by, name)));
+    const found = texts.flatMap((text) => (text === null ? [] : [JSON.parse(text) as StoredTerminal]));
+    return new Map(found.map((terminal) => [terminal[by], terminal]));
+  }
+
+  /** True once some process of this site kept a copy: there is something to serve from without PostgreSQL. */
+  async holdsAny(): Promise<boolean> {
+    return (await this.#redis.client.exists(this.#anyKey)) === 1;
+  }
+
+  get #anyKey(): string {
+    return `${keyPrefix(this.#site)}:terminal-copies`;
+  }
+
+  #key(by: TerminalName, name: string): string {
+    return `${keyPrefix(this.#site)}:terminal:${by}:${name}`;
+  }
+}
