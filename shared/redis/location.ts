@@ -1,6 +1,12 @@
-import { type Binding, type BindingChange, type BindingOutcome, changeBindings } from '../domain/binding.ts';
+import {
+  type Binding,
+  type BindingChange,
+  type BindingOutcome,
+  bindingKeyOf,
+  changeBindings,
+} from '../domain/binding.ts';
+import { BindingStore } from './binding-store.ts';
 import type { RedisConnection } from './connect.ts';
-import { bindingKey } from './keys.ts';
 
 export interface LocationOptions {
   readonly redis: RedisConnection;
@@ -9,27 +15,27 @@ export interface LocationOptions {
   readonly now?: () => number;
 }
 
-/** Replaces the stored text only if it is still what was read; the key dies with its last binding. */
-const SWAP = `
-  local before = redis.call('GET', KEYS[1])
-  if (before or '') ~= ARGV[1] then return 0 end
-  if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3]) end
-  return 1`;
-const ATTEMPTS = 10;
+const WRITE_BACK_RETRY_MS = 1_000;
 
 /**
  * The location service (RFC 3261 section 10): bindings in Redis, shared by every call-control of the site, and mirrored
  * in memory. A change is atomic per address of record; losing a race means reading again. Redis away: reads and changes
- * go on in memory, and what changed is written back when Redis returns. A restarted process finds the bindings in Redis.
+ * go on in memory, and the changes are made again in Redis when it returns, on top of those of other processes. A
+ * restarted process finds the bindings in Redis; a Redis that lost its data gets them from memory.
  */
 export class Location {
   readonly #options: LocationOptions;
+  readonly #store: BindingStore;
   readonly #mirror = new Map<string, readonly Binding[]>();
-  readonly #unsaved = new Set<string>();
+  /** Changes that Redis does not know yet, in order, the latest a contact. */
+  readonly #unsaved = new Map<string, readonly BindingChange[]>();
+  #mark: string | null = null;
+  #writingBack = false;
 
   constructor(options: LocationOptions) {
     this.#options = options;
-    options.redis.onReady(() => void this.#writeBack());
+    this.#store = new BindingStore(options.redis, options.site);
+    options.redis.onReady(() => void this.#synchronise());
   }
 
   /** The live bindings, most preferred first. */
@@ -41,7 +47,7 @@ export class Location {
 
   /** Applies one REGISTER as a whole or not at all. */
   async change(aor: string, change: BindingChange): Promise<BindingOutcome> {
-    if (this.#options.redis.state.state === 'up' && !this.#unsaved.has(aor)) {
+    if (this.#mayAskRedis(aor)) {
       try {
         return await this.#changeInRedis(aor, change);
       } catch {
@@ -51,7 +57,7 @@ export class Location {
     return this.#changeInMemory(aor, change);
   }
 
-  /** Addresses of record known to this process, with live bindings. */
+  /** Addresses of record with live bindings, as this process knows them. */
   get size(): number {
     const nowMs = this.#now();
     let count = 0;
@@ -63,46 +69,35 @@ export class Location {
   }
 
   async #read(aor: string): Promise<readonly Binding[]> {
-    const { redis, site } = this.#options;
-    if (redis.state.state === 'up' && !this.#unsaved.has(aor)) {
+    if (this.#mayAskRedis(aor)) {
       try {
-        const bindings = parse((await redis.client.get(bindingKey(site, aor))) ?? '');
-        this.#remember(aor, bindings);
-        return bindings;
+        const bindings = await this.#store.read(aor);
+        // A change made in memory while this was on its way is newer.
+        if (!this.#unsaved.has(aor)) this.#remember(aor, bindings);
       } catch {
-        // Fall through to the mirror.
+        // The mirror has to do.
       }
     }
     return this.#mirror.get(aor) ?? [];
   }
 
   async #changeInRedis(aor: string, change: BindingChange): Promise<BindingOutcome> {
-    const { redis, site, maxContacts } = this.#options;
-    const key = bindingKey(site, aor);
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const before = (await redis.client.get(key)) ?? '';
-      const outcome = changeBindings(parse(before), change, this.#now(), maxContacts);
-      if (outcome.kind !== 'ok') return outcome;
-      const after = outcome.bindings.length === 0 ? '' : JSON.stringify(outcome.bindings);
-      if ((await redis.client.eval(SWAP, 1, key, before, after, lastExpiry(outcome.bindings))) === 1) {
-        this.#remember(aor, outcome.bindings);
-        return outcome;
-      }
-    }
-    throw new Error('bindings changed under every attempt');
+    let outcome: BindingOutcome = { kind: 'ok', bindings: [] };
+    await this.#store.update(aor, (standing) => {
+      outcome = changeBindings(standing, change, this.#now(), this.#options.maxContacts);
+      return outcome.kind === 'ok' ? outcome.bindings : null;
+    });
+    if (outcome.kind === 'ok') this.#remember(aor, outcome.bindings);
+    return outcome;
   }
 
   #changeInMemory(aor: string, change: BindingChange): BindingOutcome {
-    const outcome = changeBindings(
-      this.#mirror.get(aor) ?? [],
-      change,
-      this.#now(),
-      this.#options.maxContacts,
-    );
+    const standing = this.#mirror.get(aor) ?? [];
+    const outcome = changeBindings(standing, change, this.#now(), this.#options.maxContacts);
     if (outcome.kind !== 'ok') return outcome;
-    this.#mirror.set(aor, outcome.bindings);
-    this.#unsaved.add(aor);
-    if (this.#options.redis.state.state === 'up') void this.#writeBack();
+    this.#remember(aor, outcome.bindings);
+    this.#unsaved.set(aor, withChange(this.#unsaved.get(aor) ?? [], change));
+    void this.#writeBack();
     return outcome;
   }
 
@@ -111,20 +106,52 @@ export class Location {
     else this.#mirror.set(aor, bindings);
   }
 
-  /** Memory is newer than Redis for what changed meanwhile. */
-  async #writeBack(): Promise<void> {
-    const { redis, site } = this.#options;
-    for (const aor of [...this.#unsaved]) {
-      const bindings = this.#mirror.get(aor) ?? [];
-      const key = bindingKey(site, aor);
-      try {
-        if (bindings.length === 0) await redis.client.del(key);
-        else await redis.client.set(key, JSON.stringify(bindings), 'PXAT', lastExpiry(bindings));
-      } catch {
-        return;
-      }
-      if (this.#mirror.get(aor) === bindings || bindings.length === 0) this.#unsaved.delete(aor);
+  #mayAskRedis(aor: string): boolean {
+    return this.#options.redis.state.state === 'up' && !this.#unsaved.has(aor);
+  }
+
+  /** At each connection: what Redis lost, what it missed, then the mirror anew, so that the next outage finds it whole. */
+  async #synchronise(): Promise<void> {
+    try {
+      const mark = await this.#store.mark();
+      if (this.#mark !== null && this.#mark !== mark)
+        for (const [aor, bindings] of this.#mirror)
+          if (!this.#unsaved.has(aor)) await this.#store.restore(aor, bindings);
+      this.#mark = mark;
+      await this.#writeBack();
+      for await (const page of this.#store.all())
+        for (const [aor, bindings] of page) if (!this.#unsaved.has(aor)) this.#remember(aor, bindings);
+    } catch {
+      // Away again: the next connection begins anew, and the old mark says whether data was lost meanwhile.
     }
+  }
+
+  async #writeBack(): Promise<void> {
+    if (this.#writingBack || this.#options.redis.state.state !== 'up') return;
+    this.#writingBack = true;
+    try {
+      for (const [aor, changes] of this.#unsaved) await this.#repeatInRedis(aor, changes);
+    } catch {
+      // Tried again below, and at the next connection.
+    }
+    this.#writingBack = false;
+    if (this.#unsaved.size > 0) setTimeout(() => void this.#writeBack(), WRITE_BACK_RETRY_MS).unref();
+  }
+
+  /** A change that Redis has already, or that a newer one overtook, is out of order there and changes nothing. */
+  async #repeatInRedis(aor: string, changes: readonly BindingChange[]): Promise<void> {
+    let bindings: readonly Binding[] = [];
+    await this.#store.update(aor, (standing) => {
+      bindings = changes.reduce((before, change) => {
+        const outcome = changeBindings(before, change, this.#now(), this.#options.maxContacts);
+        return outcome.kind === 'ok' ? outcome.bindings : before;
+      }, standing);
+      return bindings;
+    });
+    // Changed again meanwhile: the next round takes it.
+    if (this.#unsaved.get(aor) !== changes) return;
+    this.#unsaved.delete(aor);
+    this.#remember(aor, bindings);
   }
 
   #now(): number {
@@ -132,10 +159,12 @@ export class Location {
   }
 }
 
-function parse(text: string): readonly Binding[] {
-  return text === '' ? [] : (JSON.parse(text) as Binding[]);
-}
-
-function lastExpiry(bindings: readonly Binding[]): number {
-  return Math.max(0, ...bindings.map((binding) => binding.expiresAtMs));
+/** The changes with one more, bounded by contacts: of each contact only the latest is kept. */
+function withChange(changes: readonly BindingChange[], change: BindingChange): readonly BindingChange[] {
+  if ('removeAll' in change) return [change];
+  const replaced = new Set(change.bindings.map(bindingKeyOf));
+  const kept = changes.filter(
+    (earlier) => 'removeAll' in earlier || !earlier.bindings.some((one) => replaced.has(bindingKeyOf(one))),
+  );
+  return [...kept, ...change.bindings.map((binding) => ({ bindings: [binding] }))];
 }

@@ -1,13 +1,18 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { LastcallError } from '../../shared/domain/errors.ts';
 import { callGroup, emptyLastCalls, type LastCalls, mergeLastCalls } from '../../shared/domain/last-calls.ts';
 import { micros } from '../../shared/domain/micros.ts';
 import type { RedisConnection } from '../../shared/redis/connect.ts';
 import { Journal } from '../../shared/redis/journal.ts';
+import { JournalState } from '../../shared/redis/journal-state.ts';
 import { createLogger } from '../../shared/runtime/logger.ts';
 import { connectRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { waitFor } from '../support/wait-for.ts';
 
+const CHILD = fileURLToPath(new URL('./journalling-process.mjs', import.meta.url));
 const log = createLogger('test', 'a', { level: 'silent', pretty: false, fullNumbers: false });
 let server: RedisServer;
 let redis: RedisConnection;
@@ -150,5 +155,133 @@ describe('R12 the journal', () => {
     await waitFor(async () => (await kept.pending([1])).get(1)?.dialed?.number === '100', {
       what: 'the record, kept over kill -9 of Redis',
     });
+  });
+
+  it('R12 one record that the database can never take holds up no other, and is out of the way', async () => {
+    const { rows, apply } = table();
+    const kept = journal(async (records) => {
+      if (records.some((row) => row.dialed?.number === 'bad')) throw new LastcallError('INVALID_VALUE');
+      await apply(records);
+    });
+    await kept.append([dialed(1, 10, '100'), dialed(2, 10, 'bad'), dialed(3, 10, '300')]);
+    await kept.append([dialed(4, 11, '400')]);
+    kept.setDraining(true);
+    await waitFor(async () => (await kept.pending([1, 2, 3, 4])).size === 0, {
+      what: 'the journal to drain',
+    });
+    expect([...rows.keys()].sort()).toEqual([1, 3, 4]);
+  });
+
+  it('R12 an error of the server, not of the record, is tried again until it works', async () => {
+    const { rows, apply } = table();
+    const errors = ['INTERNAL', 'DATABASE_PERMISSION_DENIED', 'DATABASE_BUSY'] as const;
+    const left = [...errors];
+    const kept = journal(async (records) => {
+      const code = left.shift();
+      if (code) throw new LastcallError(code);
+      await apply(records);
+    });
+    await kept.append([dialed(1, 10, '100')]);
+    kept.setDraining(true);
+    await waitFor(() => rows.has(1), { what: 'the fourth attempt' });
+  });
+
+  it('C8 a record just drained is still a source for a lookup that read the table before', async () => {
+    const { rows, apply } = table();
+    const kept = journal(apply);
+    await kept.append([dialed(1, 10, '100')]);
+    kept.setDraining(true);
+    await waitFor(() => rows.has(1), { what: 'the row in the table', everyMs: 1 });
+    expect((await kept.pending([1])).get(1)?.dialed?.number).toBe('100');
+  });
+
+  it('R12 state whose process died before its job was queued is drained all the same', async () => {
+    const { rows, apply } = table();
+    await new JournalState(redis, `s${site}`).add([dialed(1, 10, '100')]);
+    const kept = journal(apply);
+    kept.setDraining(true);
+    await waitFor(async () => rows.has(1) && (await kept.pending([1])).size === 0, { what: 'the sweep' });
+  });
+
+  it('says how many terminals wait and for how long', async () => {
+    const { apply } = table();
+    const kept = journal(apply);
+    await kept.append([dialed(1, 10, '100'), dialed(2, 10, '200')]);
+    await waitFor(() => kept.depth.redis === 2 && kept.depth.oldestAgeMs > 500, { what: 'the age to grow' });
+    kept.setDraining(true);
+    await waitFor(() => kept.depth.redis === 0 && kept.depth.oldestAgeMs === 0, { what: 'nothing waiting' });
+  });
+
+  it('R12 what a process journalled before kill -9 is drained by the next one', async () => {
+    const name = `s${site}`;
+    const child = spawn(process.execPath, [CHILD, server.url, name], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const acknowledged: number[] = [];
+    let killed = false;
+    createInterface({ input: child.stdout }).on('line', (line) => acknowledged.push(Number(line)));
+    child.on('exit', () => {
+      killed = true;
+    });
+    await waitFor(() => acknowledged.length >= 50, { what: 'acknowledged records' });
+    child.kill('SIGKILL');
+    await waitFor(() => killed, { what: 'the end of the process' });
+    const { rows, apply } = table();
+    journal(apply).setDraining(true);
+    await waitFor(() => acknowledged.every((id) => rows.has(id)), { what: 'every acknowledged record' });
+  });
+});
+
+describe('R12 Redis gone too', () => {
+  it('started without Redis: kept in memory, in Redis once it is there, drained in the end', async () => {
+    const { rows, apply } = table();
+    await server.stop();
+    await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
+    const kept = journal(apply);
+    expect(await kept.append([dialed(1, 10, '100')])).toBe('memory');
+    await expect(kept.pending([1]), 'C7 an earlier process may have left something').rejects.toMatchObject({
+      code: 'REDIS_UNREACHABLE',
+    });
+    await server.start();
+    await waitFor(() => kept.depth.memory === 0 && kept.depth.redis === 1, { what: 'memory to reach Redis' });
+    kept.setDraining(true);
+    await waitFor(() => rows.has(1), { what: 'the row in the table' });
+  });
+
+  it('a drain that began without Redis works when it is there', async () => {
+    const { rows, apply } = table();
+    await journal(apply).append([dialed(1, 10, '100')]);
+    await server.stop();
+    await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
+    const kept = journal(apply);
+    kept.setDraining(true);
+    await server.start();
+    await waitFor(() => rows.has(1), { what: 'the row in the table' });
+  });
+
+  it('the table takes what memory holds when the database is back first', async () => {
+    const { rows, apply } = table();
+    await server.kill();
+    await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
+    const kept = journal(apply);
+    await kept.append([dialed(1, 10, '100')]);
+    kept.setDraining(true);
+    await waitFor(() => rows.has(1) && kept.depth.memory === 0, { what: 'the row in the table' });
+    await server.start();
+    await waitFor(() => redis.state.state === 'up', { what: 'Redis again' });
+  });
+
+  it('stopping does not wait for a Redis that is away', async () => {
+    const { apply } = table();
+    const kept = journal(apply);
+    kept.setDraining(true);
+    await kept.append([dialed(1, 10, '100')]);
+    await server.kill();
+    await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
+    const startedAt = performance.now();
+    await kept.close();
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    await server.start();
+    await waitFor(() => redis.state.state === 'up', { what: 'Redis again' });
   });
 });

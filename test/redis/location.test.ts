@@ -116,4 +116,67 @@ describe('Redis gone', () => {
       what: 'the bindings in Redis again',
     });
   });
+
+  it('a process that has just started knows every binding before the outage', async () => {
+    const ofOwnSite = () => new Location({ redis, site: 'early', maxContacts: 10 });
+    await ofOwnSite().change('sip:early@test', { bindings: [binding('sip:one')] });
+    const restarted = ofOwnSite();
+    await waitFor(() => restarted.size === 1, { what: 'the mirror' });
+    await lose();
+    expect(await contacts(restarted, 'sip:early@test')).toEqual(['sip:one']);
+    await regain();
+  });
+
+  it('what two processes changed meanwhile is written back side by side', async () => {
+    const aor = 'sip:both@test';
+    const [one, two] = [location(), location()];
+    await lose();
+    await one.change(aor, { bindings: [binding('sip:one')] });
+    await two.change(aor, { bindings: [binding('sip:two')] });
+    await regain();
+    await waitFor(async () => (await contacts(location(), aor)).length === 2, {
+      what: 'both bindings in Redis',
+    });
+  });
+
+  it('10.2.2 a contact removed meanwhile stays removed', async () => {
+    const aor = 'sip:gone@test';
+    const store = location();
+    await store.change(aor, { bindings: [binding('sip:one'), binding('sip:two')] });
+    await lose();
+    await store.change(aor, { bindings: [binding('sip:one', { cseq: 2, expiresAtMs: 0 })] });
+    await regain();
+    await waitFor(async () => (await contacts(location(), aor)).join() === 'sip:two', {
+      what: 'the removal in Redis',
+    });
+  });
+
+  it('a Redis that comes back empty gets the bindings from memory', async () => {
+    const aor = 'sip:lost@test';
+    const store = location();
+    await store.change(aor, { bindings: [binding('sip:one')] });
+    await waitFor(async () => (await redis.client.exists('lastcall:{a}:bindings-mark')) === 1, {
+      what: 'the mark',
+    });
+    await lose();
+    await server.start();
+    const admin = await connectRedis(server.url);
+    await admin.client.flushall();
+    await admin.close();
+    await server.kill();
+    await regain();
+    await waitFor(async () => (await contacts(location(), aor)).length === 1, {
+      what: 'the binding in Redis',
+    });
+  });
 });
+
+async function lose(): Promise<void> {
+  await server.kill();
+  await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
+}
+
+async function regain(): Promise<void> {
+  await server.start();
+  await waitFor(() => redis.state.state === 'up', { what: 'Redis again' });
+}

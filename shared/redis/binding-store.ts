@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import type { Binding } from '../domain/binding.ts';
+import type { RedisConnection } from './connect.ts';
+import { bindingKey, bindingMarkKey } from './keys.ts';
+
+/** Replaces the stored text only if it is still what was read; the key dies with its last binding. */
+const SWAP = `
+  local before = redis.call('GET', KEYS[1])
+  if (before or '') ~= ARGV[1] then return 0 end
+  if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3]) end
+  return 1`;
+const ATTEMPTS = 10;
+const PAGE = 500;
+
+/** A site's bindings as they stand in Redis: one text an address of record. Rejects with what ioredis throws. */
+export class BindingStore {
+  readonly #redis: RedisConnection;
+  readonly #site: string;
+
+  constructor(redis: RedisConnection, site: string) {
+    this.#redis = redis;
+    this.#site = site;
+  }
+
+  async read(aor: string): Promise<readonly Binding[]> {
+    return parse(await this.#redis.client.get(bindingKey(this.#site, aor)));
+  }
+
+  /**
+   * Replaces the bindings of one address of record by what `next` makes of them, atomically; whoever loses a race reads
+   * again. `next` returns null to leave them as they are.
+   */
+  async update(
+    aor: string,
+    next: (standing: readonly Binding[]) => readonly Binding[] | null,
+  ): Promise<void> {
+    const key = bindingKey(this.#site, aor);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const before = await this.#redis.client.get(key);
+      const bindings = next(parse(before));
+      if (bindings === null) return;
+      const after = bindings.length === 0 ? '' : JSON.stringify(bindings);
+      const swapped = await this.#redis.client.eval(SWAP, 1, key, before ?? '', after, lastExpiry(bindings));
+      if (swapped === 1) return;
+    }
+    throw new Error('bindings changed under every attempt');
+  }
+
+  /** Puts back what a Redis that lost its data no longer knows. */
+  async restore(aor: string, bindings: readonly Binding[]): Promise<void> {
+    const key = bindingKey(this.#site, aor);
+    await this.#redis.client.set(key, JSON.stringify(bindings), 'PXAT', lastExpiry(bindings), 'NX');
+  }
+
+  /** Every address of record with its bindings, a page at a time. */
+  async *all(): AsyncGenerator<readonly (readonly [aor: string, bindings: readonly Binding[]])[]> {
+    const prefix = bindingKey(this.#site, '');
+    for await (const page of this.#redis.client.scanStream({ match: `${prefix}*`, count: PAGE })) {
+      const keys = page as string[];
+      if (keys.length === 0) continue;
+      const texts = await this.#redis.client.mget(keys);
+      yield keys.map((key, index) => [key.slice(prefix.length), parse(texts[index] ?? null)] as const);
+    }
+  }
+
+  /** A value that stays the same for as long as Redis keeps its data. */
+  async mark(): Promise<string> {
+    const key = bindingMarkKey(this.#site);
+    const fresh = randomUUID();
+    await this.#redis.client.set(key, fresh, 'NX');
+    return (await this.#redis.client.get(key)) ?? fresh;
+  }
+}
+
+function parse(text: string | null): readonly Binding[] {
+  return text === null ? [] : (JSON.parse(text) as Binding[]);
+}
+
+function lastExpiry(bindings: readonly Binding[]): number {
+  return Math.max(0, ...bindings.map((binding) => binding.expiresAtMs));
+}
