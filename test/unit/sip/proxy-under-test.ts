@@ -11,6 +11,8 @@ export class ProxyUnderTest {
   readonly outcomes: string[] = [];
   readonly faults: SipFault[] = [];
   readonly transactions: ServerTransaction[] = [];
+  /** Whether a sender's own Route may lead to another server. */
+  followsPreloaded = true;
   forwarding: Forwarding | undefined;
   options: (request: SipRequest) => ForwardOptions<Target> = () => ({ targets: [] });
 
@@ -48,6 +50,10 @@ export class ProxyUnderTest {
       return;
     }
     const routing = this.proxy.routing(request);
+    if (routing.kind === 'preloaded' && !this.followsPreloaded) {
+      transaction.reply({ status: 403 });
+      return;
+    }
     const options = routing.kind === 'none' ? this.options(request) : { targets: [routing.target] };
     this.forwarding = this.proxy.forward(request, transaction, {
       recordRoute: request.method === 'INVITE' && routing.kind === 'none',
