@@ -7,7 +7,7 @@ import { decideStream, type ResyncReason, type StoredPosition } from '../../shar
 import { APPLY_SETTINGS } from '../../shared/postgres/replication/apply.ts';
 import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
-import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
+import { takeOwnershipUnlessFenced } from '../../shared/postgres/replication/owner.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { viewPublisher } from '../../shared/postgres/replication/publisher-view.ts';
 import { RowsOnlyHere, resyncPeer, slotName } from '../../shared/postgres/replication/resync.ts';
@@ -83,7 +83,9 @@ export class Subscription {
     const { direction, ownerName } = this.#options;
     const own = await this.#connectOwn(open);
     await this.#requireCopies(own);
-    const { epoch, position } = await takeOwnership(own, direction.from, ownerName);
+    const ownership = await takeOwnershipUnlessFenced(own, direction.from, ownerName);
+    if (!ownership) return this.#fencedMeanwhile();
+    const { epoch, position } = ownership;
     const walsender = await connectToPrimary(this.#options.peerUrl, {
       applicationName: `lastcall-replicator-${direction.to}`,
       replication: 'database',
@@ -187,6 +189,12 @@ export class Subscription {
       'resynchronised',
     );
     return 0;
+  }
+
+  /** The fence is newer than what the control watch had read; its change will wake this direction. */
+  #fencedMeanwhile(): number {
+    this.#become('stopped', 'fenced');
+    return 1_000;
   }
 
   #rest(reason: DirectionReason, detail: string): number {

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RedisServer, startRedis } from '../../services/lab/servers/redis-server.ts';
 import { withClient } from '../support/postgres.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { checkState, type StartedApi, startApi } from './started-api.ts';
 import { READ_TOKEN, RECORD_TOKEN, startTwoSites, type TwoSites } from './two-sites.ts';

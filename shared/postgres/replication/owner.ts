@@ -10,12 +10,38 @@ export interface Ownership {
 
 /** Makes `owner` the one worker of the direction from `peer`. Losing shows later, as SQLSTATE LC001 from an apply. */
 export async function takeOwnership(connection: Connection, peer: string, owner: string): Promise<Ownership> {
+  const ownership = await take(connection, peer, owner, '');
+  if (!ownership) throw new Error('an unconditional insert returned no row');
+  return ownership;
+}
+
+/** The same, but `null` while a failover holds the direction: whoever fences takes it after, so it cannot be taken back. */
+export async function takeOwnershipUnlessFenced(
+  connection: Connection,
+  peer: string,
+  owner: string,
+): Promise<Ownership | null> {
+  return take(
+    connection,
+    peer,
+    owner,
+    'WHERE NOT EXISTS (SELECT FROM lastcall.replication_control c WHERE c.peer = $1 AND c.fenced_by IS NOT NULL)',
+  );
+}
+
+async function take(
+  connection: Connection,
+  peer: string,
+  owner: string,
+  condition: string,
+): Promise<Ownership | null> {
   const taken = await connection.query(
-    `INSERT INTO lastcall.replication_owner AS o (peer, owner, epoch) VALUES ($1, $2, 1)
+    `INSERT INTO lastcall.replication_owner AS o (peer, owner, epoch) SELECT $1, $2, 1 ${condition}
      ON CONFLICT (peer) DO UPDATE SET owner = excluded.owner, epoch = o.epoch + 1, acquired_at = clock_timestamp()
      RETURNING epoch`,
     [peer, owner],
   );
+  if (taken.rowCount === 0) return null;
   // Waits for a commit in flight that passed the check before the epoch moved.
   await connection.query('SELECT FROM lastcall.replication_position WHERE peer = $1 FOR UPDATE', [peer]);
   return { epoch: BigInt(taken.rows[0]?.['epoch'] ?? 0), position: await readPosition(connection, peer) };
