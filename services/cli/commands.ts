@@ -7,6 +7,7 @@ import { forget } from './commands/forget.ts';
 import { hookPacemaker, hookPatroni, hookRepmgr } from './commands/hook.ts';
 import { init } from './commands/init.ts';
 import { lookup } from './commands/lookup.ts';
+import { ready } from './commands/ready.ts';
 import { sitesAdd, sitesList } from './commands/sites.ts';
 import { status } from './commands/status.ts';
 import { pause, resume, resync } from './commands/steer-replication.ts';
@@ -41,6 +42,7 @@ export const commands: readonly Command[] = [
   hookPacemaker,
   configCheck,
   configShow,
+  ready,
   doctor,
 ];
 

@@ -41,6 +41,12 @@ export const PROGRAMS = {
     macos: ['pgbouncer'],
     services: ['pgbouncer'],
   },
+  compose: {
+    programs: ['docker-compose'],
+    debian: ['docker-compose'],
+    fedora: ['docker-compose'],
+    macos: ['docker-compose'],
+  },
   barman: { programs: ['barman'], debian: ['barman'], fedora: ['barman'], macos: ['barman'] },
   patroni: {
     programs: ['patroni'],
@@ -63,7 +69,7 @@ export function programsFor(verb, args) {
         ...(args.join(' ').match(/--pg[= ]system/) ? ['postgresql'] : []),
       ];
     case 'test':
-      return onlyPure(args) ? [] : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni'];
+      return onlyPure(args) ? [] : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni', 'compose'];
     case 'bench':
       return [...CHAOS, 'pglogical'];
     default:

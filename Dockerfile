@@ -1,0 +1,24 @@
+# One image for every process of a site; docker-compose.yml says which one a container runs.
+FROM node:20-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY tsconfig.json tsconfig.build.json ./
+COPY services services
+COPY shared shared
+RUN npm run build
+
+FROM node:20-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# Optional packages are the embedded PostgreSQL of the lab, which no container needs.
+RUN npm ci --omit=dev --omit=optional && npm cache clean --force
+COPY sql sql
+COPY --from=build /app/dist dist
+USER node
+# The service to ask, one of call-control, replicator, coordinator, api.
+ENV LASTCALL_SERVICE=api
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+  CMD ["sh", "-c", "node dist/services/cli/main.js ready --degraded-is-ready \"$LASTCALL_SERVICE\""]
+CMD ["node", "dist/services/cli/main.js", "--help"]

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { packageRoot } from '../../../shared/runtime/package-root.ts';
+
+export const ROOT = packageRoot();
+
+export interface ComposeService {
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly volumes?: readonly string[];
+  readonly ports?: readonly string[];
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly healthcheck?: { readonly test?: readonly string[] };
+}
+
+export interface ComposeFile {
+  readonly services: Readonly<Record<string, ComposeService>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+}
+
+/** docker-compose.yml as a fresh clone has it: merges done, variables at their defaults. */
+export function readComposeFile(): ComposeFile {
+  const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
+  return parse(text.replace(/\$\{\w+:-([^}]*)\}/g, '$1'), { merge: true }) as ComposeFile;
+}
+
+/** Lastcall's own containers, by name. */
+export function ownServices(file: ComposeFile): [string, ComposeService][] {
+  return Object.entries(file.services).filter(([, service]) => service.image === 'lastcall');
+}
+
+/** A path inside a container as it is outside: what the image copies, or a mounted folder. */
+export function outside(path: string, { volumes = [] }: ComposeService): string {
+  for (const volume of volumes) {
+    const [source = '', target = ''] = volume.split(':');
+    if (source.startsWith('./') && path.startsWith(`${target}/`))
+      return join(ROOT, source, path.slice(target.length));
+  }
+  return join(ROOT, path);
+}
+
+/** The words of the image's HEALTHCHECK. */
+export function healthCheckCommand(): string[] {
+  const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
+  const words = /^HEALTHCHECK [^[]*CMD (\[[^\n]*\])$/m.exec(dockerfile)?.[1];
+  return JSON.parse(words ?? '[]') as string[];
+}
