@@ -46,7 +46,12 @@ export class Admission {
     const { terminal } = verified;
     const authenticated = { number: terminal.number, uri: `sip:${terminal.number}@${this.#options.domain}` };
     return {
-      originator: { terminal, claims: { ...common, asserted: null, authenticated }, trusted: false, sitesPassed: [] },
+      originator: {
+        terminal,
+        claims: { ...common, asserted: null, authenticated },
+        trusted: false,
+        sitesPassed: [],
+      },
     };
   }
 

@@ -17,7 +17,8 @@ export const OVERLOADED = unavailable('Overloaded');
 export const DATABASE_AWAY = unavailable('Terminals Unreadable');
 
 const OPTION_TAGS = 'path, outbound, timer, 100rel, replaces';
-export const ALLOWED_METHODS = 'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER, MESSAGE, SUBSCRIBE, NOTIFY';
+export const ALLOWED_METHODS =
+  'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER, MESSAGE, SUBSCRIBE, NOTIFY';
 
 /** The ping of dispatchers and load balancers (RFC 3261 11.2). */
 export const OPTIONS_OK: Answer = {

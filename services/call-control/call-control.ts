@@ -1,21 +1,82 @@
-import type { DialRule } from '../../shared/domain/number.ts';
-import { Database } from '../../shared/postgres/database.ts';
-import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
-import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
-import { recordCalls } from '../../shared/postgres/record-calls.ts';
-import { RedisConnection } from '../../shared/redis/connect.ts';
-import { Journal } from '../../shared/redis/journal.ts';
-import { Location } from '../../shared/redis/location.ts';
-import { TerminalCache } from '../../shared/redis/terminal-cache.ts';
-import { dialRules, featureCodes } from '../../shared/runtime/feature-codes.ts';
-import { type Clock, systemClock } from '../../shared/runtime/clock.ts';
 import type { Config } from '../../shared/runtime/config-schema.ts';
-import type { CheckResult, HealthCheck } from '../../shared/runtime/health.ts';
+import type { HealthCheck } from '../../shared/runtime/health.ts';
 import type { Part } from '../../shared/runtime/lifecycle.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import { Metrics } from '../../shared/runtime/metrics.ts';
-import { climbingLevel } from '../../shared/runtime/retry.ts';
-import { DigestAuthenticator } from '../../shared/sip/digest/authenticator.ts';
-import type { DigestAlgorithm } from '../../shared/sip/digest/types.ts';
-import { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
-import { SipServer } from '../../shared/sip/server.ts';
+import type { Listener } from '../../shared/sip/transport/listener.ts';
+import { CallMetrics } from './call-metrics.ts';
+import { CallState } from './call-state.ts';
+import { SipSide } from './sip-side.ts';
+import { StartGate } from './start-gate.ts';
+
+export interface CallControlOptions {
+  readonly config: Config;
+  readonly log: Logger;
+}
+
+/** The whole service without its process: parts to start in order and to stop in reverse, and what its health says. */
+export class CallControl {
+  readonly metrics: Metrics;
+  readonly #state: CallState;
+  readonly #sip: SipSide;
+  readonly #gate: StartGate;
+  readonly #drainSeconds: number;
+  #draining = false;
+
+  constructor({ config, log }: CallControlOptions) {
+    this.metrics = new Metrics({ site: config.site });
+    const callMetrics = new CallMetrics(this.metrics);
+    this.#drainSeconds = config.sip.drainSeconds;
+    this.#state = new CallState({ config, log, metrics: this.metrics, callMetrics });
+    this.#gate = new StartGate({
+      databaseUp: () => this.#state.database.state.state === 'up',
+      redisUp: () => this.#state.redis.state.state === 'up',
+      copiesHeld: () => this.#state.copies.holdsAny(),
+    });
+    const serving = () => (this.#gate.open ? ('serving' as const) : ('starting' as const));
+    this.#sip = new SipSide({
+      config,
+      log,
+      metrics: this.metrics,
+      callMetrics,
+      callState: this.#state,
+      state: () => (this.#draining ? 'draining' : serving()),
+    });
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Bound SIP addresses, once started. */
+  get listeners(): readonly Listener[] {
+    return this.#sip.listeners;
+  }
+
+  get checks(): Readonly<Record<string, HealthCheck>> {
+    return {
+      sip: { required: true, check: () => this.#sip.check() },
+      start: { required: true, check: () => this.#gate.check() },
+      ...this.#state.checks,
+    };
+  }
+
+  get parts(): readonly Part[] {
+    return [
+      { name: 'call state', start: () => this.#state.start(), stop: () => this.#state.stop() },
+      { name: 'sip', start: () => this.#sip.start(), stop: () => this.#sip.stop() },
+      { name: 'records', stop: () => this.#state.drain() },
+      { name: 'calls', stop: () => this.#sip.drained(AbortSignal.timeout(this.#drainSeconds * 1000)) },
+      {
+        name: 'dependencies',
+        start: (signal) => this.#gate.start(signal),
+        stop: () => this.#beginDraining(),
+      },
+    ];
+  }
+
+  #beginDraining(): void {
+    this.#draining = true;
+    this.#gate.stop();
+  }
+}

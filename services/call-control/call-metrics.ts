@@ -25,11 +25,20 @@ export class CallMetrics {
       LOOKUP_BUCKETS,
       ['code'],
     );
-    this.#records = metrics.counter('records_total', 'Calls written down, by group and where they are kept', ['group', 'kept']);
+    this.#records = metrics.counter('records_total', 'Calls written down, by group and where they are kept', [
+      'group',
+      'kept',
+    ]);
     this.#registrations = metrics.counter('registrations_total', 'REGISTER requests by result', ['result']);
     this.#shed = metrics.counter('shed_total', 'New requests answered 503, by reason', ['reason']);
-    this.#failedLogins = metrics.counter('digest_failures_total', 'Credentials refused, by reason', ['reason']);
-    this.#skewAlarms = metrics.counter('clock_skew_alarms_total', 'Dates ahead of this clock beyond the allowed skew', ['source']);
+    this.#failedLogins = metrics.counter('digest_failures_total', 'Credentials refused, by reason', [
+      'reason',
+    ]);
+    this.#skewAlarms = metrics.counter(
+      'clock_skew_alarms_total',
+      'Dates ahead of this clock beyond the allowed skew',
+      ['source'],
+    );
   }
 
   call(code: CallCode, result: CallResult): void {

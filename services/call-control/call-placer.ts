@@ -1,7 +1,6 @@
 import { type CallFacts, type Outcome, outcomeOf } from '../../shared/domain/call-record.ts';
-import { isEmergency, toDialable } from '../../shared/domain/number.ts';
-import type { DialRule } from '../../shared/domain/number.ts';
-import type { Clock } from '../../shared/runtime/clock.ts';
+import { type DialRule, isEmergency, toDialable } from '../../shared/domain/number.ts';
+import type { DialedPrivacy } from '../../shared/redis/dialed-privacy.ts';
 import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
@@ -10,7 +9,6 @@ import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import { DATABASE_AWAY } from './answers.ts';
 import type { CallMetrics, CallResult } from './call-metrics.ts';
 import type { CallRecorder } from './call-recorder.ts';
-import type { DialedPrivacy } from './dialed-privacy.ts';
 import { forwardedBy } from './forwarded-by.ts';
 import { assertIdentity, hideCaller, hideFromPhone, restoreFrom } from './identity-headers.ts';
 import { callerWith, type Originator } from './originator.ts';
@@ -45,7 +43,6 @@ export interface CallPlacerOptions {
   readonly recorder: CallRecorder;
   readonly privacy: DialedPrivacy;
   readonly metrics: CallMetrics;
-  readonly clock: Clock;
   readonly dialRules: readonly DialRule[];
   readonly emergencyNumbers: readonly string[];
 }
@@ -121,9 +118,11 @@ export class CallPlacer {
   }
 
   #recordDialed({ inheritedPrivacy, originator }: Call, facts: CallFacts): void {
-    const { clock, privacy, recorder } = this.#options;
+    const { privacy, recorder } = this.#options;
     const asked = inheritedPrivacy.length > 0 ? inheritedPrivacy : originator.claims.privacy;
-    if (facts.from !== null) privacy.keep(facts.from.terminalId, facts.dialed, clock(), asked);
+    const hides = asked.length > 0 && callerWith(originator, asked).withheld === 'privacy';
+    if (facts.from !== null)
+      privacy.keep(facts.from.terminalId, facts.dialed, hides ? asked.join(';') : null);
     recorder.dialed(facts);
   }
 
@@ -136,7 +135,9 @@ export class CallPlacer {
       targets: first,
       recordRoute: true,
       edit: (draft) => this.#edit(draft, call),
-      ...(inheritedPrivacy.length > 0 && { editResponse: (draft: MessageDraft) => restoreFrom(draft, request) }),
+      ...(inheritedPrivacy.length > 0 && {
+        editResponse: (draft: MessageDraft) => restoreFrom(draft, request),
+      }),
       onProvisional: (_response, target) => search.heard(target),
       onTargetFinal: (_status, target, response) => search.answered(target, response),
       onExhausted: () => search.next(),
@@ -168,7 +169,9 @@ export class CallPlacer {
   }
 
   #alongRouteUri({ code, dialed, request }: Call): string {
-    return code === 'none' ? this.#options.proxy.routing(request).target.uri : this.#options.router.uriOf(dialed);
+    return code === 'none'
+      ? this.#options.proxy.routing(request).target.uri
+      : this.#options.router.uriOf(dialed);
   }
 
   #factsOf({ dialed, inheritedPrivacy, originator, request }: Call, callee: Callee): CallFacts {
@@ -202,5 +205,9 @@ function recordedOutcome(outcome: ForwardOutcome<CallTarget>): Outcome {
 }
 
 function resultOf(outcome: ForwardOutcome<CallTarget>): CallResult {
-  return outcome.kind === 'rejected' ? (outcomeOf(outcome.status) === 'missed' ? 'missed' : 'refused') : outcome.kind;
+  return outcome.kind === 'rejected'
+    ? outcomeOf(outcome.status) === 'missed'
+      ? 'missed'
+      : 'refused'
+    : outcome.kind;
 }

@@ -52,7 +52,10 @@ export class CallRecorder {
   }
 
   traced(terminal: Party): Promise<Kept> {
-    const row = { ...emptyLastCalls(terminal.terminalId, terminal.userId), callTraceAt: this.#options.clock() };
+    const row = {
+      ...emptyLastCalls(terminal.terminalId, terminal.userId),
+      callTraceAt: this.#options.clock(),
+    };
     return this.#keep(row, 'traced');
   }
 

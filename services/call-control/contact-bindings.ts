@@ -1,6 +1,6 @@
 import type { Binding } from '../../shared/domain/binding.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
-import { parseCount, flattened } from '../../shared/sip/syntax/lexical.ts';
+import { flattened, parseCount } from '../../shared/sip/syntax/lexical.ts';
 import { type NameAddr, parseContact } from '../../shared/sip/syntax/name-addr.ts';
 import type { Flow } from '../../shared/sip/transport/flow.ts';
 

@@ -16,7 +16,10 @@ export interface FeatureAnswersOptions {
 
 /** The user part of this server's own Contact, where it answers a call itself. */
 const OWN_USER = 'lastcall-done';
-const DONE: Readonly<Record<'erase' | 'trace', string>> = { erase: 'Last Callers Erased', trace: 'Last Call Traced' };
+const DONE: Readonly<Record<'erase' | 'trace', string>> = {
+  erase: 'Last Callers Erased',
+  trace: 'Last Call Traced',
+};
 
 /** Star codes that this server answers itself (F19): they do something and reach nobody. */
 export class FeatureAnswers {
@@ -45,7 +48,11 @@ export class FeatureAnswers {
 
   /** True for what comes inside a dialog that this server answered: the subscriber hangs up. */
   answersInDialog(request: SipRequest): boolean {
-    return request.uri?.kind === 'sip' && request.uri.user === OWN_USER && this.#options.addresses.isOurs(request.uri);
+    return (
+      request.uri?.kind === 'sip' &&
+      request.uri.user === OWN_USER &&
+      this.#options.addresses.isOurs(request.uri)
+    );
   }
 
   #accepting(request: SipRequest, reason: string): Answer {

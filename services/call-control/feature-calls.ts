@@ -8,13 +8,13 @@ import {
 import { type Feature, type FeatureCodes, featureOf } from '../../shared/domain/feature-code.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
+import type { DialedPrivacy } from '../../shared/redis/dialed-privacy.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { Answer, ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import { unavailable } from './answers.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import type { CallPlacer } from './call-placer.ts';
-import type { DialedPrivacy } from './dialed-privacy.ts';
 import type { FeatureAnswers } from './feature-answers.ts';
 import { unknownTags } from './option-tags.ts';
 import type { Originator } from './originator.ts';
@@ -67,7 +67,8 @@ export class FeatureCalls {
     const { terminal } = originator;
     if (unknown.length > 0)
       this.#refuse(invite, { status: 420, headers: [['Unsupported', unknown.join(', ')]] }, 'unsupported');
-    else if (terminal === null) this.#refuse(invite, { status: 404, reason: 'Unknown Terminal' }, 'unknown-terminal');
+    else if (terminal === null)
+      this.#refuse(invite, { status: 404, reason: 'Unknown Terminal' }, 'unknown-terminal');
     else if (!terminal.features.includes(feature))
       this.#refuse(invite, { status: 403, reason: 'Feature Not Enabled' }, 'not-enabled');
     else if (feature === 'erase' || feature === 'trace')
@@ -85,7 +86,10 @@ export class FeatureCalls {
     if (invite.transaction.cancelled) return this.#refuse(invite, { status: 487 }, 'cancelled');
     if (decision.kind === 'refuse') return this.#refuse(invite, answerTo(decision), decision.refusal);
     const { callId, degraded, number, site } = decision;
-    log.info({ terminalId: terminal.terminalId, feature, target: number, from: site, degraded }, REDIRECTED[feature]);
+    log.info(
+      { terminalId: terminal.terminalId, feature, target: number, from: site, degraded },
+      REDIRECTED[feature],
+    );
     await placer.place({
       request: invite.request,
       transaction: invite.transaction,
@@ -119,7 +123,8 @@ export class FeatureCalls {
     { originator }: FeatureInvite,
   ): Promise<readonly string[]> {
     if (feature !== 'redial' || choice.kind !== 'number' || originator.claims.privacy.length > 0) return [];
-    return this.#options.privacy.of(terminalId, choice.entry);
+    const asked = await this.#options.privacy.find(terminalId, choice.number);
+    return asked === null ? [] : asked.split(';');
   }
 
   #refuse({ feature, transaction }: FeatureInvite, answer: Answer, result: string): void {

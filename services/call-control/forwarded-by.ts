@@ -16,7 +16,10 @@ export function forwardedBy(request: SipRequest): ForwardedBy {
 }
 
 function fromDiversion(request: SipRequest): ForwardedBy | null {
-  const users = request.values('diversion').map(userIn).filter((user) => user !== null);
+  const users = request
+    .values('diversion')
+    .map(userIn)
+    .filter((user) => user !== null);
   const [latest] = users;
   const first = users.at(-1);
   return latest === undefined || first === undefined ? null : { forwardedBy: latest, originalCalled: first };
@@ -24,7 +27,10 @@ function fromDiversion(request: SipRequest): ForwardedBy | null {
 
 /** The last entry is the present target; the one before it sent the call there. */
 function fromHistory(request: SipRequest): ForwardedBy | null {
-  const entries = request.values('history-info').map(historyEntry).filter((entry) => entry !== null);
+  const entries = request
+    .values('history-info')
+    .map(historyEntry)
+    .filter((entry) => entry !== null);
   const inOrder = entries.toSorted((a, b) => compareIndex(a.index, b.index));
   const targets = inOrder.filter((entry, position) => entry.user !== inOrder[position - 1]?.user);
   const [original] = targets;

@@ -1,7 +1,7 @@
 import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
-import { escapedUser } from './user-part.ts';
 import type { Originator } from './originator.ts';
+import { escapedUser } from './user-part.ts';
 
 /** Headers by which a stranger could pretend to be someone, or this server to be trusted. */
 const ASSERTIONS = ['p-asserted-identity', 'p-preferred-identity', 'remote-party-id'];

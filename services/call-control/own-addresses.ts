@@ -23,7 +23,8 @@ export class OwnAddresses {
   /** `sip:host:port;lr` of the listener that another process of the site can send to. */
   get routeUri(): string {
     const { listeners } = this.#server;
-    const reachable = listeners.find(({ transport }) => transport === 'udp' || transport === 'tcp') ?? listeners[0];
+    const reachable =
+      listeners.find(({ transport }) => transport === 'udp' || transport === 'tcp') ?? listeners[0];
     return reachable?.routeUri ?? '';
   }
 }

@@ -59,10 +59,17 @@ export class Registrar {
   }
 
   /** `null` removes every binding. */
-  async #change(request: SipRequest, { aor }: StoredTerminal, bindings: readonly Binding[] | null): Promise<Answer> {
+  async #change(
+    request: SipRequest,
+    { aor }: StoredTerminal,
+    bindings: readonly Binding[] | null,
+  ): Promise<Answer> {
     const { location, onRegistered } = this.#options;
     const named = { callId: request.callId ?? '', cseq: request.cseq?.sequence ?? 0 };
-    const outcome = await location.change(aor, bindings === null ? { removeAll: true, ...named } : { bindings });
+    const outcome = await location.change(
+      aor,
+      bindings === null ? { removeAll: true, ...named } : { bindings },
+    );
     if (outcome.kind === 'out-of-order') return { status: 400, reason: 'CSeq Out Of Order' };
     if (outcome.kind === 'too-many') return { status: 403, reason: 'Too Many Contacts' };
     onRegistered(bindings?.some((binding) => binding.expiresAtMs > 0) ? 'registered' : 'removed');
@@ -99,5 +106,9 @@ function contactValue({ contact, expiresAtMs, instance, q, regId }: Binding, now
 /** RFC 5626 6: said only to a client that asked and is connected directly. */
 function usesOutbound(request: SipRequest): boolean {
   const asked = request.values('supported').some((tag) => tag.toLowerCase() === 'outbound');
-  return asked && request.values('via').length === 1 && request.values('contact').some((value) => value.includes('reg-id'));
+  return (
+    asked &&
+    request.values('via').length === 1 &&
+    request.values('contact').some((value) => value.includes('reg-id'))
+  );
 }

@@ -8,7 +8,8 @@ export function assertedIdentity(request: SipRequest): CallerClaims['asserted'] 
   for (const value of request.values('p-asserted-identity')) {
     const address = parseNameAddr(value);
     const number = dialedUser(address?.uri);
-    if (address !== undefined && number !== undefined) return { number: bounded(number), uri: bounded(address.uriText) };
+    if (address !== undefined && number !== undefined)
+      return { number: bounded(number), uri: bounded(address.uriText) };
   }
   return null;
 }

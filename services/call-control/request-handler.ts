@@ -62,7 +62,8 @@ export class RequestHandler {
     const refusal = proxy.check(request);
     if (refusal !== undefined) return void transaction.reply(refusal);
     const routing = proxy.routing(request);
-    if (routing.kind === 'dialog') return void proxy.forward(request, transaction, { targets: [routing.target] });
+    if (routing.kind === 'dialog')
+      return void proxy.forward(request, transaction, { targets: [routing.target] });
     if (inDialog)
       return void transaction.reply({ status: featureAnswers.answersInDialog(request) ? 200 : 481 });
     if (this.#options.state() === 'draining') return this.#shed(transaction, 'draining');
@@ -74,7 +75,12 @@ export class RequestHandler {
   }
 
   /** A new request of somebody who must prove who they are. */
-  async #enter(request: SipRequest, transaction: ServerTransaction, dialed: string, preloaded: boolean): Promise<void> {
+  async #enter(
+    request: SipRequest,
+    transaction: ServerTransaction,
+    dialed: string,
+    preloaded: boolean,
+  ): Promise<void> {
     const { admission, forwarder, overload, state } = this.#options;
     if (state() === 'starting') return this.#shed(transaction, 'starting');
     const isCall = request.method === 'INVITE';
@@ -131,16 +137,20 @@ export class RequestHandler {
     else if (flow === undefined) transaction.reply({ status: 480, headers: [offlineHeader(site)] });
     else {
       const target = { uri: request.requestUri, flow };
-      proxy.forward(request, transaction, { targets: [target], recordRoute: true, edit: (draft) => handover.remove(draft) });
+      proxy.forward(request, transaction, {
+        targets: [target],
+        recordRoute: true,
+        edit: (draft) => handover.remove(draft),
+      });
     }
     return true;
   }
 
   /** RFC 3261 11: the ping of dispatchers and phones (F14). */
   #ping(transaction: ServerTransaction): void {
-    const { state } = this.#options;
-    if (state() !== 'serving') return this.#shed(transaction, state() === 'draining' ? 'draining' : 'starting');
-    transaction.reply(OPTIONS_OK);
+    const state = this.#options.state();
+    if (state === 'serving') transaction.reply(OPTIONS_OK);
+    else this.#shed(transaction, state);
   }
 
   #shed(transaction: ServerTransaction, reason: keyof typeof SHED): void {

@@ -47,7 +47,12 @@ export class Router {
    * Null: the number is nobody's. A call from a peer site goes to phones here and nowhere else, so that no call circles
    * between sites. A proxy that handed us the call gets it back for a callee who is not registered here.
    */
-  async stages(request: SipRequest, dialed: string, callee: Callee, from: Originator): Promise<Stages | null> {
+  async stages(
+    request: SipRequest,
+    dialed: string,
+    callee: Callee,
+    from: Originator,
+  ): Promise<Stages | null> {
     const fromPeer = from.sitesPassed.length > 0;
     const onward = fromPeer ? [] : this.#peerTargets(request, dialed);
     const gateway = fromPeer ? [] : this.#gatewayTargets(request, this.uriOf(dialed));
@@ -63,7 +68,9 @@ export class Router {
     const fromPeer = trusted && sitesPassed(request).length > 0;
     const gateway = fromPeer ? [] : this.#gatewayTargets(request, request.requestUri);
     const here = await this.#bindingTargets(request, this.uriOf(dialed));
-    return [gateway, here, fromPeer ? [] : this.#peerTargets(request, dialed)].filter((stage) => stage.length > 0);
+    return [gateway, here, fromPeer ? [] : this.#peerTargets(request, dialed)].filter(
+      (stage) => stage.length > 0,
+    );
   }
 
   /** A request to another domain leaves through the gateway or not at all. */
@@ -84,7 +91,12 @@ export class Router {
 
   #peerTargets(request: SipRequest, dialed: string): CallTarget[] {
     const uri = this.uriOf(dialed);
-    return this.#options.peers.map((nextHop) => ({ kind: 'peer', uri, nextHop, edit: this.#marking(request) }));
+    return this.#options.peers.map((nextHop) => ({
+      kind: 'peer',
+      uri,
+      nextHop,
+      edit: this.#marking(request),
+    }));
   }
 
   #gatewayTargets(request: SipRequest, uri: string): CallTarget[] {
@@ -98,7 +110,9 @@ export class Router {
 
   async #bindingTargets(request: SipRequest, aor: string): Promise<CallTarget[]> {
     const bindings = await this.#options.location.find(aor);
-    return bindings.map((binding) => this.#bindingTarget(request, binding)).filter((target) => target !== null);
+    return bindings
+      .map((binding) => this.#bindingTarget(request, binding))
+      .filter((target) => target !== null);
   }
 
   /** Null for a connection that is gone and cannot be opened from here. */
@@ -122,7 +136,8 @@ function natAddress({ contact, received }: Binding): string | undefined {
   const port = rest.at(-1);
   const address = rest.slice(0, -1).join(':');
   const uri = parseUri(contact);
-  if (transport !== 'udp' || uri?.kind !== 'sip' || uri.host === address || uri.host === `[${address}]`) return undefined;
+  if (transport !== 'udp' || uri?.kind !== 'sip' || uri.host === address || uri.host === `[${address}]`)
+    return undefined;
   if (!/^[\d.]+$|^\[|\.invalid$/.test(uri.host)) return undefined;
   return `sip:${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

@@ -22,7 +22,9 @@ export function sipListeners({ sip }: Config): ListenerOptions[] {
     ];
   });
   if (listeners.length > 0) return listeners;
-  throw new ConfigError([{ path: 'sip', fault: `no listener; set at least one of ${TRANSPORTS.join(', ')}` }]);
+  throw new ConfigError([
+    { path: 'sip', fault: `no listener; set at least one of ${TRANSPORTS.join(', ')}` },
+  ]);
 }
 
 function readCertificate(certificateFile: string | null, keyFile: string | null): Certificate {

@@ -29,7 +29,8 @@ export class SkewAlarm {
       if ('unreadable' in source || source.row === null) continue;
       for (const group of GROUP_NAMES) {
         const at = source.row[group]?.at;
-        if (at !== undefined && skewBeyond(at, now, allowedSkewMs) > 0) this.#raise(source.site, (at - now) / 1e6);
+        if (at !== undefined && skewBeyond(at, now, allowedSkewMs) > 0)
+          this.#raise(source.site, (at - now) / 1e6);
       }
     }
   }

@@ -38,12 +38,16 @@ export class TerminalDirectory {
   /** What a caller dialed: a number as written or with separators, or a username. A disabled terminal is not there. */
   async dialed(userPart: string): Promise<StoredTerminal | null> {
     const plain = normaliseNumber(userPart);
-    const found = await Promise.all([
+    const answers = await Promise.allSettled([
       this.#byNumber.get(userPart),
       this.#byUsername.get(userPart),
       plain === userPart ? null : this.#byNumber.get(plain),
     ]);
-    return found.find((terminal) => terminal?.enabled) ?? null;
+    for (const answer of answers)
+      if (answer.status === 'fulfilled' && answer.value?.enabled) return answer.value;
+    const unread = answers.find((answer) => answer.status === 'rejected');
+    if (unread !== undefined) throw unread.reason;
+    return null;
   }
 
   #cacheBy(by: TerminalName): LookupCache<StoredTerminal> {
@@ -55,7 +59,10 @@ export class TerminalDirectory {
     });
   }
 
-  async #load(by: TerminalName, keys: readonly string[]): Promise<ReadonlyMap<string, StoredTerminal | null>> {
+  async #load(
+    by: TerminalName,
+    keys: readonly string[],
+  ): Promise<ReadonlyMap<string, StoredTerminal | null>> {
     const { copies, database, budgetMs } = this.#options;
     try {
       const found = await findTerminals(database, by, keys, budgetMs);
@@ -64,7 +71,7 @@ export class TerminalDirectory {
       return answers;
     } catch {
       // Whatever the reason, the copies are the next best; a key they do not hold stays unread.
-      return copies.find(by, keys).catch(() => new Map());
+      return copies.findAll(by, keys).catch(() => new Map());
     }
   }
 }

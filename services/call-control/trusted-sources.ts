@@ -38,7 +38,11 @@ export class TrustedSources {
     clearInterval(this.#refresh);
   }
 
-  has({ transport, remoteAddress, remotePort }: Pick<Flow, 'transport' | 'remoteAddress' | 'remotePort'>): boolean {
+  has({
+    transport,
+    remoteAddress,
+    remotePort,
+  }: Pick<Flow, 'transport' | 'remoteAddress' | 'remotePort'>): boolean {
     if (transport === 'udp' && this.#peers.has(`${remoteAddress}|${remotePort}`)) return true;
     return this.#networks.check(remoteAddress, isIP(remoteAddress) === 6 ? 'ipv6' : 'ipv4');
   }
@@ -53,7 +57,11 @@ async function addressAndPort(uriText: string): Promise<string | null> {
   const uri = parseUri(uriText);
   if (uri?.kind !== 'sip') return null;
   const host = uri.host.replace(/^\[|\]$/g, '');
-  const address = isIP(host) ? host : await lookup(host).then((found) => found.address).catch(() => null);
+  const address = isIP(host)
+    ? host
+    : await lookup(host)
+        .then((found) => found.address)
+        .catch(() => null);
   return address === null ? null : `${address}|${uri.port ?? 5060}`;
 }
 

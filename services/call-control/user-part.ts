@@ -4,8 +4,9 @@ const UNRESERVED = /[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/g;
 
 /** A number or name as the user part of a SIP URI: what RFC 3261 25.1 does not allow there is escaped. */
 export function escapedUser(text: string): string {
-  return text.replace(UNRESERVED, (character) =>
-    `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  return text.replace(
+    UNRESERVED,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   );
 }
 

@@ -45,8 +45,14 @@ export class TerminalCache {
     for (const { key, text } of changed) this.#written.set(key, { text, atMs: nowMs });
   }
 
+  /** One copy; null when there is none or Redis is away. */
+  async find(by: TerminalName, name: string): Promise<StoredTerminal | null> {
+    const found = await this.findAll(by, [name]).catch(() => null);
+    return found?.get(name) ?? null;
+  }
+
   /** The copies of these names; a name without a copy is absent. Rejects while Redis is away. */
-  async find(by: TerminalName, names: readonly string[]): Promise<Map<string, StoredTerminal>> {
+  async findAll(by: TerminalName, names: readonly string[]): Promise<Map<string, StoredTerminal>> {
     const texts = await this.#redis.client.mget(names.map((name) => this.#key(by, name)));
     const found = texts.flatMap((text) => (text === null ? [] : [JSON.parse(text) as StoredTerminal]));
     return new Map(found.map((terminal) => [terminal[by], terminal]));

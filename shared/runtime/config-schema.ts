@@ -138,6 +138,13 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
         expected: 'replacements by prefix, such as "+44": "0"',
       },
     ),
+    eraseAnswer: oneOf(
+      'What a subscriber hears after erasing or tracing: an answered call or a refusal',
+      ['480', '200'],
+      {
+        default: '480',
+      },
+    ),
     batchDelayMs: millis('How long a record waits for company', 5, 1_000),
     batchRows: integer('Terminals in one write at most', { min: 1, max: 10_000, default: 500 }),
     allowedSkewMs: millis('A date further ahead of this clock raises an alarm', 5_000),

@@ -64,7 +64,7 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
     }
     if (this.#transaction.finished) return;
     this.#results.push({ status, response, target: branch.target });
-    this.#told(() => this.#hooks.onTargetFinal?.(status, branch.target));
+    this.#told(() => this.#hooks.onTargetFinal?.(status, branch.target, response));
     // RFC 3261 16.7 item 5: a 6xx ends the search everywhere.
     if (status >= 600) this.#cancelPending();
     if (!this.#starting) this.#concludeIfDone();
@@ -85,7 +85,7 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
     const first = !this.#transaction.finished;
     this.#forwardUpstream(response, target);
     if (!first) return;
-    this.#told(() => this.#hooks.onTargetFinal?.(response.status, target));
+    this.#told(() => this.#hooks.onTargetFinal?.(response.status, target, response));
     this.#cancelPending();
     this.#decide({ kind: 'answered', response, target });
   }

@@ -58,8 +58,8 @@ export interface ForwardOptions<T extends Target> {
   /** Changes every response before it goes upstream. */
   readonly editResponse?: (draft: MessageDraft, response: SipResponse, target: T) => void;
   readonly onProvisional?: (response: SipResponse, target: T) => void;
-  /** A target's own final response, before the best is chosen. */
-  readonly onTargetFinal?: (status: number, target: T) => void;
+  /** A target's own final response, before the best is chosen; without one when it was silent or not to be reached. */
+  readonly onTargetFinal?: (status: number, target: T, response: SipResponse | undefined) => void;
   /** No target accepted: further targets to try (serial forking), or an answer of the owner's instead of the best response. */
   readonly onExhausted?: (bestStatus: number) => readonly T[] | Answer | undefined;
   readonly onOutcome?: (outcome: ForwardOutcome<T>) => void;

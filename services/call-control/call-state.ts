@@ -1,0 +1,179 @@
+import { Database } from '../../shared/postgres/database.ts';
+import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
+import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
+import { recordCalls } from '../../shared/postgres/record-calls.ts';
+import { RedisConnection } from '../../shared/redis/connect.ts';
+import { DialedPrivacy } from '../../shared/redis/dialed-privacy.ts';
+import { Journal } from '../../shared/redis/journal.ts';
+import { Location } from '../../shared/redis/location.ts';
+import { TerminalCache } from '../../shared/redis/terminal-cache.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
+import type { Config } from '../../shared/runtime/config-schema.ts';
+import type { HealthCheck } from '../../shared/runtime/health.ts';
+import type { Logger } from '../../shared/runtime/logger.ts';
+import type { Metrics } from '../../shared/runtime/metrics.ts';
+import { climbingLevel } from '../../shared/runtime/retry.ts';
+import type { CallMetrics } from './call-metrics.ts';
+import { CallRecorder } from './call-recorder.ts';
+import { SkewAlarm } from './skew-alarm.ts';
+import { TerminalDirectory } from './terminal-directory.ts';
+
+export interface CallStateOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly callMetrics: CallMetrics;
+}
+
+/** What call-control knows and writes: PostgreSQL, Redis and everything that stands on them. */
+export class CallState {
+  readonly database: Database;
+  readonly redis: RedisConnection;
+  readonly copies: TerminalCache;
+  readonly directory: TerminalDirectory;
+  readonly location: Location;
+  readonly reader: LastCallsReader;
+  readonly recorder: CallRecorder;
+  readonly privacy: DialedPrivacy;
+  readonly skew: SkewAlarm;
+  readonly #journal: Journal;
+  readonly #writer: LastCallsWriter;
+  readonly #log: Logger;
+  #databaseLostAtMs = performance.now();
+
+  constructor({ config, log, metrics, callMetrics }: CallStateOptions) {
+    const { calls, postgres, site, sip } = config;
+    this.#log = log;
+    this.database = this.#openDatabase(config);
+    this.redis = this.#openRedis(config);
+    this.copies = new TerminalCache(this.redis, site);
+    this.privacy = new DialedPrivacy(this.redis, site);
+    this.location = new Location({ redis: this.redis, site, maxContacts: sip.maxContacts });
+    const budgetMs = postgres.lookupBudgetMs;
+    this.directory = new TerminalDirectory({ database: this.database, copies: this.copies, budgetMs });
+    this.#journal = this.#openJournal(config);
+    this.#writer = new LastCallsWriter({
+      database: this.database,
+      site,
+      journal: this.#journal,
+      maxDelayMs: calls.batchDelayMs,
+      maxRows: calls.batchRows,
+      budgetMs: postgres.statementBudgetMs,
+    });
+    this.reader = new LastCallsReader({ database: this.database, site, pending: this.#writer, budgetMs });
+    this.recorder = new CallRecorder({
+      writer: this.#writer,
+      clock: systemClock,
+      log,
+      onRecord: (group, kept) => callMetrics.record(group, kept),
+    });
+    this.skew = new SkewAlarm({
+      clock: systemClock,
+      allowedSkewMs: calls.allowedSkewMs,
+      log,
+      onAlarm: (source) => callMetrics.skewAlarm(source),
+    });
+    this.#expose(metrics);
+  }
+
+  get checks(): Readonly<Record<'postgres' | 'redis' | 'journal', HealthCheck>> {
+    return {
+      postgres: { required: false, check: () => this.database.state },
+      redis: { required: false, check: () => this.redis.state },
+      journal: {
+        required: false,
+        check: () => {
+          const { memory, redis } = this.#journal.depth;
+          if (memory > 0) return { state: 'degraded', reason: `${memory} records only in memory` };
+          return redis > 0
+            ? { state: 'degraded', reason: `${redis} records wait for PostgreSQL` }
+            : { state: 'up' };
+        },
+      },
+    };
+  }
+
+  /** Begins to connect; waits for nobody: SIP answers meanwhile. */
+  start(): void {
+    this.redis.start();
+    this.#journal.start();
+    // Rejects only when closed.
+    this.database.start().catch(() => {});
+  }
+
+  /** Resolves when every record taken so far is in the table or the journal. */
+  drain(): Promise<void> {
+    return this.#writer.drain();
+  }
+
+  async stop(): Promise<void> {
+    await this.#journal.close();
+    await this.database.close();
+    await this.redis.close();
+  }
+
+  #openDatabase({ postgres }: Config): Database {
+    return new Database({
+      url: postgres.url,
+      applicationName: 'lastcall-call-control',
+      maxConnections: postgres.maxConnections,
+      connectTimeoutMs: postgres.connectTimeoutMs,
+      onState: (state) => {
+        this.#journal.setDraining(state.state === 'up');
+        if (state.state === 'up') this.#log.info({ host: state.host }, 'PostgreSQL found');
+        else this.#logDatabaseLoss(state);
+        if (state.state === 'up' || state.attempt === 0) this.#databaseLostAtMs = performance.now();
+      },
+    });
+  }
+
+  /** The longer it lasts the louder. */
+  #logDatabaseLoss({ attempt, host, reason }: { attempt: number; host: string; reason: string }): void {
+    const forMs = performance.now() - this.#databaseLostAtMs;
+    const level = attempt === 0 ? 'warn' : climbingLevel(forMs);
+    this.#log[level](
+      { host, reason, attempt, forMs: Math.round(forMs) },
+      'PostgreSQL away, looking for its primary',
+    );
+  }
+
+  #openRedis({ redis }: Config): RedisConnection {
+    return new RedisConnection({
+      url: redis.url,
+      commandTimeoutMs: redis.commandTimeoutMs,
+      onState: (state) => {
+        if (state.state === 'up') this.#log.info('Redis found');
+        else this.#log.warn({ reason: state.reason }, 'Redis away: bindings and journal are in memory only');
+      },
+    });
+  }
+
+  #openJournal({ calls, postgres, redis, site }: Config): Journal {
+    return new Journal({
+      redis: this.redis,
+      url: redis.url,
+      site,
+      memoryRows: calls.journalMemoryRows,
+      appendTimeoutMs: redis.commandTimeoutMs,
+      apply: (rows) => recordCalls(this.database, site, rows, 'as-recorded', postgres.statementBudgetMs),
+      log: this.#log,
+    });
+  }
+
+  #expose(metrics: Metrics): void {
+    metrics.gauge(
+      'registered_terminals',
+      'Addresses of record with live bindings known to this process',
+      [],
+      (gauge) => gauge.set(this.location.size),
+    );
+    metrics.gauge('journal_terminals', 'Terminals whose records wait in the journal', ['kept'], (gauge) => {
+      const { memory, redis } = this.#journal.depth;
+      gauge.set({ kept: 'redis' }, redis);
+      gauge.set({ kept: 'memory' }, memory);
+    });
+    metrics.gauge('pending_records', 'Records on their way to the table', [], (gauge) =>
+      gauge.set(this.#writer.waiting),
+    );
+  }
+}

@@ -1,0 +1,178 @@
+import type { Config } from '../../shared/runtime/config-schema.ts';
+import { dialRules, featureCodes } from '../../shared/runtime/feature-codes.ts';
+import type { CheckResult } from '../../shared/runtime/health.ts';
+import type { Logger } from '../../shared/runtime/logger.ts';
+import type { Metrics } from '../../shared/runtime/metrics.ts';
+import { DigestAuthenticator } from '../../shared/sip/digest/authenticator.ts';
+import type { DigestAlgorithm } from '../../shared/sip/digest/types.ts';
+import { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
+import { SipServer } from '../../shared/sip/server.ts';
+import type { Listener } from '../../shared/sip/transport/listener.ts';
+import { Admission } from './admission.ts';
+import type { CallMetrics } from './call-metrics.ts';
+import { CallPlacer } from './call-placer.ts';
+import type { CallState } from './call-state.ts';
+import { FeatureAnswers } from './feature-answers.ts';
+import { FeatureCalls } from './feature-calls.ts';
+import { FlowHandover } from './flow-handover.ts';
+import { Overload } from './overload.ts';
+import { OwnAddresses } from './own-addresses.ts';
+import { Registrar } from './registrar.ts';
+import { RequestForwarder } from './request-forwarder.ts';
+import { RequestHandler } from './request-handler.ts';
+import { Router } from './router.ts';
+import { sipListeners } from './sip-listeners.ts';
+import { exposeSip } from './sip-metrics.ts';
+import { sitesPassed } from './site-marker.ts';
+import { siteSecret } from './site-secret.ts';
+import { TrustedSources } from './trusted-sources.ts';
+
+export interface SipSideOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly callMetrics: CallMetrics;
+  readonly callState: CallState;
+  readonly state: () => 'serving' | 'starting' | 'draining';
+}
+
+/** The SIP half of call-control: listeners, and who handles what comes in on them. */
+export class SipSide {
+  readonly #server: SipServer;
+  readonly #sources: TrustedSources;
+  readonly #overload: Overload;
+  #listening = false;
+
+  constructor(options: SipSideOptions) {
+    const { config, log, metrics } = options;
+    const { sip } = config;
+    this.#server = new SipServer({
+      listeners: sipListeners(config),
+      secret: siteSecret(config, 'routes'),
+      mergedRequests: ['REGISTER'],
+      onRequest: (request, transaction) => handler.handle(request, transaction),
+      onAck: (ack) => proxy.forwardAck(ack),
+      onFault: ({ error, kind }) => log.warn({ err: error, kind }, 'SIP fault'),
+    });
+    const proxy = new StatefulProxy({
+      server: this.#server,
+      aliases: [config.domain],
+      isLooped: (request) => sitesPassed(request).includes(config.site),
+      timerCMs: sip.noAnswerSeconds * 1000,
+    });
+    this.#sources = new TrustedSources({ networks: sip.trustedPeers, peers: peerUris(config) });
+    this.#overload = new Overload({
+      maxTransactions: sip.maxTransactions,
+      maxEventLoopDelayMs: sip.maxEventLoopDelayMs,
+      transactions: () => this.#server.transactions.server + this.#server.transactions.client,
+    });
+    const handler = handlerOf(options, this.#server, proxy, this.#sources, () => this.#overload.reason);
+    exposeSip(metrics, this.#server, this.#overload);
+  }
+
+  get listeners(): readonly Listener[] {
+    return this.#server.listeners;
+  }
+
+  check(): CheckResult {
+    return this.#listening ? { state: 'up' } : { state: 'down', reason: 'not listening' };
+  }
+
+  async start(): Promise<void> {
+    await this.#sources.start();
+    this.#overload.start();
+    await this.#server.start();
+    this.#listening = true;
+  }
+
+  drained(signal: AbortSignal): Promise<void> {
+    return this.#server.drained(signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#listening = false;
+    this.#overload.stop();
+    this.#sources.stop();
+    await this.#server.stop();
+  }
+}
+
+/** Wires what decides about a request. */
+function handlerOf(
+  { callMetrics: metrics, callState, config, log, state }: SipSideOptions,
+  server: SipServer,
+  proxy: StatefulProxy,
+  sources: TrustedSources,
+  overload: () => string | null,
+): RequestHandler {
+  const { calls, domain, site, sip } = config;
+  const { directory, location, privacy, reader, recorder, skew } = callState;
+  const addresses = new OwnAddresses(server, domain);
+  const handover = new FlowHandover(siteSecret(config, 'flows'));
+  const digest = new DigestAuthenticator({
+    realm: domain,
+    algorithms: sip.digestAlgorithms as readonly DigestAlgorithm[],
+    nonceLifetimeMs: sip.nonceLifetimeSeconds * 1000,
+    secret: siteSecret(config, 'nonces'),
+  });
+  const onChallengeFailed = (reason: string) => metrics.failedLogin(reason);
+  const admission = new Admission({ digest, directory, sources, domain, onChallengeFailed });
+  const peers = peerUris(config);
+  const { nextHop } = sip;
+  const router = new Router({ site, domain, server, location, addresses, handover, peers, nextHop });
+  const emergencyNumbers = calls.emergencyNumbers;
+  const placer = new CallPlacer({
+    site,
+    domain,
+    proxy,
+    router,
+    directory,
+    recorder,
+    privacy,
+    metrics,
+    dialRules: dialRules(config),
+    emergencyNumbers,
+  });
+  const answers = new FeatureAnswers({ recorder, addresses, metrics, answerWith: calls.eraseAnswer });
+  const features = new FeatureCalls({
+    codes: featureCodes(config),
+    returnSource: config.callReturn.source,
+    barred: calls.barredNumbers,
+    emergency: emergencyNumbers,
+    reader,
+    placer,
+    answers,
+    privacy,
+    skew,
+    metrics,
+    log,
+  });
+  const bounds = {
+    minSeconds: sip.minExpiresSeconds,
+    defaultSeconds: sip.defaultExpiresSeconds,
+    maxSeconds: sip.maxExpiresSeconds,
+  };
+  const onRegistered = (result: string) => metrics.registration(result);
+  return new RequestHandler({
+    site,
+    server,
+    proxy,
+    addresses,
+    sources,
+    handover,
+    admission,
+    registrar: new Registrar({ admission, location, addresses, bounds, onRegistered }),
+    placer,
+    features,
+    featureAnswers: answers,
+    forwarder: new RequestForwarder({ domain, proxy, router, directory, features, addresses }),
+    metrics,
+    log,
+    state,
+    overload,
+  });
+}
+
+function peerUris({ peers }: Config): string[] {
+  return Object.values(peers).flatMap((peer) => (peer.sip === null ? [] : [peer.sip]));
+}
