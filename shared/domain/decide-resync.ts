@@ -52,7 +52,10 @@ export type DirectionDecision = {
     }
 );
 
-/** Reasons that say the publisher is not, or not surely, the server whose rows were copied. */
+/**
+ * Reasons that say the publisher is not the server whose rows were copied. A resynchronisation stopped half way (position
+ * 0/0) has lost that knowledge, so its copy is salvaged as well.
+ */
 const LINEAGE_REASONS: ReadonlySet<ResyncReason> = new Set([
   'system-changed',
   'timeline-changed',
@@ -75,7 +78,13 @@ export function decideDirection(publisher: SiteView, subscriber: SiteView): Dire
     throw new TypeError('unreachable ends were answered above');
   const stored = subscriber.positions.get(publisher.site) ?? null;
   const fault = positionFault(stored, publisher, subscriber.site);
-  if (fault) return { ...ends, action: 'resync', ...fault, salvage: LINEAGE_REASONS.has(fault.reason) };
+  if (fault)
+    return {
+      ...ends,
+      action: 'resync',
+      ...fault,
+      salvage: LINEAGE_REASONS.has(fault.reason) || stored?.lsn === 0n,
+    };
   if (subscriber.resyncRequested.has(publisher.site)) {
     return { ...ends, action: 'resync', reason: 'operator', detail: 'asked for', salvage: false };
   }
