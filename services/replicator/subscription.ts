@@ -174,7 +174,8 @@ export class Subscription {
       epoch,
       slotLockTimeoutMs: settings.slotLockTimeoutMs,
       swapDeadlineMs: settings.swapDeadlineMs,
-      refuseLoss: LINEAGE_BROKE.has(reason),
+      // Without a position nobody knows any more whether an earlier attempt, stopped half way, had a broken lineage.
+      refuseLoss: LINEAGE_BROKE.has(reason) || reason === 'never-synchronised',
       signal,
       onStep: (step, tookMs) =>
         log.info({ from: direction.from, step, tookMs: Math.round(tookMs) }, 'resync step done'),
