@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { LastcallError } from '../domain/errors.ts';
-import { findPrimary, hostLabel } from './find-primary.ts';
+import { Expiry } from './expiry.ts';
+import { findPrimary, hostLabel, isPrimary } from './find-primary.ts';
 import { isDatabaseLoss, translatePostgresError } from './postgres-error.ts';
 import { typeParsers } from './postgres-types.ts';
 
@@ -24,23 +25,32 @@ export interface Queryable {
   query<R extends object>(text: string, values?: readonly unknown[], budgetMs?: number): Promise<R[]>;
 }
 
+/** The pool of one primary, and its single-host URL. */
+interface Primary {
+  readonly url: string;
+  readonly pool: pg.Pool;
+}
+
 const SEARCH_FIRST_MS = 50;
 const SEARCH_LONGEST_MS = 2_000;
 const DEFAULT_BUDGET_MS = 10_000;
-/** A server that answers nothing is as good as lost, though no socket says so. */
-const TIMEOUTS_UNTIL_LOST = 3;
+const CONNECT_TIMEOUT_MS = 2_000;
+const GOODBYE_MS = 1_000;
 
 /**
  * The site's database, wherever its primary is. While there is none, every query fails at once with
  * `DATABASE_UNREACHABLE` (the circuit is open) and one background search looks for it; nothing waits for a dead server.
+ * One broken connection or one late answer is not yet a lost server: it makes this class ask the server itself.
  */
 export class Database implements Queryable {
   readonly #options: DatabaseOptions;
   readonly #types = typeParsers();
-  #pool: pg.Pool | null = null;
+  #primary: Primary | null = null;
   #state: DatabaseState;
   #searching: Promise<void> | null = null;
-  #timeouts = 0;
+  #asking = false;
+  /** Answers so far; any of them while the server is being asked is proof that it lives. */
+  #answers = 0;
   readonly #closed = new AbortController();
 
   constructor(options: DatabaseOptions) {
@@ -52,14 +62,28 @@ export class Database implements Queryable {
     return this.#state;
   }
 
-  /** Begins the search; resolves when the primary is found, rejects only when `signal` or `close` ends it. */
+  /** Begins the search; resolves when the primary is found, rejects when `signal` or `close` ends the wait. */
   async start(signal?: AbortSignal): Promise<void> {
-    await this.#search();
     signal?.throwIfAborted();
+    const search = this.#search();
+    if (signal === undefined) return search;
+    let giveUp = () => {};
+    const aborted = new Promise<never>((_, reject) => {
+      giveUp = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', giveUp, { once: true });
+    });
+    await Promise.race([search, aborted]).finally(() => signal.removeEventListener('abort', giveUp));
   }
 
-  async query<R extends object>(text: string, values: readonly unknown[] = [], budgetMs = DEFAULT_BUDGET_MS): Promise<R[]> {
-    return this.#withClient(budgetMs, async (client) => (await client.query<R>(text, values as unknown[])).rows);
+  async query<R extends object>(
+    text: string,
+    values: readonly unknown[] = [],
+    budgetMs = DEFAULT_BUDGET_MS,
+  ): Promise<R[]> {
+    return this.#withClient(
+      budgetMs,
+      async (client) => (await client.query<R>(text, values as unknown[])).rows,
+    );
   }
 
   /** One transaction. Rolled back when `work` throws; the error is a `LastcallError`. */
@@ -67,10 +91,7 @@ export class Database implements Queryable {
     return this.#withClient(budgetMs, async (client) => {
       await client.query('BEGIN');
       try {
-        const result = await work({
-          query: async <R extends object>(text: string, values: readonly unknown[] = []) =>
-            (await client.query<R>(text, values as unknown[])).rows,
-        });
+        const result = await work({ query: (text, values) => translated(client, text, values) });
         await client.query('COMMIT');
         return result;
       } catch (error) {
@@ -82,64 +103,83 @@ export class Database implements Queryable {
 
   /** Drops the connections and looks for the primary again: after a promotion that no error has shown yet. */
   rediscover(reason: string): void {
-    this.#lost(reason);
+    if (this.#primary !== null) this.#lose(this.#primary, reason);
   }
 
+  /** Waits for running statements, but for a mute server no longer than a second. */
   async close(): Promise<void> {
     this.#closed.abort();
-    const pool = this.#pool;
-    this.#pool = null;
-    await pool?.end().catch(() => {});
+    const primary = this.#primary;
+    this.#primary = null;
+    this.#state = { state: 'down', reason: 'closed', host: this.#state.host };
+    const goodbye = delay(GOODBYE_MS, undefined, { ref: false });
+    await Promise.race([primary?.pool.end().catch(() => {}), goodbye]);
   }
 
   async #withClient<T>(budgetMs: number, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const pool = this.#pool;
-    if (pool === null) throw this.#unreachable();
+    const primary = this.#primary;
+    if (primary === null) throw this.#unreachable();
+    const expiry = new Expiry(budgetMs);
     let client: pg.PoolClient | null = null;
-    let timer: NodeJS.Timeout | undefined;
-    let expired = false;
-    const expiry = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        expired = true;
-        reject(new LastcallError('DATABASE_TIMEOUT', { details: { budgetMs } }));
-      }, budgetMs);
-    });
     try {
-      const acquired = pool.connect();
-      acquired.then((late) => expired && client === null && late.release(true)).catch(() => {});
-      client = await Promise.race([acquired, expiry]);
-      const result = await Promise.race([work(client), expiry]);
-      this.#timeouts = 0;
-      client.release();
+      client = await expiry.race(this.#lend(primary.pool, expiry));
+      const result = await expiry.race(work(client));
+      this.#answers++;
+      release(client, false);
       return result;
     } catch (cause) {
       const error = translatePostgresError(cause);
       // A client whose answer is still outstanding can serve nobody else.
-      client?.release(expired || isDatabaseLoss(error));
-      this.#judge(pool, error);
+      if (client !== null) release(client, expiry.expired || isDatabaseLoss(error));
+      const mute = expiry.expired || (error.code === 'DATABASE_TIMEOUT' && !('sqlstate' in error.details));
+      if (mute || isDatabaseLoss(error)) this.#askServer(primary, error.message);
+      else this.#answers++;
       throw error;
     } finally {
-      clearTimeout(timer);
+      expiry.cancel();
     }
   }
 
-  #judge(pool: pg.Pool, error: LastcallError): void {
-    this.#timeouts = error.code === 'DATABASE_TIMEOUT' ? this.#timeouts + 1 : 0;
-    const lost = isDatabaseLoss(error) || this.#timeouts >= TIMEOUTS_UNTIL_LOST;
-    if (lost && pool === this.#pool) this.#lost(error.message);
+  /** A client for the caller; one that comes too late goes back unused. */
+  async #lend(pool: pg.Pool, expiry: Expiry): Promise<pg.PoolClient> {
+    const client = await pool.connect();
+    // While lent, the pool listens no more, and an error without a listener would end the process.
+    client.on('error', ignore);
+    if (expiry.expired) release(client, false);
+    return client;
   }
 
-  #lost(reason: string): void {
-    const pool = this.#pool;
-    if (pool === null) return;
-    this.#pool = null;
-    this.#timeouts = 0;
+  /** Is this still a primary that answers? If not, the circuit opens and the search begins. */
+  #askServer(primary: Primary, suspicion: string): void {
+    if (this.#asking || primary !== this.#primary) return;
+    this.#asking = true;
+    const answersBefore = this.#answers;
+    isPrimary(primary.url, this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS)
+      .then(
+        (writable) => {
+          if (!writable) this.#lose(primary, 'the server has become a standby');
+        },
+        (cause) => {
+          if (this.#answers !== answersBefore) return;
+          const { message } = translatePostgresError(cause);
+          this.#lose(primary, message === suspicion ? message : `${suspicion}; ${message}`);
+        },
+      )
+      .finally(() => {
+        this.#asking = false;
+      });
+  }
+
+  #lose(primary: Primary, reason: string): void {
+    if (primary !== this.#primary) return;
+    this.#primary = null;
     this.#enter({ state: 'down', reason, host: this.#state.host }, 0);
-    void pool.end().catch(() => {});
+    void primary.pool.end().catch(() => {});
     void this.#search().catch(() => {});
   }
 
   #search(): Promise<void> {
+    if (this.#primary !== null) return Promise.resolve();
     this.#searching ??= this.#searchLoop().finally(() => {
       this.#searching = null;
     });
@@ -147,24 +187,28 @@ export class Database implements Queryable {
   }
 
   async #searchLoop(): Promise<void> {
-    const { url, connectTimeoutMs = 2_000 } = this.#options;
+    const { url, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
     for (let attempt = 1; ; attempt++) {
       this.#closed.signal.throwIfAborted();
       try {
-        this.#open(await findPrimary(url, connectTimeoutMs), attempt);
+        const primaryUrl = await findPrimary(url, connectTimeoutMs);
+        this.#closed.signal.throwIfAborted();
+        this.#open(primaryUrl, attempt);
         return;
       } catch (error) {
-        this.#enter({ state: 'down', reason: translatePostgresError(error).message, host: hostLabel(url) }, attempt);
+        this.#closed.signal.throwIfAborted();
+        const reason = translatePostgresError(error).message;
+        this.#enter({ state: 'down', reason, host: hostLabel(url) }, attempt);
       }
       const longest = Math.min(SEARCH_LONGEST_MS, SEARCH_FIRST_MS * 2 ** Math.min(attempt, 10));
       await delay(longest * (0.5 + Math.random() / 2), undefined, { signal: this.#closed.signal });
     }
   }
 
-  #open(primaryUrl: string, attempt: number): void {
-    const { applicationName, maxConnections = 10, connectTimeoutMs = 2_000 } = this.#options;
+  #open(url: string, attempt: number): void {
+    const { applicationName, maxConnections = 10, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
     const pool = new pg.Pool({
-      connectionString: primaryUrl,
+      connectionString: url,
       application_name: applicationName,
       max: maxConnections,
       connectionTimeoutMillis: connectTimeoutMs,
@@ -172,9 +216,10 @@ export class Database implements Queryable {
       keepAlive: true,
       types: this.#types,
     });
-    pool.on('error', (error) => pool === this.#pool && this.#lost(error.message));
-    this.#pool = pool;
-    this.#enter({ state: 'up', host: hostLabel(primaryUrl) }, attempt);
+    const primary = { url, pool };
+    pool.on('error', (error) => this.#askServer(primary, error.message));
+    this.#primary = primary;
+    this.#enter({ state: 'up', host: hostLabel(url) }, attempt);
   }
 
   #enter(state: DatabaseState, attempt: number): void {
@@ -185,5 +230,24 @@ export class Database implements Queryable {
   #unreachable(): LastcallError {
     const reason = this.#state.state === 'down' ? this.#state.reason : 'closed';
     return new LastcallError('DATABASE_UNREACHABLE', { details: { host: this.#state.host, reason } });
+  }
+}
+
+function ignore(): void {}
+
+function release(client: pg.PoolClient, broken: boolean): void {
+  client.release(broken);
+  client.off('error', ignore);
+}
+
+async function translated<R extends object>(
+  client: pg.PoolClient,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<R[]> {
+  try {
+    return (await client.query<R>(text, values as unknown[])).rows;
+  } catch (cause) {
+    throw translatePostgresError(cause);
   }
 }

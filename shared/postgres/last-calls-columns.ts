@@ -55,7 +55,12 @@ export const LAST_CALLS_COLUMNS: readonly Column[] = [
 
 function groupColumns(group: GroupName): Column[] {
   const fields = Object.entries(GROUP_COLUMNS[group]) as [GroupField, string][];
-  return fields.map(([field, name]) => ({ name, type: typeOf(field), group, read: (row) => row[group]?.[field] ?? null }));
+  return fields.map(([field, name]) => ({
+    name,
+    type: typeOf(field),
+    group,
+    read: (row) => row[group]?.[field] ?? null,
+  }));
 }
 
 function typeOf(field: GroupField): ColumnType {
@@ -82,8 +87,10 @@ function toGroup(group: GroupName, record: LastCallsRecord): CallGroup | null {
   const columns = GROUP_COLUMNS[group];
   const at = record[DATE_COLUMN[group]];
   if (at === null || at === undefined) return null;
-  const text = (field: GroupField) => (columns[field] ? ((record[columns[field]] ?? null) as string | null) : null);
-  const id = (field: GroupField) => (columns[field] ? ((record[columns[field]] ?? null) as number | null) : null);
+  const text = (field: GroupField) =>
+    columns[field] ? ((record[columns[field]] ?? null) as string | null) : null;
+  const id = (field: GroupField) =>
+    columns[field] ? ((record[columns[field]] ?? null) as number | null) : null;
   return {
     at: at as Micros,
     number: text('number'),

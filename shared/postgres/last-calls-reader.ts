@@ -1,12 +1,19 @@
 import type { Source } from '../domain/choose-freshest.ts';
+import type { ForgetMark } from '../domain/forget.ts';
 import type { LastCalls } from '../domain/last-calls.ts';
 import type { Queryable } from './database.ts';
-import { type KnownLastCalls, readLastCalls, readMarks, readOneSite, readSites } from './read-last-calls.ts';
+import { Expiry } from './expiry.ts';
+import { type KnownLastCalls, readLastCalls, readOneSite, readSites } from './read-last-calls.ts';
 
 /** This site's writes that no table has yet: in memory, or in the journal. One more source of the choice (C8). */
 export interface PendingLastCalls {
-  /** The merged pending row of each terminal that has one. Throws when the place it is kept in cannot be read. */
+  /**
+   * The merged pending row of each terminal that has one. Throws when the place it is kept in cannot be read. A row must
+   * stay here until every table read that began before its commit has ended.
+   */
   pending(terminalIds: readonly number[]): Promise<ReadonlyMap<number, LastCalls>>;
+  /** The part of it that this process holds itself, for when the rest cannot be read. */
+  inMemory?(terminalIds: readonly number[]): ReadonlyMap<number, LastCalls>;
 }
 
 export interface LastCallsReaderOptions {
@@ -22,6 +29,15 @@ interface Waiting {
   readonly resolve: (known: KnownLastCalls) => void;
 }
 
+type Tables = ReadonlyMap<number, KnownLastCalls>;
+type PendingSources = (terminalId: number) => readonly Source[];
+
+/** Of the budget, for all tables at once; what is left is for each alone, where one of them holds the others up. */
+const JOINT_SHARE = 0.6;
+const TOTAL_SHARE = 0.95;
+/** How long a table that held a lookup up is then left alone: few lookups pay for it, and few statements wait for it. */
+const RETRY_MS = 1_000;
+
 /**
  * Reads every source of a terminal's last calls within the budget. All lookups of one tick share a statement. Never
  * rejects: a source that cannot be read is in the result as unreadable, and the choice decides what that means (C6, C7).
@@ -29,11 +45,12 @@ interface Waiting {
 export class LastCallsReader {
   readonly #options: LastCallsReaderOptions;
   #waiting: Waiting[] = [];
-  #sites: readonly string[];
+  #sites: readonly string[] | null = null;
+  #jointFrom = Number.NEGATIVE_INFINITY;
+  readonly #heldUpUntil = new Map<string, number>();
 
   constructor(options: LastCallsReaderOptions) {
     this.#options = options;
-    this.#sites = [options.site];
   }
 
   read(terminalId: number): Promise<KnownLastCalls> {
@@ -47,62 +64,101 @@ export class LastCallsReader {
     const waiting = this.#waiting;
     this.#waiting = [];
     const ids = [...new Set(waiting.map((lookup) => lookup.terminalId))];
-    const [tables, pending] = await Promise.all([this.#readTables(ids), this.#readPending(ids)]);
+    // Pending first: what lands in the table from here on is found in one of the two.
+    const pendingRead = this.#readPending(ids);
+    const [tables, pending] = await Promise.all([this.#readTables(ids), pendingRead]);
     for (const { terminalId, resolve } of waiting) {
       const known = tables.get(terminalId) ?? { sources: [], marks: [] };
-      resolve({ marks: known.marks, sources: [...known.sources, pending(terminalId)] });
+      resolve({ marks: known.marks, sources: [...known.sources, ...pending(terminalId)] });
     }
   }
 
-  /** Two thirds of the budget for all tables at once; what is left for each alone, where one of them holds the others up. */
-  async #readTables(ids: readonly number[]): Promise<ReadonlyMap<number, KnownLastCalls>> {
+  async #readTables(ids: readonly number[]): Promise<Tables> {
     const { database, budgetMs } = this.#options;
     const started = performance.now();
-    try {
-      const known = await readLastCalls(database, ids, budgetMs * 0.6);
-      void this.#learnSites(known);
-      return known;
-    } catch {
-      const left = Math.max(20, budgetMs * 0.95 - (performance.now() - started));
-      return this.#readEachTable(ids, left);
+    const left = () => Math.max(20, budgetMs * TOTAL_SHARE - (performance.now() - started));
+    if (started >= this.#jointFrom) {
+      // Until it has worked, one lookup at a time tries it.
+      if (this.#heldUpUntil.size > 0) this.#jointFrom = started + RETRY_MS;
+      try {
+        const known = await readLastCalls(database, ids, budgetMs * JOINT_SHARE);
+        this.#jointFrom = Number.NEGATIVE_INFINITY;
+        this.#heldUpUntil.clear();
+        this.#learnSites(known);
+        return known;
+      } catch {
+        // Each table alone, then.
+      }
     }
+    const sites = this.#sites ?? (await this.#askSites(left() / 2));
+    if (sites === null) return unreadable(ids, this.#options.site, 'the sites are not known yet');
+    return this.#readEachTable(sites, ids, left());
   }
 
-  async #readEachTable(ids: readonly number[], budgetMs: number): Promise<ReadonlyMap<number, KnownLastCalls>> {
-    const { database } = this.#options;
-    const [marks, ...tables] = await Promise.allSettled([
-      readMarks(database, ids, budgetMs),
-      ...this.#sites.map((site) => readOneSite(database, site, ids, budgetMs)),
-    ]);
+  async #readEachTable(sites: readonly string[], ids: readonly number[], budgetMs: number): Promise<Tables> {
+    const tables = await Promise.all(sites.map((site) => this.#readTable(site, ids, budgetMs)));
     return new Map(
       ids.map((id) => {
-        const sources = this.#sites.map((site, index) => sourceOf(site, id, tables[index]));
-        return [id, { sources, marks: marks.status === 'fulfilled' ? (marks.value.get(id) ?? []) : [] }];
+        const known = tables.map((table) => table.get(id) ?? { sources: [], marks: [] });
+        const marks: readonly ForgetMark[] = known.flatMap((part) => part.marks);
+        return [id, { sources: known.flatMap((part) => part.sources), marks }];
       }),
     );
   }
 
-  async #readPending(ids: readonly number[]): Promise<(terminalId: number) => Source> {
-    const { site, pending } = this.#options;
+  /** A site is readable when its calls and its marks are: without the marks a forgotten number would show (C9). */
+  async #readTable(site: string, ids: readonly number[], budgetMs: number): Promise<Tables> {
+    const started = performance.now();
+    if (started < (this.#heldUpUntil.get(site) ?? 0)) return unreadable(ids, site, 'held up a moment ago');
     try {
-      const rows = await pending.pending(ids);
-      return (id) => ({ site, pending: true, row: rows.get(id) ?? null });
+      return await readOneSite(this.#options.database, site, ids, budgetMs);
     } catch (error) {
-      const unreadable = error instanceof Error ? error.message : String(error);
-      return () => ({ site, pending: true, unreadable });
+      // Only what keeps lookups waiting: a server that refuses at once may be asked again at once.
+      if (performance.now() - started > budgetMs / 2) {
+        this.#heldUpUntil.set(site, performance.now() + RETRY_MS);
+        this.#jointFrom = performance.now() + RETRY_MS;
+      }
+      return unreadable(ids, site, messageOf(error));
     }
   }
 
-  /** A site seen in a row but not known yet was added while running. */
-  async #learnSites(known: ReadonlyMap<number, KnownLastCalls>): Promise<void> {
+  async #readPending(ids: readonly number[]): Promise<PendingSources> {
+    const { site, pending, budgetMs } = this.#options;
+    const inMemory = pending.inMemory?.(ids);
+    const expiry = new Expiry(budgetMs * TOTAL_SHARE);
+    try {
+      const rows = await expiry.race(pending.pending(ids));
+      return (id) => [{ site, pending: true, row: rows.get(id) ?? null }];
+    } catch (error) {
+      const failed: Source = { site, pending: true, unreadable: messageOf(error) };
+      return (id) => [failed, { site, pending: true, row: inMemory?.get(id) ?? null }];
+    } finally {
+      expiry.cancel();
+    }
+  }
+
+  /** Asked once, and again when a row names a site that was added while running. */
+  #learnSites(known: Tables): void {
+    const sites = this.#sites;
     const seen = [...known.values()].flatMap((entry) => entry.sources.map((source) => source.site));
-    if (this.#sites.length > 1 && seen.every((site) => this.#sites.includes(site))) return;
-    const sites = await readSites(this.#options.database).catch(() => null);
-    if (sites) this.#sites = sites.map((entry) => entry.site);
+    if (sites === null || !seen.every((site) => sites.includes(site)))
+      void this.#askSites(this.#options.budgetMs);
+  }
+
+  async #askSites(budgetMs: number): Promise<readonly string[] | null> {
+    try {
+      this.#sites = (await readSites(this.#options.database, budgetMs)).map((entry) => entry.site);
+    } catch {
+      // The next lookup asks again.
+    }
+    return this.#sites;
   }
 }
 
-function sourceOf(site: string, id: number, table: PromiseSettledResult<Map<number, unknown>> | undefined): Source {
-  if (table?.status === 'fulfilled') return { site, row: (table.value.get(id) as LastCalls | undefined) ?? null };
-  return { site, unreadable: table?.reason instanceof Error ? table.reason.message : 'not read' };
+function unreadable(ids: readonly number[], site: string, reason: string): Tables {
+  return new Map(ids.map((id) => [id, { sources: [{ site, unreadable: reason }], marks: [] }]));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

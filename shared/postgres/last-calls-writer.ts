@@ -1,7 +1,8 @@
+import type { LastcallError } from '../domain/errors.ts';
 import { type LastCalls, mergeLastCalls } from '../domain/last-calls.ts';
 import type { Queryable } from './database.ts';
 import type { PendingLastCalls } from './last-calls-reader.ts';
-import { isDatabaseLoss, translatePostgresError } from './postgres-error.ts';
+import { translatePostgresError } from './postgres-error.ts';
 import { recordCalls } from './record-calls.ts';
 
 /** Where a record goes while the database is away. */
@@ -25,14 +26,24 @@ export interface LastCallsWriterOptions {
 
 interface Batch {
   readonly rows: Map<number, LastCalls>;
-  readonly done: Promise<Durability>;
-  readonly settle: (result: Promise<Durability>) => void;
+  readonly openedAt: number;
+  readonly done: Promise<Landing>;
+  readonly settle: (landing: Promise<Landing>) => void;
 }
+
+/** Where a batch ended, and which of its terminals' rows the database can never take. */
+interface Landing {
+  readonly durability: Durability;
+  readonly refused: ReadonlyMap<number, LastcallError>;
+}
+
+const NONE_REFUSED: Landing['refused'] = new Map();
 
 /**
  * Collects records for at most `maxDelayMs` or `maxRows` terminals, conflated per terminal, and writes them in one
  * statement; one batch is in flight while the next fills. A record is visible to reads from the moment `record` is
- * called until its batch is in the table (C8). Database away: to the journal (R12). Rejects only when neither takes it.
+ * called until its batch is in the table (C8). Database away: to the journal (R12). Rejects only when neither takes it; one
+ * record that is not acceptable (`INVALID_VALUE`) spoils no other.
  */
 export class LastCallsWriter implements PendingLastCalls {
   readonly #options: LastCallsWriterOptions;
@@ -53,19 +64,32 @@ export class LastCallsWriter implements PendingLastCalls {
       if (batch.rows.size >= this.#options.maxRows) this.#launch();
       else this.#timer ??= setTimeout(() => this.#launch(), this.#options.maxDelayMs);
     }
-    return batch.done;
+    const landed = batch.done.then(({ durability, refused }) => {
+      const error = refused.get(row.terminalId);
+      if (error) throw error;
+      return durability;
+    });
+    // Whoever does not wait for its record still must not bring the process down.
+    landed.catch(() => {});
+    return landed;
+  }
+
+  inMemory(terminalIds: readonly number[]): Map<number, LastCalls> {
+    const rows = new Map<number, LastCalls>();
+    for (const batch of [this.#flight, this.#filling]) {
+      for (const id of terminalIds) {
+        const row = batch?.rows.get(id);
+        if (row) addTo(rows, row);
+      }
+    }
+    return rows;
   }
 
   async pending(terminalIds: readonly number[]): Promise<ReadonlyMap<number, LastCalls>> {
     // What is here now, before waiting: a batch that lands meanwhile may be in neither the table nor the journal as read.
-    const waiting = [this.#flight, this.#filling].flatMap((batch) =>
-      terminalIds.flatMap((id) => batch?.rows.get(id) ?? []),
-    );
+    const waiting = this.inMemory(terminalIds);
     const rows = new Map(await this.#options.journal.pending(terminalIds));
-    for (const row of waiting) {
-      const before = rows.get(row.terminalId);
-      rows.set(row.terminalId, before ? mergeLastCalls(before, row) : row);
-    }
+    for (const row of waiting.values()) addTo(rows, row);
     return rows;
   }
 
@@ -89,7 +113,7 @@ export class LastCallsWriter implements PendingLastCalls {
     if (batch === null || this.#flight !== null) return;
     this.#filling = null;
     this.#flight = batch;
-    const written = this.#write([...batch.rows.values()]);
+    const written = this.#write([...batch.rows.values()], performance.now() - batch.openedAt);
     const landed = () => {
       this.#flight = null;
       if (this.#filling !== null) this.#launch();
@@ -98,25 +122,42 @@ export class LastCallsWriter implements PendingLastCalls {
     batch.settle(written);
   }
 
-  async #write(rows: readonly LastCalls[]): Promise<Durability> {
+  async #write(rows: readonly LastCalls[], waitedMs: number): Promise<Landing> {
     const { database, site, journal, budgetMs } = this.#options;
     try {
-      await recordCalls(database, site, rows, 'live', budgetMs);
-      return 'durable';
+      await recordCalls(database, site, rows, 'live', budgetMs, waitedMs);
+      return { durability: 'durable', refused: NONE_REFUSED };
     } catch (cause) {
       const error = translatePostgresError(cause);
-      if (!isDatabaseLoss(error) && error.retry !== 'transient') throw error;
-      return (await journal.append(rows)) === 'redis' ? 'journalled' : 'in-memory';
+      if (error.code === 'INVALID_VALUE') return this.#writeHalves(rows, waitedMs, error);
+      // Whatever else is wrong with the database can be mended, and then the journal drains.
+      const kept = await journal.append(rows);
+      return { durability: kept === 'redis' ? 'journalled' : 'in-memory', refused: NONE_REFUSED };
     }
+  }
+
+  async #writeHalves(rows: readonly LastCalls[], waitedMs: number, error: LastcallError): Promise<Landing> {
+    const [first] = rows;
+    if (rows.length <= 1 || first === undefined)
+      return { durability: 'durable', refused: new Map(first ? [[first.terminalId, error]] : []) };
+    const middle = rows.length >> 1;
+    const left = await this.#write(rows.slice(0, middle), waitedMs);
+    const right = await this.#write(rows.slice(middle), waitedMs);
+    const weaker = left.durability === 'durable' ? right : left;
+    return { durability: weaker.durability, refused: new Map([...left.refused, ...right.refused]) };
   }
 }
 
+function addTo(rows: Map<number, LastCalls>, row: LastCalls): void {
+  const before = rows.get(row.terminalId);
+  rows.set(row.terminalId, before ? mergeLastCalls(before, row) : row);
+}
+
 function emptyBatch(): Batch {
-  let settle: (result: Promise<Durability>) => void = () => {};
-  const done = new Promise<Durability>((resolve) => {
+  let settle: (landing: Promise<Landing>) => void = () => {};
+  const done = new Promise<Landing>((resolve) => {
     settle = resolve;
   });
-  // Whoever does not wait for its record still must not bring the process down.
   done.catch(() => {});
-  return { rows: new Map(), done, settle };
+  return { rows: new Map(), openedAt: performance.now(), done, settle };
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { LastcallError } from '../domain/errors.ts';
 import { packageRoot } from '../runtime/package-root.ts';
@@ -13,6 +14,7 @@ interface Migration {
 }
 
 const CLAIM = 0x6c61_7374;
+const ATTEMPTS = 10;
 
 /**
  * Brings the `lastcall` schema to this program's version and returns the names of the migrations it applied.
@@ -34,12 +36,21 @@ export async function readMigrations(folder = join(packageRoot(), 'sql')): Promi
   return Promise.all(
     names.map(async (name) => {
       const sql = await readFile(join(folder, name), 'utf8');
-      return { version: Number(name.slice(0, 4)), name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
+      return {
+        version: Number(name.slice(0, 4)),
+        name,
+        sql,
+        checksum: createHash('sha256').update(sql).digest('hex'),
+      };
     }),
   );
 }
 
-async function applyMissing(client: Client, ownSite: string, migrations: readonly Migration[]): Promise<string[]> {
+async function applyMissing(
+  client: Client,
+  ownSite: string,
+  migrations: readonly Migration[],
+): Promise<string[]> {
   await client.query('CREATE SCHEMA IF NOT EXISTS lastcall');
   await client.query(
     `CREATE TABLE IF NOT EXISTS lastcall.migrations
@@ -51,7 +62,7 @@ async function applyMissing(client: Client, ownSite: string, migrations: readonl
   const applied = new Map(rows.map((row) => [row.version, row]));
   refuseForeignHistory(migrations, applied);
   const missing = migrations.filter((migration) => !applied.has(migration.version));
-  for (const migration of missing) await apply(client, ownSite, migration);
+  for (const migration of missing) await unraced(() => apply(client, ownSite, migration));
   return missing.map((migration) => migration.name);
 }
 
@@ -62,11 +73,29 @@ function refuseForeignHistory(
   const newest = Math.max(0, ...migrations.map((migration) => migration.version));
   const ahead = [...applied.keys()].filter((version) => version > newest);
   if (ahead.length > 0)
-    throw new LastcallError('SCHEMA_NEWER', { details: { databaseVersion: Math.max(...ahead), programVersion: newest } });
+    throw new LastcallError('SCHEMA_NEWER', {
+      details: { databaseVersion: Math.max(...ahead), programVersion: newest },
+    });
   for (const migration of migrations) {
     const before = applied.get(migration.version);
     if (before && before.checksum !== migration.checksum)
       throw new LastcallError('SCHEMA_CHANGED', { details: { migration: migration.name } });
+  }
+}
+
+/**
+ * Roles belong to the whole cluster, and the lock to one database: another site's database there may change the same
+ * role in the same instant. PostgreSQL then says "tuple concurrently updated" (XX000), and the next try finds it done.
+ */
+export async function unraced<T>(change: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await change();
+    } catch (error) {
+      const code = (error as { code?: unknown }).code;
+      if (attempt === ATTEMPTS || (code !== 'XX000' && code !== '23505')) throw error;
+      await delay(Math.random() * 50 * attempt);
+    }
   }
 }
 

@@ -1,8 +1,17 @@
 import { LastcallError } from '../domain/errors.ts';
 
-const SOCKET_ERRORS = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
+const SOCKET_ERRORS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
 /** SQLSTATE classes and codes that say "this connection or this server is no longer the writable one". */
-const LOST = /^(08...|57P0[1235]|25006|53300)$/;
+const LOST = /^(08...|57P0[1235]|25006)$/;
 const LOGIN = /^28...$/;
 /** Deadlock, serialisation, no room, no disk, a fault inside the server: nothing is wrong with what was asked. */
 const BUSY = /^(40...|53...|55...|57...|58...|F0...|XX...)$/;
@@ -11,16 +20,27 @@ const BUSY = /^(40...|53...|55...|57...|58...|F0...|XX...)$/;
 export function translatePostgresError(cause: unknown): LastcallError {
   if (cause instanceof LastcallError) return cause;
   const { code, constraint, message } = describe(cause);
-  if (SOCKET_ERRORS.has(code) || LOST.test(code)) return new LastcallError('DATABASE_UNREACHABLE', { cause, details: { sqlstate: code } });
-  if (LOGIN.test(code)) return new LastcallError('DATABASE_LOGIN_REFUSED', { cause, details: { sqlstate: code } });
-  if (code === '57014' || code === '55P03') return new LastcallError('DATABASE_TIMEOUT', { cause, details: { sqlstate: code } });
-  if (BUSY.test(code)) return new LastcallError('DATABASE_BUSY', { cause, details: { sqlstate: code, message } });
-  if (code === '42501') return new LastcallError('DATABASE_PERMISSION_DENIED', { cause, details: { sqlstate: code, message } });
-  if (code === '42P01' || code === '3F000') return new LastcallError('SCHEMA_MISSING', { cause, details: { sqlstate: code, message } });
-  if (code === '23505') return new LastcallError('TERMINAL_EXISTS', { cause, details: { constraint, message } });
-  if (/^2[23]...$/.test(code)) return new LastcallError('INVALID_VALUE', { cause, details: { sqlstate: code, message } });
+  if (SOCKET_ERRORS.has(code) || LOST.test(code))
+    return new LastcallError('DATABASE_UNREACHABLE', { cause, details: { sqlstate: code } });
+  if (LOGIN.test(code))
+    return new LastcallError('DATABASE_LOGIN_REFUSED', { cause, details: { sqlstate: code } });
+  if (code === '57014' || code === '55P03')
+    return new LastcallError('DATABASE_TIMEOUT', { cause, details: { sqlstate: code } });
+  if (BUSY.test(code))
+    return new LastcallError('DATABASE_BUSY', { cause, details: { sqlstate: code, message } });
+  if (code === '42501')
+    return new LastcallError('DATABASE_PERMISSION_DENIED', { cause, details: { sqlstate: code, message } });
+  if (code === '42P01' || code === '3F000' || code === '3D000')
+    return new LastcallError('SCHEMA_MISSING', { cause, details: { sqlstate: code, message } });
+  if (code === '23505')
+    return new LastcallError('TERMINAL_EXISTS', { cause, details: { constraint, message } });
+  if (/^2[23]...$/.test(code))
+    return new LastcallError('INVALID_VALUE', { cause, details: { sqlstate: code, message } });
+  if (code === '' && cause instanceof Error && isLateAnswer(cause))
+    return new LastcallError('DATABASE_TIMEOUT', { cause });
   // pg reports a connection closed under a query, or never made in time, without a code.
-  if (code === '' && cause instanceof Error && isConnectionLoss(cause)) return new LastcallError('DATABASE_UNREACHABLE', { cause });
+  if (code === '' && cause instanceof Error && isConnectionLoss(cause))
+    return new LastcallError('DATABASE_UNREACHABLE', { cause });
   return new LastcallError('INTERNAL', { cause });
 }
 
@@ -35,9 +55,15 @@ function describe(cause: unknown): { code: string; constraint: string; message: 
   return { code: text('code'), constraint: text('constraint'), message: text('message') };
 }
 
+// The library has no code for these; its own words are all there is.
+
 function isConnectionLoss(error: Error): boolean {
-  // The library has no code for these; its own words are all there is.
-  return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/.test(
+  return /^(Connection terminated|timeout expired|Client has encountered a connection error|Client was closed|Cannot use a pool after)/.test(
     error.message,
   );
+}
+
+/** `query_timeout` of a client, or no free connection in the pool for `connectionTimeoutMillis`. */
+function isLateAnswer(error: Error): boolean {
+  return /^(Query read timeout|timeout exceeded when trying to connect)/.test(error.message);
 }

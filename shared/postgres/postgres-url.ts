@@ -27,6 +27,7 @@ function parseHost(text: string): { host: string; port: number } {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:]*)(?::(\d+))?$/.exec(text);
   const host = (match?.[1] ?? '').replace(/^\[|\]$/g, '');
   const port = Number(match?.[2] ?? 5432);
-  if (host === '' || port < 1 || port > 65535) throw new TypeError(`expected host[:port] in the URL, got ${JSON.stringify(text)}`);
+  if (host === '' || port < 1 || port > 65535)
+    throw new TypeError(`expected host[:port] in the URL, got ${JSON.stringify(text)}`);
   return { host, port };
 }

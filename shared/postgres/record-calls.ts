@@ -4,16 +4,18 @@ import type { Queryable } from './database.ts';
 import { type Column, DATE_COLUMN, LAST_CALLS_COLUMNS } from './last-calls-columns.ts';
 
 /**
- * How a record is dated. `live`: R13, later than everything known here, forget marks included. `as-recorded`: its own
- * date, for the journal (R12); what is older than the table or than a mark changes nothing, so a replay is harmless.
+ * How a record is dated. `live`: R13, later than everything known here, forget marks included, so the latest to write
+ * wins. `as-recorded`: its own date, for the journal (R12); what is older than the table or than a mark changes nothing,
+ * so a replay is harmless.
  */
 export type Dating = 'live' | 'as-recorded';
 
 const statements = new Map<string, string>();
 
 /**
- * Writes each terminal's row into the site's own table, per group only when newer. One statement, rows in key order so
- * that two writers cannot deadlock; `rows` must hold a terminal once. Durable when it resolves.
+ * Writes each terminal's row into the site's own table. One statement, rows in key order so that two writers cannot
+ * deadlock; `rows` must hold a terminal once. A record that has waited `waitedMs` when it is sent loses to a mark of that
+ * time, and a removed terminal has no records (S3). Durable when it resolves.
  */
 export async function recordCalls(
   database: Queryable,
@@ -21,25 +23,29 @@ export async function recordCalls(
   rows: readonly LastCalls[],
   dating: Dating,
   budgetMs?: number,
+  waitedMs = 0,
 ): Promise<void> {
   const key = `${site}/${dating}`;
   const text = statements.get(key) ?? recordStatement(site, dating);
   statements.set(key, text);
-  const values = LAST_CALLS_COLUMNS.map((column) => rows.map((row) => parameter(column, row)));
-  await database.query(text, values, budgetMs);
+  const values: unknown[] = LAST_CALLS_COLUMNS.map((column) => rows.map((row) => parameter(column, row)));
+  await database.query(text, dating === 'live' ? [...values, waitedMs] : values, budgetMs);
 }
 
+/** A NUL is the one character that PostgreSQL's text cannot hold, and `%00` in a SIP URI brings one. */
 function parameter(column: Column, row: LastCalls): string | number | null {
   const value = column.read(row);
-  return column.type === 'timestamptz' && value !== null ? formatTimestamptz(value as Micros) : value;
+  if (column.type === 'timestamptz' && value !== null) return formatTimestamptz(value as Micros);
+  return typeof value === 'string' ? value.replaceAll('\0', '') : value;
 }
 
 function recordStatement(site: string, dating: Dating): string {
   const names = LAST_CALLS_COLUMNS.map((column) => column.name);
   const arrays = LAST_CALLS_COLUMNS.map((column, index) => `$${index + 1}::${column.type}[]`);
-  const dated = LAST_CALLS_COLUMNS.map((column) => datedColumn(column, dating));
-  const merged = LAST_CALLS_COLUMNS.filter((column) => column.name !== 'terminal_id').map(mergedColumn);
-  const anyDate = GROUP_NAMES.map((group) => `d.${DATE_COLUMN[group]} IS NOT NULL`).join(' OR ');
+  const merged = LAST_CALLS_COLUMNS.filter((column) => column.name !== 'terminal_id').map((column) =>
+    mergedColumn(column, dating),
+  );
+  const anyDate = GROUP_NAMES.map((group) => `d.${group}_at IS NOT NULL`).join(' OR ');
   return `
     WITH incoming AS (SELECT * FROM unnest(${arrays.join(', ')}) AS i (${names.join(', ')})),
     known AS (
@@ -47,16 +53,20 @@ function recordStatement(site: string, dating: Dating): string {
       FROM lastcall.lastcalls_by_site WHERE terminal_id = ANY($1::bigint[]) GROUP BY terminal_id
     ),
     mark AS (
-      SELECT terminal_id, ${GROUP_NAMES.map(markOf).join(', ')}
+      SELECT terminal_id, ${GROUP_NAMES.map(markOf).join(', ')},
+        max(forgotten_at) FILTER (WHERE scope = 'terminal') AS removed
       FROM lastcall.forgotten_by_site WHERE terminal_id = ANY($1::bigint[]) GROUP BY terminal_id
     ),
     d AS (
-      SELECT ${dated.join(', ')}
+      SELECT i.*, ${GROUP_NAMES.map((group) => `${dateOf(group, dating)} AS ${group}_at`).join(', ')},
+        mark.removed IS NOT NULL AND NOT EXISTS (
+          SELECT FROM lastcall.terminals_by_site t
+          WHERE t.terminal_id = i.terminal_id AND t.updated_at > mark.removed) AS removed
       FROM incoming i LEFT JOIN known USING (terminal_id) LEFT JOIN mark USING (terminal_id)
     )
     INSERT INTO lastcall.lastcalls_${site} AS t (${names.join(', ')})
-    SELECT ${names.map((name) => `d.${name}`).join(', ')} FROM d
-    WHERE ${anyDate} OR d.last_term_call_trace_date IS NOT NULL ORDER BY d.terminal_id
+    SELECT ${LAST_CALLS_COLUMNS.map(datedColumn).join(', ')} FROM d
+    WHERE NOT d.removed AND (${anyDate} OR d.last_term_call_trace_date IS NOT NULL) ORDER BY d.terminal_id
     ON CONFLICT (terminal_id) DO UPDATE SET ${merged.join(', ')}`;
 }
 
@@ -64,35 +74,63 @@ function markOf(group: GroupName): string {
   return `max(forgotten_at) FILTER (WHERE scope IN ('terminal', 'all', '${group}')) AS ${group}`;
 }
 
-function datedColumn(column: Column, dating: Dating): string {
-  if (column.name === 'terminal_id') return 'i.terminal_id';
-  if (column.name === 'last_term_unknown_pai_date') return unknownPai(dating);
-  if (column.group === null) return `i.${column.name}`;
-  const date = DATE_COLUMN[column.group];
-  if (column.name === date) return `${dateOf(column.group, dating)} AS ${date}`;
-  if (dating === 'live') return `i.${column.name}`;
-  return `CASE WHEN i.${date} > coalesce(mark.${column.group}, '-infinity') THEN i.${column.name} END AS ${column.name}`;
-}
-
 function dateOf(group: GroupName, dating: Dating): string {
   const date = `i.${DATE_COLUMN[group]}`;
-  if (dating === 'as-recorded') return `CASE WHEN ${date} > coalesce(mark.${group}, '-infinity') THEN ${date} END`;
+  const mark = `mark.${group}`;
+  if (dating === 'as-recorded') return `CASE WHEN ${date} > coalesce(${mark}, '-infinity') THEN ${date} END`;
+  const waited = `make_interval(secs => $${LAST_CALLS_COLUMNS.length + 1}::double precision / 1000)`;
+  // Between the two: made by a clock like ours, while the record was waiting. Any other mark is of a clock that is ahead.
+  const late = `${date} <= ${mark} AND ${mark} > statement_timestamp() - ${waited} AND ${mark} <= statement_timestamp()`;
   const after = (known: string) => `${known} + interval '1 microsecond'`;
-  return `CASE WHEN ${date} IS NOT NULL THEN greatest(${date}, ${after(`known.${group}`)}, ${after(`mark.${group}`)}) END`;
+  return `CASE WHEN ${date} IS NOT NULL AND (${late}) IS NOT TRUE
+    THEN greatest(${date}, ${after(`known.${group}`)}, ${after(mark)}) END`;
+}
+
+function datedColumn(column: Column): string {
+  if (column.name === 'last_term_unknown_pai_date') return unknownPai();
+  if (column.group === null) return `d.${column.name}`;
+  if (column.name === DATE_COLUMN[column.group]) return `d.${column.group}_at`;
+  return `CASE WHEN d.${column.group}_at IS NOT NULL THEN d.${column.name} END`;
 }
 
 /** The unknown-caller date equals its group's date (R7), also when that one was moved. */
-function unknownPai(dating: Dating): string {
+function unknownPai(): string {
   const moved = (['received', 'terminated'] as const).map(
-    (group) => `WHEN i.last_term_unknown_pai_date = i.${DATE_COLUMN[group]} THEN ${dateOf(group, dating)}`,
+    (group) => `WHEN d.last_term_unknown_pai_date = d.${DATE_COLUMN[group]} THEN d.${group}_at`,
   );
-  return `CASE ${moved.join(' ')} ELSE i.last_term_unknown_pai_date END AS last_term_unknown_pai_date`;
+  return `CASE ${moved.join(' ')} ELSE d.last_term_unknown_pai_date END`;
 }
 
-function mergedColumn(column: Column): string {
-  if (column.name === 'user_id') return 'user_id = coalesce(excluded.user_id, t.user_id)';
-  if (column.group === null) return `${column.name} = greatest(t.${column.name}, excluded.${column.name})`;
-  const date = DATE_COLUMN[column.group];
-  const newer = `excluded.${date} > coalesce(t.${date}, '-infinity')`;
-  return `${column.name} = CASE WHEN ${newer} THEN excluded.${column.name} ELSE t.${column.name} END`;
+/**
+ * The row that stands may be newer than the one this statement's snapshot saw: another writer was faster. `live` goes
+ * behind it (R13), `as-recorded` gives way to it.
+ */
+function mergedColumn(column: Column, dating: Dating): string {
+  const { name, group } = column;
+  if (name === 'user_id') return 'user_id = coalesce(excluded.user_id, t.user_id)';
+  if (name === 'last_term_unknown_pai_date')
+    return `${name} = greatest(t.${name}, ${standingUnknownPai(dating)})`;
+  if (group === null) return `${name} = greatest(t.${name}, excluded.${name})`;
+  const date = DATE_COLUMN[group];
+  const taken =
+    dating === 'live'
+      ? `excluded.${date} IS NOT NULL`
+      : `excluded.${date} > coalesce(t.${date}, '-infinity')`;
+  const value = name === date ? standingDate(group, dating) : `excluded.${name}`;
+  return `${name} = CASE WHEN ${taken} THEN ${value} ELSE t.${name} END`;
+}
+
+function standingDate(group: GroupName, dating: Dating): string {
+  const date = DATE_COLUMN[group];
+  return dating === 'live'
+    ? `greatest(excluded.${date}, t.${date} + interval '1 microsecond')`
+    : `excluded.${date}`;
+}
+
+function standingUnknownPai(dating: Dating): string {
+  const moved = (['received', 'terminated'] as const).map(
+    (group) =>
+      `WHEN excluded.last_term_unknown_pai_date = excluded.${DATE_COLUMN[group]} THEN ${standingDate(group, dating)}`,
+  );
+  return `CASE ${moved.join(' ')} ELSE excluded.last_term_unknown_pai_date END`;
 }

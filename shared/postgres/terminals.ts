@@ -20,7 +20,8 @@ interface TerminalRow {
   readonly site: string;
 }
 
-const COLUMNS = 'terminal_id, user_id, username, aor, ha1_md5, ha1_sha256, number, number_id, features, enabled';
+const COLUMNS =
+  'terminal_id, user_id, username, aor, ha1_md5, ha1_sha256, number, number_id, features, enabled';
 
 /** What names a terminal: exactly one of these. */
 export type TerminalKey =
@@ -43,7 +44,7 @@ export async function findTerminals<K extends keyof typeof KEY_COLUMN>(
   // The candidates by index first; whether one of them is the freshest version of its terminal is asked of the view.
   const rows = await database.query<TerminalRow>(
     `SELECT ${COLUMNS}, updated_at, site FROM lastcall.terminals
-     WHERE terminal_id IN (SELECT terminal_id FROM lastcall.terminals_by_site WHERE ${column} = ANY($1::${type}[]))
+     WHERE terminal_id = ANY (ARRAY(SELECT terminal_id FROM lastcall.terminals_by_site WHERE ${column} = ANY($1::${type}[])))
        AND ${column} = ANY($1::${type}[])`,
     [keys],
     budgetMs,
@@ -52,7 +53,11 @@ export async function findTerminals<K extends keyof typeof KEY_COLUMN>(
 }
 
 /** By terminal id, number, username or address of record, tried in that order of the text's shape. */
-export async function findTerminal(database: Queryable, key: TerminalKey, budgetMs?: number): Promise<StoredTerminal | null> {
+export async function findTerminal(
+  database: Queryable,
+  key: TerminalKey,
+  budgetMs?: number,
+): Promise<StoredTerminal | null> {
   const [by, value] = Object.entries(key)[0] as [keyof typeof KEY_COLUMN, string | number];
   return (await findTerminals(database, by, [value], budgetMs)).get(value) ?? null;
 }
@@ -77,7 +82,10 @@ export async function listTerminals(database: Queryable, after = 0, limit = 1000
 
 /** Throws `TERMINAL_EXISTS` when its id, username, number or address of record is taken. */
 export async function addTerminal(database: Queryable, terminal: Terminal): Promise<void> {
-  await database.query(`INSERT INTO lastcall.terminals (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, values(terminal));
+  await database.query(
+    `INSERT INTO lastcall.terminals (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    values(terminal),
+  );
 }
 
 /** Throws `TERMINAL_NOT_FOUND`, or `TERMINAL_EXISTS` when it would take another one's name. */
@@ -87,18 +95,27 @@ export async function replaceTerminal(database: Queryable, terminal: Terminal): 
      WHERE terminal_id = $1 RETURNING terminal_id`,
     values(terminal),
   );
-  if (rows.length === 0) throw new LastcallError('TERMINAL_NOT_FOUND', { details: { terminalId: terminal.terminalId } });
+  if (rows.length === 0)
+    throw new LastcallError('TERMINAL_NOT_FOUND', { details: { terminalId: terminal.terminalId } });
 }
 
 /** Removes the terminal and its last calls from every table of every site (S3). Throws `TERMINAL_NOT_FOUND`. */
 export async function removeTerminal(database: Queryable, terminalId: number): Promise<void> {
-  const rows = await database.query('DELETE FROM lastcall.terminals WHERE terminal_id = $1 RETURNING terminal_id', [terminalId]);
+  const rows = await database.query(
+    'DELETE FROM lastcall.terminals WHERE terminal_id = $1 RETURNING terminal_id',
+    [terminalId],
+  );
   if (rows.length === 0) throw new LastcallError('TERMINAL_NOT_FOUND', { details: { terminalId } });
 }
 
 /** The two HA1 of a password (RFC 7616 section 3.4.2). */
-export function digestSecrets(username: string, realm: string, password: string): { ha1Md5: string; ha1Sha256: string } {
-  const hash = (algorithm: string) => createHash(algorithm).update(`${username}:${realm}:${password}`).digest('hex');
+export function digestSecrets(
+  username: string,
+  realm: string,
+  password: string,
+): { ha1Md5: string; ha1Sha256: string } {
+  const hash = (algorithm: string) =>
+    createHash(algorithm).update(`${username}:${realm}:${password}`).digest('hex');
   return { ha1Md5: hash('md5'), ha1Sha256: hash('sha256') };
 }
 
