@@ -1,0 +1,84 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/** Sees each chunk before it is passed on; `cut` breaks that connection instead, `cut-after` once it has been passed on. */
+export type RelayRule = (from: 'client' | 'server', chunk: Buffer) => 'pass' | 'cut' | 'cut-after';
+
+/** A link that can be cut: a TCP port in front of another. */
+export class TcpRelay {
+  rule: RelayRule = () => 'pass';
+  readonly #server: Server;
+  readonly #pairs = new Set<[Socket, Socket]>();
+  #open = true;
+  #silent = false;
+
+  private constructor(targetPort: number) {
+    this.#server = createServer((client) => {
+      if (!this.#open) {
+        client.destroy();
+        return;
+      }
+      const upstream = connect(targetPort, '127.0.0.1');
+      const pair: [Socket, Socket] = [client, upstream];
+      this.#pairs.add(pair);
+      const end = (): void => {
+        client.destroy();
+        upstream.destroy();
+        this.#pairs.delete(pair);
+      };
+      client.on('error', end).on('close', end);
+      upstream.on('error', end).on('close', end);
+      client.on('data', (chunk) => this.#pass('client', chunk, upstream, end));
+      upstream.on('data', (chunk) => this.#pass('server', chunk, client, end));
+    });
+    this.#server.on('error', () => undefined);
+  }
+
+  static async open(targetPort: number): Promise<TcpRelay> {
+    const relay = new TcpRelay(targetPort);
+    await new Promise<void>((resolve) => relay.#server.listen(0, '127.0.0.1', resolve));
+    return relay;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address ? address.port : 0;
+  }
+
+  /** A URL for the target, led through this relay. */
+  url(direct: string): string {
+    return direct.replace(/@127\.0\.0\.1:\d+/, `@127.0.0.1:${this.port}`);
+  }
+
+  /** Breaks every connection and refuses new ones. */
+  cut(): void {
+    this.#open = false;
+    for (const [client, upstream] of this.#pairs) {
+      client.destroy();
+      upstream.destroy();
+    }
+  }
+
+  /** A half-open link: connections stay, nothing passes any more, in either direction. */
+  silence(): void {
+    this.#silent = true;
+  }
+
+  heal(): void {
+    this.#open = true;
+    this.#silent = false;
+    this.rule = () => 'pass';
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #pass(from: 'client' | 'server', chunk: Buffer, to: Socket, end: () => void): void {
+    if (this.#silent) return;
+    const verdict = this.rule(from, chunk);
+    if (verdict === 'cut') end();
+    else if (verdict === 'cut-after') to.write(chunk, end);
+    else to.write(chunk);
+  }
+}
