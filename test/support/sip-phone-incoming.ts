@@ -1,0 +1,46 @@
+import type { SipRequest } from '../../shared/sip/message/message.ts';
+import type { ServerTransaction, ServerTransactionUser } from '../../shared/sip/transaction/user.ts';
+import { waitFor } from './wait-for.ts';
+
+/** A call that rings at a scripted phone. A CANCEL is answered 487 by itself. */
+export class IncomingCall implements ServerTransactionUser {
+  readonly request: SipRequest;
+  readonly #transaction: ServerTransaction;
+  readonly #contact: string;
+  cancelled = false;
+
+  constructor(request: SipRequest, transaction: ServerTransaction, contact: string) {
+    this.request = request;
+    this.#transaction = transaction;
+    this.#contact = contact;
+    transaction.user = this;
+  }
+
+  ring(): void {
+    this.#reply(180);
+  }
+
+  answer(): void {
+    this.#reply(200);
+  }
+
+  reject(status: number, reason?: string): void {
+    this.#transaction.reply({ status, ...(reason !== undefined && { reason }) });
+  }
+
+  onCancel(): void {
+    this.cancelled = true;
+    this.#transaction.reply({ status: 487 });
+  }
+
+  untilCancelled(): Promise<boolean> {
+    return waitFor(() => this.cancelled, { what: 'a CANCEL at the called phone' });
+  }
+
+  #reply(status: number): void {
+    const recordRoutes = this.request
+      .headerLines('record-route')
+      .map((value) => ['Record-Route', value] as const);
+    this.#transaction.reply({ status, headers: [...recordRoutes, ['Contact', `<${this.#contact}>`]] });
+  }
+}

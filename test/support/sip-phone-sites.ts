@@ -1,0 +1,198 @@
+import pino from 'pino';
+import { stringify } from 'yaml';
+import { CallControl } from '../../services/call-control/call-control.ts';
+import { freePort } from '../../services/lab/servers/free-port.ts';
+import type { Feature } from '../../shared/domain/feature-code.ts';
+import { digestSecrets } from '../../shared/postgres/terminals.ts';
+import { parseConfig } from '../../shared/runtime/config.ts';
+import { type PostgresServer, startPostgres, withClient } from './postgres.ts';
+import { type RedisServer, startRedis } from './redis.ts';
+import { makeSite, query, type SiteDatabase } from './replication-pair.ts';
+import { type PhoneOptions, SipPhone } from './sip-phone.ts';
+
+export type SiteName = 'a' | 'b';
+export const DOMAIN = 'lastcall.test';
+export const passwordOf = (username: string): string => `secret-${username}`;
+
+/** Overrides of one site's configuration, section by section. */
+export type Overrides = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** A call-control under test: started in this process, on free ports. */
+export interface RunningSite {
+  readonly name: SiteName;
+  readonly database: SiteDatabase;
+  readonly udp: string;
+  readonly tcp: string;
+  readonly ws: string;
+  readonly callControl: CallControl;
+  stop(): Promise<void>;
+}
+
+/** Databases of two sites in one PostgreSQL, one Redis, and call-controls on them. */
+export class CallSites {
+  readonly postgres: PostgresServer;
+  readonly redis: RedisServer;
+  readonly databases: Readonly<Record<SiteName, SiteDatabase>>;
+  readonly #ports: Readonly<Record<SiteName, readonly [udp: number, ws: number]>>;
+  readonly #running = new Set<RunningSite>();
+  readonly #phones = new Set<SipPhone>();
+
+  private constructor(
+    postgres: PostgresServer,
+    redis: RedisServer,
+    databases: CallSites['databases'],
+    ports: Readonly<Record<SiteName, readonly [number, number]>>,
+  ) {
+    this.postgres = postgres;
+    this.redis = redis;
+    this.databases = databases;
+    this.#ports = ports;
+  }
+
+  static async start(): Promise<CallSites> {
+    const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
+    const site = async (name: SiteName, peer: SiteName): Promise<SiteDatabase> => {
+      await postgres.createDatabase(`site_${name}`);
+      return makeSite(name, [peer], (user, password) => postgres.url(`site_${name}`, user, password));
+    };
+    const databases = { a: await site('a', 'b'), b: await site('b', 'a') };
+    const ports = {
+      a: [await freePort(), await freePort()] as const,
+      b: [await freePort(), await freePort()] as const,
+    };
+    return new CallSites(postgres, redis, databases, ports);
+  }
+
+  /** The site's configuration as YAML. */
+  yaml(name: SiteName, overrides: Overrides = {}): string {
+    const peer = name === 'a' ? 'b' : 'a';
+    const [port, ws] = this.#ports[name];
+    const sections: Record<string, unknown> = {
+      site: name,
+      domain: DOMAIN,
+      postgres: { url: this.databases[name].app },
+      redis: { url: this.redis.url },
+      sip: { udp: `127.0.0.1:${port}`, tcp: `127.0.0.1:${port}`, ws: `127.0.0.1:${ws}`, drainSeconds: 1 },
+      peers: { [peer]: { sip: `sip:127.0.0.1:${this.#ports[peer][0]}` } },
+      log: { level: 'error' },
+    };
+    for (const [section, values] of Object.entries(overrides))
+      sections[section] = { ...(sections[section] as object | undefined), ...values };
+    return stringify(sections);
+  }
+
+  async run(name: SiteName, overrides: Overrides = {}): Promise<RunningSite> {
+    const config = parseConfig(this.yaml(name, overrides), {});
+    const callControl = new CallControl({
+      config,
+      log: pino({ level: process.env['CALL_LOG'] ?? 'silent' }),
+    });
+    const abort = new AbortController();
+    const parts = callControl.parts;
+    for (const part of parts) await part.start?.(abort.signal);
+    const uri = (transport: string): string => {
+      const listener = callControl.listeners.find((each) => each.transport === transport);
+      return `${listener?.sentBy}`;
+    };
+    const site: RunningSite = {
+      name,
+      database: this.databases[name],
+      udp: `sip:${uri('udp')}`,
+      tcp: `sip:${uri('tcp')};transport=tcp`,
+      ws: `ws://${uri('ws')}`,
+      callControl,
+      stop: async () => {
+        if (!this.#running.delete(site)) return;
+        abort.abort();
+        for (const part of parts.toReversed()) await part.stop?.();
+      },
+    };
+    this.#running.add(site);
+    return site;
+  }
+
+  /** A phone that stops with the sites. */
+  async phone(site: RunningSite, username: string, options: Partial<PhoneOptions> = {}): Promise<SipPhone> {
+    const phone = await SipPhone.start({
+      server: site.udp,
+      username,
+      password: passwordOf(username),
+      ...options,
+    });
+    this.#phones.add(phone);
+    return phone;
+  }
+
+  async registered(
+    site: RunningSite,
+    username: string,
+    options: Partial<PhoneOptions> = {},
+  ): Promise<SipPhone> {
+    const phone = await this.phone(site, username, options);
+    const response = await phone.register().final();
+    if (response.status !== 200) throw new Error(`registration of ${username}: ${response.status}`);
+    return phone;
+  }
+
+  async stopPhones(): Promise<void> {
+    for (const phone of this.#phones) await phone.stop();
+    this.#phones.clear();
+  }
+
+  async stop(): Promise<void> {
+    await this.stopPhones();
+    for (const site of [...this.#running]) await site.stop();
+    await Promise.all([this.postgres.remove(), this.redis.remove()]);
+  }
+}
+
+export interface NewTerminal {
+  readonly terminalId: number;
+  readonly number: string;
+  readonly features?: readonly Feature[];
+  readonly enabled?: boolean;
+}
+
+/** Terminals written straight into the site's own table, as provisioning leaves them. */
+export async function provision(database: SiteDatabase, terminals: readonly NewTerminal[]): Promise<void> {
+  for (const { terminalId, number, features = ['redial', 'return'], enabled = true } of terminals) {
+    const { ha1Md5, ha1Sha256 } = digestSecrets(number, DOMAIN, passwordOf(number));
+    await query(
+      database.owner,
+      `INSERT INTO lastcall.terminals_${database.site}
+         (terminal_id, user_id, username, aor, ha1_md5, ha1_sha256, number, number_id, features, enabled)
+       VALUES ($1, $2, $3, $4, $5, $6, $3, $7, $8, $9)
+       ON CONFLICT (terminal_id) DO UPDATE SET features = excluded.features, enabled = excluded.enabled, updated_at = clock_timestamp()`,
+      [
+        terminalId,
+        terminalId * 10,
+        number,
+        `sip:${number}@${DOMAIN}`,
+        ha1Md5,
+        ha1Sha256,
+        terminalId * 100,
+        features,
+        enabled,
+      ],
+    );
+  }
+}
+
+/** Plays the replicator: this site's tables as they are, into their copies at the other, by the replicator's role. */
+export async function carry(from: SiteDatabase, to: SiteDatabase): Promise<void> {
+  await withClient(to.replicator, async (client) => {
+    await client.query('BEGIN');
+    for (const kind of ['lastcalls', 'terminals', 'forgotten']) {
+      const table = `lastcall.${kind}_${from.site}`;
+      const [row] = await query<{ rows: string }>(
+        from.owner,
+        `SELECT coalesce(json_agg(t), '[]')::text AS rows FROM ${table} t`,
+      );
+      await client.query(`DELETE FROM ${table}`);
+      await client.query(`INSERT INTO ${table} SELECT * FROM json_populate_recordset(NULL::${table}, $1)`, [
+        row?.rows,
+      ]);
+    }
+    await client.query('COMMIT');
+  });
+}
