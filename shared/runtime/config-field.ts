@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /** What reading one value gives: the value, or why not. */
 export type Read<T> = { readonly value: T } | { readonly fault: string };
 
@@ -158,7 +160,7 @@ export function texts(
   });
 }
 
-/** Text by key, such as a feature by its star code. */
+/** Text by key, such as a feature by its star code; in the environment as JSON. */
 export function textMap(
   description: string,
   basics: Basics<Readonly<Record<string, string>>> & {
@@ -167,7 +169,8 @@ export function textMap(
     expected: string;
   },
 ): Field<Readonly<Record<string, string>>> {
-  return field(description, basics.expected, basics, (raw) => {
+  return field(description, basics.expected, basics, (given) => {
+    const raw = typeof given === 'string' ? parseJson(given) : given;
     if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return undefined;
     const entries = Object.entries(raw as Record<string, unknown>);
     const good = entries.every(
@@ -178,6 +181,33 @@ export function textMap(
     );
     return good ? (raw as Record<string, string>) : undefined;
   });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Addresses and networks in CIDR form; in the environment separated by commas. */
+export function networks(description: string, basics: Basics<readonly string[]>): Field<readonly string[]> {
+  const inner = texts(description, { ...basics, expected: 'a list of networks, such as 10.0.0.0/8 or ::1' });
+  return {
+    ...inner,
+    read: (raw) => {
+      const list = inner.read(raw);
+      return 'value' in list && !list.value.every(isNetwork) ? { fault: inner.expected } : list;
+    },
+  };
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
 /** A host and port to listen on or to reach. */
@@ -205,10 +235,19 @@ export function formatHostPort({ host, port }: HostPort): string {
 
 export function postgresUrl(description: string): Field<string> {
   const form = 'postgres://user:password@host[:port][,host[:port]]/database';
-  const hosts = /^postgres(ql)?:\/\/[^@/]*@?[^/?@\s]+\/[^?\s]+(\?\S*)?$/;
   return field(description, form, { secret: true }, (raw) =>
-    typeof raw === 'string' && hosts.test(raw) ? raw : undefined,
+    typeof raw === 'string' && isPostgresUrl(raw) ? raw : undefined,
   );
+}
+
+/** libpq's form with several hosts, which `URL` cannot read. */
+function isPostgresUrl(text: string): boolean {
+  const match = /^postgres(?:ql)?:\/\/(?:([^@/]*)@)?([^/?@\s]+)\/[^/?\s]+(?:\?\S*)?$/.exec(text);
+  if (!match?.[2] || /%(?![0-9a-fA-F]{2})/.test(match[1] ?? '')) return false;
+  return match[2].split(',').every((host) => {
+    const port = /^(?:\[[0-9a-fA-F:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(host);
+    return port !== null && (port[1] === undefined || (Number(port[1]) > 0 && Number(port[1]) <= 65535));
+  });
 }
 
 export function redisUrl(description: string): Field<string> {
@@ -216,7 +255,8 @@ export function redisUrl(description: string): Field<string> {
     description,
     'redis://[user:password@]host[:port][/db] or rediss://...',
     { secret: true },
-    (raw) => (typeof raw === 'string' && /^rediss?:\/\/\S+$/.test(raw) ? raw : undefined),
+    (raw) =>
+      typeof raw === 'string' && /^rediss?:\/\/[^/\s]\S*$/.test(raw) && URL.canParse(raw) ? raw : undefined,
   );
 }
 

@@ -5,6 +5,7 @@ import {
   integer,
   listOf,
   mapOf,
+  networks,
   oneOf,
   optional,
   postgresUrl,
@@ -17,7 +18,6 @@ import {
 } from './config-field.ts';
 
 const SITE = /^[a-z][a-z0-9_]{0,15}$/;
-const CIDR = /^[0-9a-fA-F:.]+(\/\d{1,3})?$/;
 const LOOPBACK = (port: number) => ({ host: '127.0.0.1', port });
 const millis = (description: string, value: number, max = 3_600_000) =>
   integer(description, { min: 1, max, unit: 'milliseconds', default: value });
@@ -55,9 +55,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     certificate: optional(text('PEM file with the certificate chain, for tls and wss')),
     key: optional(text('PEM file with the private key, for tls and wss')),
     advertise: optional(text('Host that Via and Record-Route name instead of the listening address')),
-    trustedPeers: texts('Networks whose P-Asserted-Identity is believed and who need no credentials', {
-      pattern: CIDR,
-      expected: 'a list of CIDR networks, such as 10.0.0.0/8',
+    trustedPeers: networks('Networks whose P-Asserted-Identity is believed and who need no credentials', {
       default: [],
     }),
     nextHop: optional(

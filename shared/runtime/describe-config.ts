@@ -1,4 +1,4 @@
-import { environmentName } from './config.ts';
+import { environmentName } from './config-environment.ts';
 import type { Fields, Node } from './config-field.ts';
 import { CONFIG_SCHEMA } from './config-schema.ts';
 

@@ -51,8 +51,9 @@ export async function runProcess(
       process.exitCode = 1;
     }
   }
-  setTimeout(() => process.exit(1), stopLimitMs).unref();
+  const limit = setTimeout(() => process.exit(1), stopLimitMs);
   for (const part of started.reverse()) await stopPart(part, log);
+  clearTimeout(limit);
   log.info('stopped');
   // Timers of a library must not keep a stopped process alive.
   setTimeout(() => process.exit(), 500).unref();

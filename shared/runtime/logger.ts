@@ -21,10 +21,11 @@ export function createLogger(
   settings: LogSettings,
   destination?: DestinationStream,
 ): Logger {
+  const describe = (error: unknown) => describeError(error, settings);
   const options: LoggerOptions = {
     level: settings.level,
     base: { service, site },
-    serializers: { err: describeError, error: describeError },
+    serializers: { err: describe, error: describe },
     redact: {
       paths: [...paths(SECRETS), ...(settings.fullNumbers ? [] : paths(NUMBERS))],
       censor: (value, path) =>
@@ -47,18 +48,37 @@ export function maskNumber(number: string): string {
   return number.length <= 2 ? number : '\u2022'.repeat(number.length - 2) + number.slice(-2);
 }
 
-function describeError(error: unknown): unknown {
+function describeError(error: unknown, settings: LogSettings): unknown {
   if (error instanceof LastcallError) {
     return {
       code: error.code,
       message: error.message,
-      details: error.details,
+      details: maskDetails(error.details, settings),
       cause: describeCause(error.cause),
     };
   }
-  return error instanceof Error ? { type: error.name, message: error.message, stack: error.stack } : error;
+  if (!(error instanceof Error)) return error;
+  return {
+    type: error.name,
+    message: withoutPasswords(error.message),
+    stack: withoutPasswords(error.stack ?? ''),
+  };
 }
 
 function describeCause(cause: unknown): unknown {
-  return cause instanceof Error ? { type: cause.name, message: cause.message } : undefined;
+  return cause instanceof Error ? { type: cause.name, message: withoutPasswords(cause.message) } : undefined;
+}
+
+function maskDetails(details: LastcallError['details'], { fullNumbers }: LogSettings): unknown {
+  const masked = Object.entries(details).map(([name, value]) => {
+    if (SECRETS.includes(name)) return [name, '[redacted]'];
+    if (NUMBERS.includes(name) && !fullNumbers) return [name, maskNumber(String(value))];
+    return [name, typeof value === 'string' ? withoutPasswords(value) : value];
+  });
+  return Object.fromEntries(masked);
+}
+
+/** Libraries put the URL that failed into their messages. */
+function withoutPasswords(text: string): string {
+  return text.replace(/([a-z]+:\/\/[^:@/\s]*:)[^@/\s]*@/gi, '$1***@');
 }

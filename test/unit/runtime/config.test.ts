@@ -98,4 +98,70 @@ api: { tokens: [{ token: short, role: root }] }
     expect(lines.find((line) => line.startsWith('peers.<name>.sip:'))).toContain('SIP URI');
     expect(lines.find((line) => line.startsWith('postgres.lookupBudgetMs:'))).toContain('default 500');
   });
+
+  it('lists, maps and peers that no file names can come from the environment', () => {
+    const config = parseConfig(MINIMAL, {
+      LASTCALL_API_TOKENS: '[{ "token": "abcdefghijklmnopq", "role": "admin" }]',
+      LASTCALL_CALLS_DIAL_RULES: '{ "+44": "0" }',
+      LASTCALL_PEERS_B_SIP: 'sip:10.0.0.2:5060',
+      LASTCALL_PEERS_B_REPLICATOR_URL: 'postgres://lastcall_replicator:pw@10.0.0.2/lastcall',
+    });
+    expect(config.api.tokens).toEqual([{ token: 'abcdefghijklmnopq', role: 'admin' }]);
+    expect(config.calls.dialRules).toEqual({ '+44': '0' });
+    expect(config.peers['b']).toMatchObject({ sip: 'sip:10.0.0.2:5060', coordinatorUrl: null });
+  });
+
+  it('names a mistyped variable with the one that was probably meant, and leaves foreign ones alone', () => {
+    const faults = faultsOf(MINIMAL, { LASTCALL_SIP_UPD: '127.0.0.1:5060', LASTCALL_BUILD_NUMBER: '7' });
+    expect(faults).toEqual([
+      { path: 'LASTCALL_SIP_UPD', fault: 'unknown variable; did you mean LASTCALL_SIP_UDP?' },
+    ]);
+  });
+
+  it('no two keys share a variable', () => {
+    const names = describeConfig().map((line) => line.split('; ').at(-1));
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('never shows a secret that slipped a level up', () => {
+    const faults = faultsOf(`
+site: a
+domain: lastcall.test
+postgres: 'postgres://lastcall_app:hunter2@10.0.0.1/lastcall'
+redis: 'redis://:hunter2@127.0.0.1'
+api: { tokens: [hunter2-hunter2-hunter2] }
+`);
+    expect(faults.map(({ path }) => path)).toEqual(['postgres', 'redis', 'api.tokens.0']);
+    expect(JSON.stringify(faults)).not.toContain('hunter2');
+  });
+
+  it.each([
+    ['postgres://u:p@db:99999/lastcall'],
+    ['postgres://u:p@db,db2:x/lastcall'],
+    ['postgres://u:p@db'],
+    ['postgres://u:50%@db/lastcall'],
+  ])('refuses the PostgreSQL URL %s before anything connects with it', (url) => {
+    expect(pathsOf(MINIMAL.replace(/postgres:\/\/[^']*/, url))).toEqual(['postgres.url']);
+  });
+
+  it.each(['10.0.0.0/33', '999.0.0.1', '::1/129', '10.0.0.0/8/8', 'localhost'])(
+    'refuses the network %s',
+    (network) => {
+      expect(pathsOf(MINIMAL, { LASTCALL_SIP_TRUSTED_PEERS: network })).toEqual(['sip.trustedPeers']);
+    },
+  );
+
+  it('says where keys contradict each other', () => {
+    const faults = pathsOf(`${MINIMAL}
+sip: { tls: '127.0.0.1:5061', tcp: '127.0.0.1:8080', defaultExpiresSeconds: 10 }
+peers: { a: { sip: 'sip:127.0.0.1' } }
+`);
+    expect(faults).toEqual([
+      'sip.defaultExpiresSeconds',
+      'sip.certificate',
+      'sip.key',
+      'peers.a',
+      'api.listen',
+    ]);
+  });
 });

@@ -30,4 +30,14 @@ describe('logs', () => {
     );
     expect([line.err.code, line.err.cause.message]).toEqual(['DATABASE_UNREACHABLE', 'refused']);
   });
+  it("an error's text and details keep passwords and full numbers to themselves", () => {
+    const url = 'postgres://lastcall_app:hunter2@10.0.0.1/lastcall';
+    const plain = logged({ err: new Error(`cannot connect to ${url}`) });
+    const details = { url, number: '15551234', note: url };
+    const catalogued = logged({
+      err: new LastcallError('INVALID_VALUE', { details, cause: new Error(url) }),
+    });
+    expect(plain + catalogued).not.toMatch(/hunter2|15551234/);
+    expect(plain).toContain('lastcall_app:***@10.0.0.1');
+  });
 });
