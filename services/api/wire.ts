@@ -1,5 +1,5 @@
-import { LastcallError } from '../../shared/domain/errors.ts';
 import type { OpenDatabase } from '../../shared/postgres/all-directions.ts';
+import { compareConfiguredSites } from '../../shared/postgres/compare-configured.ts';
 import { Database } from '../../shared/postgres/database.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
 import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
@@ -102,7 +102,7 @@ export function wireApi(config: Config, log: Logger): WiredApi {
     journal,
     callOnce: new CallOnce({ redis, site }),
     enqueueFailover: (request) => failovers.add(request),
-    compare: () => Promise.reject(new LastcallError('NOT_FOUND')),
+    compare: (repair) => compareConfiguredSites(config, repair),
     health,
   });
 

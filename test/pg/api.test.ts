@@ -356,6 +356,26 @@ describe('/v1/replication', () => {
   });
 });
 
+describe('POST /v1/compare', () => {
+  it('names the differing keys, and repair copies the origin over them', { timeout: 60_000 }, async () => {
+    // What the replicator would do: apply each site's heartbeat at the other.
+    await sql('b', `INSERT INTO lastcall.heartbeat_a (beat_at) VALUES ('infinity')`);
+    await sql('a', `INSERT INTO lastcall.heartbeat_b (beat_at) VALUES ('infinity')`);
+    await provision(61);
+    await sql('b', 'DELETE FROM lastcall.terminals_a');
+    const { status, json } = await api.request('POST', '/v1/compare', {});
+    expect(status).toBe(200);
+    expect(json.equal).toBe(false);
+    const copy = json.tables.find((entry: { table: string }) => entry.table === 'terminals_a');
+    expect(copy).toMatchObject({ from: 'a', to: 'b', copyRows: 0, differing: copy.originRows });
+    expect(copy.differingKeys).toContain(61);
+    expect((await api.request('POST', '/v1/compare', { repair: true })).json.equal).toBe(true);
+    const [row] = await sql('b', 'SELECT number FROM lastcall.terminals_a WHERE terminal_id = 61');
+    expect(row).toEqual({ number: '1061' });
+    expect((await api.request('POST', '/v1/compare', { repair: 'yes' })).status).toBe(400);
+  });
+});
+
 describe('/v1/failovers', () => {
   it('is kept in PostgreSQL and as a job, and its report can be read', async () => {
     const { status, json } = await api.request('POST', '/v1/failovers', { site: 'b', reason: 'drill' });

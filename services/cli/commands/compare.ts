@@ -1,20 +1,9 @@
+import { LastcallError } from '../../../shared/domain/errors.ts';
+import type { Comparison } from '../../../shared/postgres/compare.ts';
+import { compareConfiguredSites } from '../../../shared/postgres/compare-configured.ts';
 import type { Command, Result } from '../command.ts';
+import type { Context } from '../context.ts';
 import { table } from '../table.ts';
-
-/** As the API answers it. */
-interface Comparison {
-  readonly equal: boolean;
-  readonly tables: readonly {
-    readonly table: string;
-    readonly from: string;
-    readonly to: string;
-    readonly originRows: number;
-    readonly copyRows: number;
-    readonly differingKeys: readonly (number | string)[];
-    readonly differing: number;
-    readonly repaired: number;
-  }[];
-}
 
 const LONGEST_COMPARE_MS = 600_000;
 
@@ -23,11 +12,19 @@ export const compare: Command = {
   summary: 'whether every copy equals its origin, safe while calls go on; exit status 3 when one differs',
   options: [{ flags: '--repair', description: "copy the origin's rows over what differs" }],
   async run(input, context) {
-    const repair = input.flag('repair');
-    const result = await context.api().post<Comparison>('/v1/compare', { repair }, LONGEST_COMPARE_MS);
-    return comparisonResult(result);
+    return comparisonResult(await compareCopies(context, input.flag('repair')));
   },
 };
+
+/** Through the API, or directly when it is away. */
+async function compareCopies(context: Context, repair: boolean): Promise<Comparison> {
+  try {
+    return await context.api().post<Comparison>('/v1/compare', { repair }, LONGEST_COMPARE_MS);
+  } catch (error) {
+    if (!(error instanceof LastcallError) || error.code !== 'API_UNREACHABLE') throw error;
+  }
+  return compareConfiguredSites(context.config().config, repair, context.signal);
+}
 
 function comparisonResult(comparison: Comparison): Result {
   const rows = comparison.tables.map((t) => [
@@ -39,14 +36,7 @@ function comparisonResult(comparison: Comparison): Result {
     t.repaired,
     t.differingKeys.slice(0, 5).join(' ') || null,
   ]);
-  const text = table(
-    ['direction', 'table', 'origin rows', 'copy rows', 'differ', 'repaired', 'such as'],
-    rows,
-  );
-  const unrepaired = comparison.tables.some((t) => t.differing > t.repaired);
-  return {
-    data: comparison,
-    text: `${text}\n${unrepaired ? 'not equal' : 'equal'}`,
-    exit: unrepaired ? 3 : 0,
-  };
+  const head = ['direction', 'table', 'origin rows', 'copy rows', 'differ', 'repaired', 'such as'];
+  const text = `${table(head, rows)}\n${comparison.equal ? 'equal' : 'not equal'}`;
+  return { data: comparison, text, exit: comparison.equal ? 0 : 3 };
 }
