@@ -7,7 +7,7 @@ import { decideStream, type ResyncReason, type StoredPosition } from '../../shar
 import { APPLY_SETTINGS } from '../../shared/postgres/replication/apply.ts';
 import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
-import { takeOwnershipUnlessFenced } from '../../shared/postgres/replication/owner.ts';
+import { moveToTimeline, takeOwnershipUnlessFenced } from '../../shared/postgres/replication/owner.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { viewPublisher } from '../../shared/postgres/replication/publisher-view.ts';
 import { RowsOnlyHere, resyncPeer, slotName } from '../../shared/postgres/replication/resync.ts';
@@ -115,6 +115,9 @@ export class Subscription {
       return graceMs > 0 ? graceMs : this.#resync(own, epoch, decision.reason, null, signal);
     }
     this.#brokenSinceMs = null;
+    if (position && position.timeline !== view.timeline) {
+      await moveToTimeline(own, direction.from, position, view.timeline);
+    }
     await streamDirection({
       ...this.#options,
       own,

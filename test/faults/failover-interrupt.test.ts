@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { comparePair } from '../../services/coordinator/compare-pair.ts';
 import { attemptFailover } from '../../services/coordinator/flow.ts';
 import { type FailoverRow, Ledger } from '../../services/coordinator/ledger.ts';
 import { FailoverRunner } from '../../services/coordinator/runner.ts';
@@ -49,7 +48,7 @@ beforeAll(async () => {
   [a, b] = await Promise.all([makeSite('a', ['b'], siteOf(serverA)), makeSite('b', ['a'], siteOf(serverB))]);
   replicators = [startReplicator(a, { b: b.replicator }), startReplicator(b, { a: a.replicator })];
   await Promise.all(replicators.map((running) => untilStreaming(running)));
-  options = { ...(await flowOptions([a, b], b)), compare: comparePair };
+  options = await flowOptions([a, b], b);
   for (const { owner } of [a, b]) {
     await query(
       owner,

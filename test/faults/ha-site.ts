@@ -1,6 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import pino from 'pino';
+import { comparePair } from '../../services/coordinator/compare-pair.ts';
 import type { FlowOptions } from '../../services/coordinator/flow.ts';
 import { Ledger } from '../../services/coordinator/ledger.ts';
 import { DEFAULT_SETTINGS } from '../../services/coordinator/settings.ts';
@@ -131,6 +132,6 @@ export async function flowOptions(
     ledger: new Ledger(database),
     settings: { ...DEFAULT_SETTINGS, barrierTimeoutMs: 15_000, lookDeadlineMs: 3_000 },
     log: quiet,
-    compare: async () => ({}),
+    compare: comparePair,
   };
 }

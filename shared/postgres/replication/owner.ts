@@ -62,3 +62,16 @@ export async function readPosition(connection: Connection, peer: string): Promis
     lsn: parseLsn(row['lsn'] ?? '0/0'),
   };
 }
+
+/** The stream goes on upon a new timeline (rule 18): the position counts on it from here on. */
+export async function moveToTimeline(
+  connection: Connection,
+  peer: string,
+  position: StoredPosition,
+  timeline: number,
+): Promise<void> {
+  await connection.query(
+    'UPDATE lastcall.replication_position SET timeline = $3::integer WHERE peer = $1 AND generation = $2::bigint',
+    [peer, String(position.generation), String(timeline)],
+  );
+}
