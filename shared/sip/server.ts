@@ -159,12 +159,12 @@ export class SipServer {
     this.#fault('handler-threw', error);
   }
 
-  #flowTo({ transport, address, port }: Destination): Flow | Error {
+  #flowTo({ transport, host, address, port }: Destination): Flow | Error {
     const family = familyOf(address);
     for (const each of this.#transports) {
       if (each.listener.transport !== transport || familyOf(bareHost(each.listener.host)) !== family)
         continue;
-      const flow = each.flowTo(address, port);
+      const flow = each.flowTo(address, port, host);
       if (flow !== undefined) return flow;
     }
     return new Error(`no ${transport} listener can send to this address`);

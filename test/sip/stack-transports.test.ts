@@ -217,6 +217,26 @@ describe('connections opened from here', () => {
     await peer.stop();
   });
 
+  it('a TLS peer must prove the name it was called by', async () => {
+    const certificate = TEST_CERTIFICATE;
+    const peer = new SipServer({
+      listeners: [{ transport: 'tls', host: '127.0.0.1', port: 0, certificate }],
+      onRequest: (_request, transaction) => void transaction.reply({ status: 200 }),
+    });
+    await peer.start();
+    const port = peer.listeners[0]?.port;
+    const proven = new Outgoing();
+    server.request(draftOf('OPTIONS'), { uri: `sips:localhost:${port};maddr=127.0.0.1` }, proven);
+    expect((await proven.response()).status).toBe(200);
+    await peer.stop();
+    await peer.start();
+    const other = peer.listeners[0]?.port;
+    const unproven = new Outgoing();
+    server.request(draftOf('OPTIONS'), { uri: `sips:elsewhere.example:${other};maddr=127.0.0.1` }, unproven);
+    await waitFor(() => unproven.failure === 'transport-error');
+    await peer.stop();
+  });
+
   it('a refused connection is a transport error', async () => {
     const outgoing = new Outgoing();
     server.request(draftOf('OPTIONS'), { uri: 'sip:127.0.0.1:1;transport=tcp' }, outgoing);

@@ -6,7 +6,7 @@ export type DigestAlgorithm = 'MD5' | 'SHA-256';
 /** `www`: 401 with WWW-Authenticate, for a registrar. `proxy`: 407 with Proxy-Authenticate (RFC 3261 22.2, 22.3). */
 export type DigestKind = 'www' | 'proxy';
 
-/** Lower-case hex of hash(username ":" realm ":" password), or undefined for an unknown user. */
+/** Lower-case hex of hash(username ":" realm ":" password), or undefined for an unknown user. The name is latin1 as received. */
 export type FindHa1 = (
   username: string,
   algorithm: DigestAlgorithm,

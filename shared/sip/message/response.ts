@@ -23,7 +23,10 @@ export interface ResponseParts {
 
 const ECHOED = ['from', 'call-id', 'cseq'];
 
-/** Copies Via, From, To, Call-ID, CSeq (and Timestamp into a 100, 8.2.6.1), then adds the given headers and body. */
+/** Methods whose 101 to 299 responses open a dialog and carry the request's Record-Route (RFC 3261 12.1.1, 16.6 item 4). */
+const OPENS_DIALOG = new Set(['INVITE', 'SUBSCRIBE', 'REFER', 'NOTIFY']);
+
+/** Copies Via, From, To, Call-ID, CSeq (Timestamp into a 100, Record-Route where a dialog opens), then adds headers and body. */
 export function buildResponse(request: SipRequest, parts: ResponseParts): OutgoingResponse {
   const { status, body = '' } = parts;
   let text = `SIP/2.0 ${status} ${parts.reason ?? reasonPhrase(status)}\r\n`;
@@ -32,6 +35,7 @@ export function buildResponse(request: SipRequest, parts: ResponseParts): Outgoi
   text += line('to', taggedTo(request, status === 100 ? undefined : parts.toTag));
   for (const name of ECHOED) text += line(name, request.header(name) ?? '');
   if (status === 100) text += timestamp(request);
+  if (opensDialog(request, parts)) text += recordRoute(request);
   for (const [name, value] of parts.headers ?? []) text += line(canonicalName(name), value);
   return { status, text: `${text}Content-Length: ${body.length}\r\n\r\n${body}` };
 }
@@ -51,4 +55,16 @@ function taggedTo(request: SipRequest, tag: string | undefined): string {
 function timestamp(request: SipMessage): string {
   const value = request.header('timestamp');
   return value === undefined ? '' : line('timestamp', value);
+}
+
+/** Not when the caller brings Record-Route itself. */
+function opensDialog({ method }: SipRequest, { headers = [], status }: ResponseParts): boolean {
+  if (status <= 100 || status >= 300 || !OPENS_DIALOG.has(method)) return false;
+  return !headers.some(([name]) => canonicalName(name) === 'record-route');
+}
+
+function recordRoute(request: SipRequest): string {
+  let lines = '';
+  for (const value of request.headerLines('record-route')) lines += line('record-route', value);
+  return lines;
 }

@@ -7,6 +7,8 @@ import type { TransportName } from './flow.ts';
 /** Where a URI leads, RFC 3263 without NAPTR and SRV: transport parameter, maddr or host, port or the default. */
 export interface Destination {
   readonly transport: TransportName;
+  /** The URI's host, which a TLS peer must prove to be. */
+  readonly host: string;
   readonly address: string;
   readonly port: number;
 }
@@ -28,12 +30,13 @@ export class Resolver {
       return;
     }
     const port = uri.port ?? (transport === 'tls' || transport === 'wss' ? 5061 : 5060);
-    const host = bareHost(uri.parameters.get('maddr') ?? uri.host);
-    const address = isIP(host) ? host : this.#cached(host);
-    if (address !== undefined) done({ transport, address, port });
+    const host = bareHost(uri.host);
+    const wanted = bareHost(uri.parameters.get('maddr') ?? uri.host);
+    const address = isIP(wanted) ? wanted : this.#cached(wanted);
+    if (address !== undefined) done({ transport, host, address, port });
     else
-      void this.#lookup(host).then((found) =>
-        done(typeof found === 'string' ? { transport, address: found, port } : found),
+      void this.#lookup(wanted).then((found) =>
+        done(typeof found === 'string' ? { transport, host, address: found, port } : found),
       );
   }
 

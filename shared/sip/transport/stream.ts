@@ -1,12 +1,20 @@
-import { connect as connectTcp, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import {
+  connect as connectTcp,
+  createServer as createTcpServer,
+  isIP,
+  type Server,
+  type Socket,
+} from 'node:net';
+import { type ConnectionOptions, connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { plainAddress } from './address.ts';
 import { ConnectionTable } from './connections.ts';
 import type { Flow } from './flow.ts';
-import { type Listener, listenerAt } from './listener.ts';
+import { type Certificate, type Listener, listenerAt } from './listener.ts';
 import { listening } from './listening.ts';
 import { StreamConnection } from './stream-connection.ts';
 import type { Transport, TransportContext } from './transport.ts';
+
+const HANDSHAKE_MS = 10_000;
 
 /** RFC 3261 18 over TCP or TLS: accepts connections, opens them on demand and uses each both ways. */
 export class StreamTransport implements Transport {
@@ -30,7 +38,7 @@ export class StreamTransport implements Transport {
     const accept = (socket: Socket): void => this.#accept(socket);
     this.#server =
       transport === 'tls'
-        ? createTlsServer({ ...certificate }, accept)
+        ? createTlsServer({ ...certificate, handshakeTimeout: HANDSHAKE_MS }, accept)
         : createTcpServer({ noDelay: true }, accept);
     // A failed handshake is the peer's trouble; its socket is destroyed by node.
     this.#server.on('tlsClientError', () => this.#context.counters.dropped++);
@@ -50,16 +58,15 @@ export class StreamTransport implements Transport {
     return this.#connections.byToken(token);
   }
 
-  flowTo(address: string, port: number): Flow {
-    return this.#connections.byRemote(address, port) ?? this.#connect(address, port);
+  flowTo(address: string, port: number, host = address): Flow {
+    return this.#connections.byRemote(address, port) ?? this.#connect(address, port, host);
   }
 
-  #connect(address: string, port: number): Flow {
+  #connect(address: string, port: number, host: string): Flow {
     const { transport, certificate } = this.#context.options;
-    const ca = certificate?.ca === undefined ? {} : { ca: certificate.ca };
     const socket =
       transport === 'tls'
-        ? connectTls({ host: address, port, ...ca })
+        ? connectedTls({ host: address, port, ...nameToProve(host), ...authority(certificate) })
         : connectTcp({ host: address, port, noDelay: true });
     return this.#adopt(socket, address, port);
   }
@@ -78,4 +85,18 @@ export class StreamTransport implements Transport {
     socket.once('close', () => this.#connections.remove(connection));
     return connection;
   }
+}
+
+/** SNI and certificate check by name; an IP address is checked as `host` by node itself. */
+const nameToProve = (host: string): { servername?: string } => (isIP(host) ? {} : { servername: host });
+
+const authority = (certificate: Certificate | undefined): { ca?: string | Buffer } =>
+  certificate?.ca === undefined ? {} : { ca: certificate.ca };
+
+/** Corked until the peer has proven its name: nothing is sent to a server that fails to. */
+function connectedTls(options: ConnectionOptions): Socket {
+  const socket = connectTls(options);
+  socket.cork();
+  socket.once('secureConnect', () => socket.uncork());
+  return socket;
 }

@@ -27,8 +27,11 @@ export interface Transport {
   /** Binds; rejects with node's error (EADDRINUSE ...). */
   start(): Promise<void>;
   stop(): Promise<void>;
-  /** A flow to an IP address: UDP's, an open connection, or one being opened. Undefined where a server cannot connect (WS, WSS). */
-  flowTo(address: string, port: number): Flow | undefined;
+  /**
+   * A flow to an IP address: UDP's, an open connection, or one being opened. Undefined where a server cannot connect (WS, WSS).
+   * `host` is the name that a new TLS connection's certificate must carry; the address unless given.
+   */
+  flowTo(address: string, port: number, host?: string): Flow | undefined;
   /** The open flow of that token. */
   flow(token: string): Flow | undefined;
 }
