@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
-import { loadConfig } from '../../shared/runtime/config.ts';
+import { configOrExit } from '../../shared/runtime/config-or-exit.ts';
 import { runProcess } from '../../shared/runtime/lifecycle.ts';
 import { createLogger } from '../../shared/runtime/logger.ts';
 import { wireApi } from './wire.ts';
 
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
-const config = loadConfig({ file: values.config });
+const config = configOrExit(values.config);
 const log = createLogger('api', config.site, config.log);
 
 await runProcess(wireApi(config, log).parts, log);

@@ -25,10 +25,13 @@ export interface Answer {
   readonly json: any;
 }
 
-/** The api of a site as its process wires it, without the listener. Ready when the database is found, unless `databaseAway`. */
-export async function startApi(yaml: string, { databaseAway = false } = {}): Promise<StartedApi> {
+/** The api of a site as its process wires it, without the listener unless `listen`. Ready when the database is found, unless `databaseAway`. */
+export async function startApi(
+  yaml: string,
+  { databaseAway = false, listen = false } = {},
+): Promise<StartedApi> {
   const { app, parts } = wireApi(parseConfig(yaml), pino({ level: 'silent' }));
-  const inside = parts.filter((part) => part.name !== 'http');
+  const inside = parts.filter((part) => listen || part.name !== 'http');
   for (const part of inside) await part.start?.(new AbortController().signal);
   if (!databaseAway) await waitFor(() => checkState(app, 'database', 'up'), { what: 'the database' });
   return {

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../services/lab/servers/free-port.ts';
+import { withClient } from '../support/postgres.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { type CliRun, runCli } from '../unit/cli/run-cli.ts';
+import { type StartedApi, startApi } from './started-api.ts';
+import { ADMIN_TOKEN, READ_TOKEN, startTwoSites, type TwoSites } from './two-sites.ts';
+
+let sites: TwoSites;
+let redis: RedisServer;
+let api: StartedApi;
+let config: string;
+let address: string;
+beforeAll(async () => {
+  [sites, redis] = await Promise.all([startTwoSites(), startRedis()]);
+  address = `127.0.0.1:${await freePort()}`;
+  const overrides = {
+    redis: { url: redis.url },
+    api: {
+      listen: address,
+      tokens: [
+        { token: READ_TOKEN, role: 'read' },
+        { token: ADMIN_TOKEN, role: 'admin' },
+      ],
+    },
+  };
+  config = sites.configFile('a', overrides);
+  api = await startApi(sites.config('a', overrides), { listen: true });
+  const sql = (site: string, text: string) =>
+    withClient(sites.ownerUrl(site), (client) => client.query(text));
+  await sql('b', `INSERT INTO lastcall.heartbeat_a (beat_at) VALUES ('infinity')`);
+  await sql('a', `INSERT INTO lastcall.heartbeat_b (beat_at) VALUES ('infinity')`);
+});
+afterAll(async () => {
+  await api.stop();
+  await Promise.all([sites.server.remove(), redis.remove()]);
+});
+
+const cli = (...argv: string[]): Promise<CliRun> => runCli([...argv, '--config', config]);
+/** A database host that knows the API's address alone. */
+const hook = (...argv: string[]) =>
+  runCli(['hook', ...argv, '--site', 'b'], {
+    env: { LASTCALL_API: `http://${address}`, LASTCALL_TOKEN: ADMIN_TOKEN },
+  });
+
+describe('the command line with the API', () => {
+  it('a hook needs only its address and a token', async () => {
+    const run = await hook(
+      'repmgr',
+      '2',
+      'standby_promote',
+      '1',
+      '2026-11-21 04:00:00+00',
+      'node "n2" was promoted',
+      '1',
+    );
+    expect(run).toMatchObject({ exit: 0, err: '' });
+    const [{ json }] = [await api.request('GET', '/v1/failovers')];
+    expect(json.failovers[0]).toMatchObject({
+      site: 'b',
+      reason: 'repmgr standby_promote',
+      requestedBy: 'repmgr node 2',
+    });
+    expect((await hook('patroni', 'on_role_change', 'primary', 'main')).out).toContain('is asked for');
+    expect((await hook('patroni', 'on_role_change', 'replica', 'main')).out).toContain('ignored');
+    const alert = {
+      CRM_alert_kind: 'resource',
+      CRM_alert_task: 'promote',
+      CRM_alert_rc: '0',
+      CRM_alert_node: 'n2',
+    };
+    const env = { ...alert, LASTCALL_API: `http://${address}`, LASTCALL_TOKEN: ADMIN_TOKEN };
+    expect(await runCli(['hook', 'pacemaker', '--site', 'b'], { env })).toMatchObject({ exit: 0, err: '' });
+    expect((await api.request('GET', '/v1/failovers')).json.failovers).toHaveLength(3);
+  });
+
+  it('says what the API refused: a token that may not, a site that is none', async () => {
+    const run = await cli('failover', 'b', '--token', READ_TOKEN);
+    expect(run).toMatchObject({ exit: 1, out: '' });
+    expect(run.err).toMatch(/ROLE_INSUFFICIENT.*needed: admin/s);
+    expect((await cli('failover', 'x')).err).toContain('SITE_UNKNOWN');
+  });
+
+  it('heal asks for a failover that makes everything anew', async () => {
+    expect((await cli('heal', 'b')).exit).toBe(0);
+    expect((await api.request('GET', '/v1/failovers')).json.failovers[0]).toMatchObject({
+      site: 'b',
+      reason: 'restored',
+    });
+  });
+
+  it('compare ends with 0 when equal, 3 with the keys when not, 0 when repaired', async () => {
+    const equal = await cli('compare');
+    expect(equal).toMatchObject({ exit: 0 });
+    expect(equal.out).toMatch(/\nequal\n$/);
+    await cli('terminals', 'add', '--number', '1001', '--password', 'x', '--id', '17');
+    const differs = await cli('compare');
+    expect(differs.exit).toBe(3);
+    expect(differs.out).toMatch(/a > b +terminals_a +1 +0 +1 +0 +17/);
+    expect((await cli('compare', '--repair')).exit).toBe(0);
+    expect((await cli('compare')).exit).toBe(0);
+  });
+
+  it('ready answers by /readyz of the service', async () => {
+    expect(await cli('ready', 'api')).toMatchObject({ exit: 0, err: '' });
+    const away = await cli('ready', 'replicator');
+    expect(away.exit).toBe(1);
+    expect(away.err).toContain('no fixed port');
+  });
+
+  it('doctor finds the API and Redis in order', async () => {
+    const { findings } = JSON.parse((await cli('doctor', '--json')).out);
+    const states = Object.fromEntries(
+      findings.map((f: { check: string; state: string }) => [f.check, f.state]),
+    );
+    expect(states).toMatchObject({ api: 'ok', redis: 'ok', 'peer b': 'ok' });
+  });
+});
