@@ -1,0 +1,210 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { aTerminal, openSite, ROLES, type SiteDatabase } from './site-databases.ts';
+
+const READ = 'SELECT';
+const WRITE = 'SELECT INSERT UPDATE DELETE';
+const COPY = `${WRITE} TRUNCATE`;
+const NOTHING = '';
+
+/** Who may do what: each table or view, then app, replicator, coordinator. What is not listed is nobody's. */
+const TABLES: Readonly<Record<string, readonly [string, string, string]>> = {
+  // Own tables: the application writes them, the replicator only reads what it sends, the coordinator salvages.
+  lastcalls_a: [WRITE, READ, WRITE],
+  terminals_a: [WRITE, READ, WRITE],
+  forgotten_a: [WRITE, READ, WRITE],
+  heartbeat_a: [WRITE, READ, WRITE],
+  // Copies (I8).
+  lastcalls_b: [READ, COPY, COPY],
+  terminals_b: [READ, COPY, COPY],
+  forgotten_b: [READ, COPY, COPY],
+  heartbeat_b: [READ, COPY, COPY],
+  // What people and programs use.
+  lastcalls: [WRITE, NOTHING, WRITE],
+  terminals: [WRITE, READ, WRITE],
+  lastcalls_freshest: [READ, READ, READ],
+  lastcalls_by_site: [READ, READ, READ],
+  terminals_by_site: [READ, READ, READ],
+  forgotten_by_site: [READ, READ, READ],
+  heartbeat_by_site: [READ, READ, READ],
+  sites: [READ, READ, READ],
+  // The empty parent and the shapes are nobody's but the owner's.
+  lastcalls_all: [NOTHING, NOTHING, NOTHING],
+  terminals_template: [NOTHING, NOTHING, NOTHING],
+  forgotten_template: [NOTHING, NOTHING, NOTHING],
+  heartbeat_template: [NOTHING, NOTHING, NOTHING],
+  migrations: [NOTHING, NOTHING, NOTHING],
+  replication_position: [READ, WRITE, WRITE],
+  replication_owner: [READ, WRITE, WRITE],
+  replication_control: ['SELECT INSERT UPDATE', WRITE, WRITE],
+  replication_status: [READ, WRITE, WRITE],
+  replication_dropped_slot: [READ, WRITE, WRITE],
+  failovers: [READ, NOTHING, WRITE],
+  failover_steps: [READ, NOTHING, WRITE],
+};
+
+const ALL = ['app', 'replicator', 'coordinator'] as const;
+const REPLICATING = ['replicator', 'coordinator'] as const;
+const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
+  this_site: ALL,
+  purging: ALL,
+  deleting: ALL,
+  forget: ['app', 'coordinator'],
+  beat: REPLICATING,
+  begin_resync: REPLICATING,
+  swap_copies: REPLICATING,
+  sweep_forgotten: REPLICATING,
+  collect_forgotten: REPLICATING,
+  advance_position: REPLICATING,
+};
+
+describe('roles', () => {
+  let server: PostgresServer;
+  let a: SiteDatabase;
+
+  beforeAll(async () => {
+    server = await startPostgres();
+    a = await openSite(server, 'a', ['b']);
+  });
+  afterAll(async () => {
+    await a.close();
+    await server.remove();
+  });
+
+  it.each(ROLES)('lastcall_%s has exactly the table privileges it needs', async (role) => {
+    const rows = await a.query<{ name: string; privileges: string }>(
+      'owner',
+      `SELECT c.relname::text AS name, coalesce(string_agg(p, ' ' ORDER BY n) FILTER (WHERE has_table_privilege($1, c.oid, p)), '') AS privileges
+         FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) WITH ORDINALITY AS x (p, n)
+         WHERE c.relnamespace = 'lastcall'::regnamespace AND c.relkind IN ('r', 'v') GROUP BY 1`,
+      [`lastcall_${role}`],
+    );
+    const actual = Object.fromEntries(rows.map((row) => [row.name, row.privileges]));
+    const place = ROLES.indexOf(role);
+    // A table that another migration added and that nobody listed here must be nobody's.
+    const unlisted = rows.filter((row) => !(row.name in TABLES)).map((row) => [row.name, NOTHING]);
+    const expected = Object.entries(TABLES).map(([name, privileges]) => [name, privileges[place]]);
+    expect(actual).toEqual(Object.fromEntries([...expected, ...unlisted]));
+  });
+
+  it('functions are nobody’s until granted, trigger functions stay nobody’s', async () => {
+    const rows = await a.query<{ name: string; roles: string[] }>(
+      'owner',
+      `SELECT p.proname::text AS name, array_agg(r ORDER BY n) AS roles
+         FROM pg_proc p, unnest(ARRAY['app', 'replicator', 'coordinator']) WITH ORDINALITY AS x (r, n)
+         WHERE p.pronamespace = 'lastcall'::regnamespace AND has_function_privilege('lastcall_' || r, p.oid, 'EXECUTE') GROUP BY 1`,
+    );
+    const actual = Object.fromEntries(rows.map((row) => [row.name, row.roles]));
+    expect(actual).toEqual(FUNCTIONS);
+  });
+
+  it('a function made by a later migration is nobody’s either', async () => {
+    await a.query(
+      'owner',
+      `SET ROLE lastcall_owner; CREATE FUNCTION lastcall.made_later() RETURNS int LANGUAGE sql AS 'SELECT 1'; RESET ROLE`,
+    );
+    const [row] = await a.query(
+      'owner',
+      `SELECT has_function_privilege('lastcall_app', 'lastcall.made_later()', 'EXECUTE') AS may`,
+    );
+    await a.query('owner', 'DROP FUNCTION lastcall.made_later()');
+    expect(row).toEqual({ may: false });
+  });
+
+  it('no role is a superuser, makes roles or databases, or passes row security', async () => {
+    const rows = await a.query(
+      'owner',
+      `SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'lastcall%' AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls)`,
+    );
+    expect(rows).toEqual([]);
+  });
+
+  it('only the two that replicate may replicate', async () => {
+    const rows = await a.query(
+      'owner',
+      `SELECT rolname::text AS role FROM pg_roles WHERE rolname LIKE 'lastcall%' AND rolreplication ORDER BY 1`,
+    );
+    expect(rows).toEqual([{ role: 'lastcall_coordinator' }, { role: 'lastcall_replicator' }]);
+  });
+
+  it.each([
+    ['INSERT', `INSERT INTO lastcall.lastcalls_b (terminal_id) VALUES (1)`],
+    ['UPDATE', 'UPDATE lastcall.lastcalls_b SET user_id = 1'],
+    ['DELETE', 'DELETE FROM lastcall.lastcalls_b'],
+    ['TRUNCATE', 'TRUNCATE lastcall.lastcalls_b'],
+    ['COPY', `COPY lastcall.lastcalls_b FROM STDIN`],
+    ['a forget mark of another site', `INSERT INTO lastcall.forgotten_b VALUES (1, 'all', now())`],
+    ['a terminal of another site', `DELETE FROM lastcall.terminals_b`],
+    ['the empty parent', 'DELETE FROM lastcall.lastcalls_all'],
+    ['TRUNCATE of its own table', 'TRUNCATE lastcall.lastcalls_a'],
+    ['TRUNCATE through the parent', 'TRUNCATE lastcall.lastcalls_all'],
+    ['a resynchronisation', `SELECT lastcall.begin_resync('b')`],
+    ['a swap', `SELECT lastcall.swap_copies('b')`],
+    ['another site', `SELECT lastcall.add_site('x')`],
+    ['a site by hand', `INSERT INTO lastcall.sites VALUES ('x', false)`],
+    ['a purge without a mark', `SELECT lastcall.purge_own(1, 'all', 'infinity')`],
+    ['a position', `DELETE FROM lastcall.replication_position`],
+    ['passwords', 'SELECT rolpassword FROM pg_authid'],
+    ['a table in the schema', 'CREATE TABLE lastcall.mine ()'],
+    ['another role', 'SET ROLE lastcall_owner'],
+    ['server files', `SELECT pg_read_file('postgresql.conf')`],
+  ])('I8 the application is refused: %s', async (_, text) => {
+    await expect(a.query('app', text)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('I8 no setting of a session opens a copy to an UPDATE through the view', async () => {
+    const terminal = aTerminal();
+    await a.query(
+      'replicator',
+      `INSERT INTO lastcall.lastcalls_b (terminal_id, last_dialed_call, last_dialed_date) VALUES ($1, '1002', now())`,
+      [terminal],
+    );
+    const client = await a.connect('app');
+    for (const setting of ['deleting', 'purging']) await client.query(`SET lastcall.${setting} = 'on'`);
+    const update = await client.query(
+      `UPDATE lastcall.lastcalls SET last_dialed_call = 'stolen' WHERE terminal_id = ${terminal}`,
+    );
+    expect(update.rowCount).toBe(0);
+    await client.query(
+      `BEGIN; SET LOCAL lastcall.deleting = 'on'; UPDATE lastcall.lastcalls SET last_dialed_call = 'stolen'; COMMIT`,
+    );
+    expect(
+      await a.query('app', 'SELECT last_dialed_call FROM lastcall.lastcalls_b WHERE terminal_id = $1', [
+        terminal,
+      ]),
+    ).toEqual([{ last_dialed_call: '1002' }]);
+  });
+
+  it.each([
+    `INSERT INTO lastcall.lastcalls_a (terminal_id) VALUES (1)`,
+    'UPDATE lastcall.lastcalls_a SET user_id = 1',
+    'DELETE FROM lastcall.lastcalls_a',
+    `INSERT INTO lastcall.lastcalls (terminal_id) VALUES (1)`,
+    'DELETE FROM lastcall.terminals',
+    `INSERT INTO lastcall.forgotten_a VALUES (1, 'all', now())`,
+    `SELECT lastcall.forget(1)`,
+    'SELECT rolpassword FROM pg_authid',
+  ])('the replicator is refused what belongs to this site: %s', async (text) => {
+    await expect(a.query('replicator', text)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('others see nothing at all', async () => {
+    const owner = await a.connect('owner');
+    await owner.query('CREATE ROLE stranger');
+    await owner.query('SET ROLE stranger');
+    for (const text of [
+      'SELECT FROM lastcall.terminals',
+      'SELECT FROM lastcall.sites',
+      'SELECT lastcall.this_site()',
+    ])
+      await expect(owner.query(text)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('the application’s statements leave a lock’s queue after a second, whoever forgot them', async () => {
+    const rows = await a.query(
+      'app',
+      `SELECT current_setting('lock_timeout') AS lock, current_setting('TimeZone') AS zone`,
+    );
+    expect(rows).toEqual([{ lock: '1s', zone: 'UTC' }]);
+  });
+});
