@@ -38,7 +38,7 @@ export function parseCount(text: string, max: number): number | undefined {
 }
 
 /** True where linear white space stands (a fold's CR and LF included). */
-export const isBlankAt = (text: string, at: number): boolean => BLANK[text.charCodeAt(at)] === 1;
+const isBlankAt = (text: string, at: number): boolean => BLANK[text.charCodeAt(at)] === 1;
 
 /** The first index at or after `at` that is no white space. */
 export function skipBlank(text: string, at: number): number {
