@@ -8,7 +8,7 @@ export class FakeFlow implements Flow {
   readonly listener;
   readonly remoteAddress = '192.0.2.1';
   readonly remotePort = 5060;
-  readonly token = 'c-fake';
+  readonly token: string = 'c-fake';
   open = true;
   readonly sent: string[] = [];
   lastSink: SendErrorSink | undefined;
