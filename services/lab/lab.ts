@@ -4,6 +4,7 @@ import { ensureCertificate } from './certificate.ts';
 import { type ControlRequest, serveControl } from './control.ts';
 import { demoTerminals, provisionTerminals } from './demo-terminals.ts';
 import { type Endpoints, siteEndpoints } from './endpoints.ts';
+import { EndpointsFile } from './endpoints-file.ts';
 import type { LabOptions } from './options.ts';
 import { DOMAIN, type LabPlan } from './plan.ts';
 import { readyParts } from './ready-parts.ts';
@@ -24,12 +25,13 @@ export class Lab {
   /** In the order of starting; stopped in reverse. */
   readonly #stages: Supervisor[][] = [];
   readonly #databases = new Map<string, SiteDatabase>();
-  #endpoints: Endpoints | null = null;
+  readonly #endpointsFile: EndpointsFile;
   #control: { close(): void } | null = null;
 
   constructor(options: LabOptions, plan: LabPlan, say: (line: string) => void) {
     this.#options = options;
     this.#plan = plan;
+    this.#endpointsFile = new EndpointsFile(plan.endpointsFile);
     this.#say = say;
   }
 
@@ -54,7 +56,7 @@ export class Lab {
   /** Ends everything that was started, the services before their databases. */
   async stop(): Promise<void> {
     this.#control?.close();
-    this.#endpoints = null;
+    await this.#endpointsFile.withdraw();
     for (const stage of this.#stages.reverse()) await Promise.all(stage.map((part) => part.stop()));
   }
 
@@ -116,7 +118,7 @@ export class Lab {
     const stage = programs.map(([name, program]) => this.#supervise(name, program));
     this.#stages.push(stage);
     for (const part of stage) part.start();
-    await readyParts(stage, programs, signal);
+    await readyParts(stage, signal);
   }
 
   #supervise(name: string, program: Program): Supervisor {
@@ -125,7 +127,7 @@ export class Lab {
       program,
       onEnd: ({ how, restartInMs }) =>
         this.#say(`${name} ended (${how}); starting it again in ${restartInMs} ms`),
-      onRestart: () => void this.#refreshPids(),
+      onRestart: () => this.#refreshPids(),
     });
   }
 
@@ -135,23 +137,20 @@ export class Lab {
       if (!database) throw new Error(`no database for site ${site.site}`);
       return [site.site, siteEndpoints(this.#plan, site, database, true, this.#pids(site.site))] as const;
     });
-    this.#endpoints = {
+    const endpoints: Endpoints = {
       sites: Object.fromEntries(sites),
       adminToken: secrets.tokens.admin,
       terminals: demoTerminals(Math.max(secrets.provisioned, this.#options.terminals), secrets.terminalKey),
     };
-    await this.#writeEndpoints(this.#endpoints);
-    return this.#endpoints;
+    await this.#endpointsFile.publish(endpoints);
+    return endpoints;
   }
 
+  /** A data folder that cannot be written to is said, and ends nothing. */
   async #refreshPids(): Promise<void> {
-    if (!this.#endpoints) return;
-    for (const [site, endpoints] of Object.entries(this.#endpoints.sites)) endpoints.pids = this.#pids(site);
-    await this.#writeEndpoints(this.#endpoints);
-  }
-
-  #writeEndpoints(endpoints: Endpoints): Promise<void> {
-    return writeAtomically(this.#plan.endpointsFile, `${JSON.stringify(endpoints, null, 2)}\n`);
+    await this.#endpointsFile
+      .refreshPids((site) => this.#pids(site))
+      .catch((error: Error) => this.#say(error.message));
   }
 
   #pids(site: string): Record<string, number> {

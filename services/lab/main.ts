@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { askLab } from './control.ts';
 import { announceReady, detach, isAwaited } from './detach.ts';
@@ -14,6 +13,7 @@ import { untilAskedToStop } from './stop-signals.ts';
 /** What stands in the way, in words for the user: exit status 1 without a stack trace. */
 class CannotStart extends Error {}
 
+const SHOWN_PORTS = 6;
 const args = process.argv.slice(2);
 const say = (line: string): void => console.log(line);
 process.stdout.on('error', () => {}); // The terminal may be gone while we still stop things.
@@ -65,10 +65,10 @@ async function run(options: LabOptions): Promise<void> {
     );
   sweepAbandonedServers();
   releaseDataFolder(plan);
-  const taken = await takenPorts(neededPorts(plan, options.postgres.kind !== 'urls'));
+  const taken = await takenPorts(neededPorts(plan, options.postgres.kind !== 'urls'), say);
   if (taken.length > 0)
     throw new CannotStart(
-      `${taken.join('\n')}\nMove the lab to other ports with npm start -- --port-offset 1000`,
+      `${shorten(taken).join('\n')}\nMove the lab to other ports with npm start -- --port-offset 1000`,
     );
   const lab = new Lab(options, plan, say);
   const stop = untilAskedToStop(say, () => lab.kill());
@@ -82,10 +82,14 @@ async function run(options: LabOptions): Promise<void> {
   } catch (error) {
     if (!stop.signal.aborted) throw error;
   } finally {
-    rmSync(plan.endpointsFile, { force: true });
     await lab.stop();
     releaseDataFolder(plan);
     stop.done();
   }
   say('Stopped.');
+}
+
+function shorten(lines: readonly string[]): string[] {
+  const more = lines.length - SHOWN_PORTS;
+  return more > 0 ? [...lines.slice(0, SHOWN_PORTS), `and ${more} more`] : [...lines];
 }

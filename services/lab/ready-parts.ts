@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import type { Program } from './servers/server-process.ts';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Supervisor } from './supervisor.ts';
 
 const DEADLINE_MS = 120_000;
 /** A part that died this often while starting will not come up by trying again. */
-const HOPELESS_DEATHS = 4;
+const HOPELESS_DEATHS = 6;
+const PAUSE_MS = 50;
 const LOG_TAIL_LINES = 15;
 
 /** A part did not become ready; the message holds the end of its log. */
@@ -13,35 +14,27 @@ export class NotReady extends Error {
 }
 
 /** Resolves when all parts are ready. Throws {@link NotReady} for the first that will not be, or the signal's reason. */
-export async function readyParts(
-  parts: readonly Supervisor[],
-  programs: readonly (readonly [string, Program])[],
-  signal: AbortSignal,
-): Promise<void> {
-  const logs = new Map(programs.map(([name, { logFile }]) => [name, logFile]));
+export async function readyParts(parts: readonly Supervisor[], signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
   await Promise.all(
     parts.map(async (part) => {
       for (;;) {
         signal.throwIfAborted();
-        if (part.deaths >= HOPELESS_DEATHS)
-          throw await notReady(part.name, 'ends as soon as it starts', logs);
+        if (part.deaths >= HOPELESS_DEATHS) throw await notReady(part, 'ends as soon as it starts');
         if (performance.now() > deadline)
-          throw await notReady(part.name, `is not ready after ${DEADLINE_MS / 1000} s`, logs);
+          throw await notReady(part, `is not ready after ${DEADLINE_MS / 1000} s`);
         if (await part.ready()) return;
+        if (part.pid === null) await delay(PAUSE_MS);
       }
     }),
   );
 }
 
-async function notReady(
-  name: string,
-  what: string,
-  logs: ReadonlyMap<string, string | undefined>,
-): Promise<NotReady> {
-  const file = logs.get(name);
-  const said = file ? await logTail(file) : '';
-  return new NotReady(`${name} ${what}${file ? `; the end of ${file}:\n${said}` : ''}`);
+async function notReady({ name, program }: Supervisor, what: string): Promise<NotReady> {
+  const why = await program.whyNotReady?.();
+  const { logFile } = program;
+  const said = logFile ? `; the end of ${logFile}:\n${await logTail(logFile)}` : '';
+  return new NotReady(`${name} ${what}${why ? ` (${why})` : ''}${said}`);
 }
 
 /** The last lines of a log. */

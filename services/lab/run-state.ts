@@ -1,4 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LabPlan } from './plan.ts';
 import {
@@ -26,6 +28,7 @@ export function runningLab({ pidFile }: PidFile): ProcessIdentity | null {
 
 /** Says that this process is the lab of the data folder. */
 export async function claimDataFolder({ pidFile }: PidFile): Promise<void> {
+  await mkdir(dirname(pidFile), { recursive: true });
   await writeAtomically(pidFile, JSON.stringify(identifyProcess(process.pid)));
 }
 

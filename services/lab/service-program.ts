@@ -25,6 +25,7 @@ export function serviceProgram(plan: LabPlan, site: SitePlan, service: ServiceNa
     spawn: { cwd: packageRoot() },
     stopSignal: 'SIGTERM',
     logFile: join(plan.logDir, `${site.site}-${service}.log`),
+    whyNotReady: () => unreadyReason(url),
     ready: async () => {
       const response = await fetch(url, { signal: AbortSignal.timeout(READY_BUDGET_MS) }).catch(() => null);
       await response?.body?.cancel();
@@ -35,16 +36,9 @@ export function serviceProgram(plan: LabPlan, site: SitePlan, service: ServiceNa
   };
 }
 
-/** What keeps a service from being ready, in its own words. */
-export async function unreadyReason(plan: LabPlan, site: SitePlan, service: ServiceName): Promise<string> {
-  try {
-    const response = await fetch(`${healthUrl(plan, site, service)}/readyz`, {
-      signal: AbortSignal.timeout(READY_BUDGET_MS),
-    });
-    return await response.text();
-  } catch {
-    return 'its health listener does not answer';
-  }
+async function unreadyReason(url: string): Promise<string> {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(READY_BUDGET_MS) }).catch(() => null);
+  return answer ? await answer.text() : 'its health listener does not answer';
 }
 
 function healthUrl(plan: LabPlan, { ports }: SitePlan, service: ServiceName): string {

@@ -7,6 +7,9 @@ export type SiteDatabase = { readonly ownerUrl: string };
 /** PEM files for TLS and WSS. */
 export type CertificateFiles = { readonly certificate: string; readonly key: string };
 
+/** Half of the max_slot_wal_keep_size that the lab's PostgreSQL runs with: ours must give up a slot first. */
+const SLOT_BUDGET_BYTES = 536_870_912;
+
 /** `url` for another role. */
 export function asRole(url: string, role: string, password: string): string {
   return url.replace(/^(postgres(?:ql)?:\/\/)(?:[^@/]*@)?/, `$1${role}:${encodeURIComponent(password)}@`);
@@ -58,6 +61,7 @@ export function siteConfig(
           },
         ]),
     ),
+    replication: { slotBudgetBytes: SLOT_BUDGET_BYTES },
     log: { pretty: true },
   };
   return `# Written by npm start at every start.\n${stringify(config, { lineWidth: 0 })}`;

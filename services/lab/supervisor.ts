@@ -8,7 +8,7 @@ export type SupervisorOptions = {
   /** Told when the program ended by itself; it is started again after `restartInMs`. */
   readonly onEnd: (end: { name: string; how: string; restartInMs: number }) => void;
   /** Told when it runs again, under a new process id. */
-  readonly onRestart: (name: string) => void;
+  readonly onRestart: (name: string) => unknown;
 };
 
 const FIRST_RESTART_MS = 100;
@@ -24,6 +24,7 @@ export function restartDelayMs(deaths: number): number {
 /** Keeps one program running until it is stopped or halted. */
 export class Supervisor {
   readonly name: string;
+  readonly program: Program;
   readonly #options: SupervisorOptions;
   #process: ServerProcess | null = null;
   #wanted: AbortController | null = null;
@@ -32,6 +33,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.name = options.name;
+    this.program = options.program;
     this.#options = options;
   }
 
@@ -56,7 +58,7 @@ export class Supervisor {
 
   /** Whether the running program serves. Throws when it never will. */
   async ready(): Promise<boolean> {
-    return this.pid !== null && (await this.#options.program.ready());
+    return this.pid !== null && (await this.program.ready());
   }
 
   /** Ends it in order and resolves when it is gone. */
@@ -74,7 +76,7 @@ export class Supervisor {
   }
 
   #launch(): ServerProcess {
-    this.#process = startServerProcess(this.#options.program);
+    this.#process = startServerProcess(this.program);
     return this.#process;
   }
 

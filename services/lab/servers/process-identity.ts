@@ -18,6 +18,15 @@ export function stillRuns(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.startedAt === identity.startedAt;
 }
 
+/** True while the number is taken, if only by a zombie that its parent has not collected: PostgreSQL's lock file asks the same. */
+export function pidExists(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 /** The direct children of `pid`, whatever session or process group they moved to. */
 export function childPids(pid: number): number[] {
   return process.platform === 'linux' ? linuxChildren(pid) : portableChildren(pid);
@@ -49,7 +58,16 @@ function linuxStat(pid: number | string): string[] | null {
 
 function linuxStart(pid: number): string | null {
   const stat = linuxStat(pid);
-  return !stat || stat[0] === 'Z' || stat[0] === 'X' ? null : (stat[19] ?? null);
+  return stat && (stat[0] !== 'Z' || hasThreads(pid)) ? (stat[19] ?? null) : null;
+}
+
+/** The first thread of a killed program turns zombie while the others still hold its files and ports. */
+function hasThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    return false;
+  }
 }
 
 function linuxChildren(pid: number): number[] {

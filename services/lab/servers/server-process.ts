@@ -13,6 +13,8 @@ export type Program = {
   stopSignal: NodeJS.Signals;
   /** Whether it serves now. Throws when it never will. Paces itself while the answer is no. */
   ready: () => Promise<boolean>;
+  /** What keeps it from being ready, in its own words. */
+  whyNotReady?: () => Promise<string>;
   /** Gets its output; without one the last lines are kept for errors. */
   logFile?: string;
   /** A temporary folder that goes with it when it has to be swept up. */

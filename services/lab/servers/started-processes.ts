@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   identifyProcess,
   type ProcessIdentity,
+  pidExists,
   processTree,
   signalQuietly,
   stillRuns,
@@ -15,6 +16,9 @@ import { privateTemporaryFolder } from './temporary-folder.ts';
  * SIGKILL cannot stop its children: the next start sweeps what a dead owner left behind.
  */
 type Entry = { server: ProcessIdentity; owner: ProcessIdentity; removeFolder?: string };
+
+/** A killed process frees its ports and memory a moment later; one in the kernel's hands may take longer. */
+const GONE_DEADLINE_MS = 10_000;
 
 const folder = (): string => join(privateTemporaryFolder(), 'started');
 
@@ -34,26 +38,31 @@ export function noteStarted(pid: number, removeFolder?: string): () => void {
 
 /** Kills servers whose owner no longer runs. Safe to run from several processes at once. */
 export function sweepAbandonedServers(): void {
-  sweep((entry) => !stillRuns(entry.owner));
+  sweep((entry) => !stillRuns(entry.owner), pidExists);
 }
 
 /** Kills the servers of this process, synchronously: for its `exit` handler. */
 export function killOwnServers(): void {
-  sweep((entry) => entry.owner.pid === process.pid && stillRuns(entry.owner));
+  // Our children stay zombies until we have ended.
+  const running = (pid: number): boolean => identifyProcess(pid) !== null;
+  sweep((entry) => entry.owner.pid === process.pid && stillRuns(entry.owner), running);
 }
 
-function sweep(chosen: (entry: Entry) => boolean): void {
+function sweep(chosen: (entry: Entry) => boolean, remains: (pid: number) => boolean): void {
   for (const file of listEntries()) {
     const entry = readEntry(file);
     if (entry && !chosen(entry)) continue;
-    if (entry) end(entry);
+    if (entry) end(entry, remains);
     rmSync(file, { force: true });
   }
 }
 
-function end(entry: Entry): void {
+function end(entry: Entry, remains: (pid: number) => boolean): void {
   if (stillRuns(entry.server)) {
-    for (const pid of processTree(entry.server.pid)) signalQuietly(pid, 'SIGKILL');
+    const tree = processTree(entry.server.pid);
+    for (const pid of tree) signalQuietly(pid, 'SIGKILL');
+    const deadline = performance.now() + GONE_DEADLINE_MS;
+    while (tree.some(remains) && performance.now() < deadline) pauseThread(2);
   }
   if (entry.removeFolder?.startsWith(tmpdir())) {
     rmSync(entry.removeFolder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
@@ -75,4 +84,9 @@ function readEntry(file: string): Entry | null {
   } catch {
     return null;
   }
+}
+
+/** Stops this thread for a moment: an `exit` handler cannot wait in any other way. */
+function pauseThread(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
