@@ -63,7 +63,7 @@ export async function readFailover(database: Queryable, id: string): Promise<Fai
   if (!failover) return null;
   const steps = await database.query<FailoverStep>(
     `SELECT direction, step, state, attempts, started_at AS "startedAt", ended_at AS "endedAt", detail
-     FROM lastcall.failover_steps WHERE failover = $1 ORDER BY direction, position, started_at`,
+     FROM lastcall.failover_steps WHERE failover = $1 ORDER BY started_at, position, direction`,
     [id],
   );
   return { ...failover, steps };

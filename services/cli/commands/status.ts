@@ -68,6 +68,8 @@ function directionTable(directions: readonly DirectionStatus[]): string {
 function slotText({ slot }: DirectionStatus): string | null {
   if (slot.retainedBytes === null) return null;
   const budget = slot.budgetBytes === null ? '' : ` of ${bytesText(slot.budgetBytes)}`;
-  const eta = slot.etaSeconds === null ? '' : `, full in ${millisecondsText(slot.etaSeconds * 1000)}`;
+  const filling = slot.budgetBytes !== null && slot.retainedBytes > slot.budgetBytes / 10;
+  const eta =
+    slot.etaSeconds === null || !filling ? '' : `, full in ${millisecondsText(slot.etaSeconds * 1000)}`;
   return `${bytesText(slot.retainedBytes)}${budget}${eta}`;
 }
