@@ -65,11 +65,15 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
     });
   }
 
-  /** Asks the target to stop; its final response still comes. */
+  /**
+   * Asks the target to stop; its final response still comes. A target that has said nothing yet gets its CANCEL when it does
+   * (RFC 3261 9.1), but the caller does not wait for it: one silent fork must not hold a hung-up call for timer B.
+   */
   cancel(): void {
     if (this.#done) return;
     this.#cancelled = true;
     this.#transaction?.cancel();
+    if (this.#transaction !== undefined && !this.#provisional) this.#finish(487, undefined);
   }
 
   onResponse(response: SipResponse): void {
