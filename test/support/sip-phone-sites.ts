@@ -9,6 +9,7 @@ import { type PostgresServer, startPostgres, withClient } from './postgres.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import { makeSite, query, type SiteDatabase } from './replication-pair.ts';
 import { type PhoneOptions, SipPhone } from './sip-phone.ts';
+import { waitFor } from './wait-for.ts';
 
 export type SiteName = 'a' | 'b';
 export const DOMAIN = 'lastcall.test';
@@ -134,9 +135,16 @@ export class CallSites {
     return phone;
   }
 
+  /** Unregisters and stops every phone, so that no registration of one test is left for the next. */
   async stopPhones(): Promise<void> {
-    for (const phone of this.#phones) await phone.stop();
+    const phones = [...this.#phones];
     this.#phones.clear();
+    await Promise.all(
+      phones.map(async (phone) => {
+        if (phone.isRegistered) await phone.unregister();
+        await phone.stop();
+      }),
+    );
   }
 
   async stop(): Promise<void> {
@@ -195,4 +203,55 @@ export async function carry(from: SiteDatabase, to: SiteDatabase): Promise<void>
     }
     await client.query('COMMIT');
   });
+}
+
+/** One site's own row of a terminal; undefined without one. */
+export async function ownRow(
+  database: SiteDatabase,
+  terminalId: number,
+): Promise<Record<string, unknown> | undefined> {
+  const table = `lastcall.lastcalls_${database.site}`;
+  const [row] = await query(database.owner, `SELECT * FROM ${table} WHERE terminal_id = $1`, [terminalId]);
+  return row;
+}
+
+/** Waits until the terminal's own row at this site holds these columns. */
+export function untilRow(
+  database: SiteDatabase,
+  terminalId: number,
+  columns: Readonly<Record<string, unknown>>,
+): Promise<Record<string, unknown>> {
+  return waitFor(
+    async () => {
+      const row = await ownRow(database, terminalId);
+      const holds = Object.entries(columns).every(([name, value]) => String(row?.[name]) === String(value));
+      if (!holds) throw new Error(`row is ${JSON.stringify(row)}`);
+      return row;
+    },
+    { what: `${JSON.stringify(columns)} of terminal ${terminalId} at ${database.site}` },
+  );
+}
+
+/** Writes a terminal's row at its own site, e.g. to start a test from a known call. */
+export async function writeRow(
+  database: SiteDatabase,
+  terminalId: number,
+  columns: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const names = Object.keys(columns);
+  await query(
+    database.owner,
+    `INSERT INTO lastcall.lastcalls_${database.site} (terminal_id, ${names.join(', ')})
+     VALUES ($1, ${names.map((_, index) => `$${index + 2}`).join(', ')})`,
+    [terminalId, ...Object.values(columns)],
+  );
+}
+
+/** Forgets every last call at both sites, marks included. */
+export async function clearLastCalls(sites: CallSites): Promise<void> {
+  for (const { owner } of Object.values(sites.databases))
+    await query(
+      owner,
+      'TRUNCATE lastcall.lastcalls_a, lastcall.lastcalls_b, lastcall.forgotten_a, lastcall.forgotten_b',
+    );
 }

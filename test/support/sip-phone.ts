@@ -103,6 +103,23 @@ export class SipPhone {
     });
   }
 
+  /** True once a registration was sent that none has taken back. */
+  get isRegistered(): boolean {
+    return this.#registration.sequence > 0;
+  }
+
+  /** Takes every binding of the address of record back, whatever the answer. */
+  async unregister(): Promise<void> {
+    const removal: HeaderLine[] = [
+      ['Contact', '*'],
+      ['Expires', '0'],
+    ];
+    await this.register(0, removal)
+      .final()
+      .catch(() => undefined);
+    this.#registration.sequence = 0;
+  }
+
   async stop(): Promise<void> {
     await this.stack.stop();
   }
