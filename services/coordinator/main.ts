@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
 import type { FastifyInstance } from 'fastify';
-import { LastcallError } from '../../shared/domain/errors.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
-import { type Config, loadConfig } from '../../shared/runtime/config.ts';
+import { type Config, ConfigError, loadConfig } from '../../shared/runtime/config.ts';
 import { type CheckResult, startHealth } from '../../shared/runtime/health.ts';
 import { runProcess } from '../../shared/runtime/lifecycle.ts';
 import { createLogger } from '../../shared/runtime/logger.ts';
@@ -92,9 +91,9 @@ await runProcess(
 
 function coordinatorUrls({ site, postgres, peers }: Config): Map<string, string> {
   if (postgres.coordinatorUrl === null) {
-    throw new LastcallError('CONFIG_INVALID', {
-      details: { path: 'postgres.coordinatorUrl', fault: 'missing' },
-    });
+    throw new ConfigError([
+      { path: 'postgres.coordinatorUrl', fault: 'missing, and the coordinator needs it' },
+    ]);
   }
   const urls = new Map([[site, postgres.coordinatorUrl]]);
   for (const [peer, { coordinatorUrl }] of Object.entries(peers)) {

@@ -39,7 +39,7 @@ export async function startHaSite(site: string, peers: readonly string[], standb
   };
 }
 
-function haDatabase(site: string, servers: readonly PostgresServer[]): SiteDatabase {
+export function haDatabase(site: string, servers: readonly PostgresServer[]): SiteDatabase {
   const hosts = servers.map(({ port }) => `127.0.0.1:${port}`).join(',');
   const url = (user: string): string => `postgres://${user}:lastcall-test@${hosts}/postgres`;
   return {
