@@ -41,7 +41,9 @@ export class StagedSearch {
   }
 }
 
-/** A site or process that has not the callee; a peer site that does not know the number yet, or takes no calls now. */
+/** A peer site does not know the number yet, does not trust this one, or takes no calls now. */
+const NOT_AT_PEER = [401, 404, 407, 503];
+
 function isNotThere(response: SipResponse, { kind }: CallTarget): boolean {
-  return saysOffline(response) || (kind === 'peer' && (response.status === 404 || response.status === 503));
+  return saysOffline(response) || (kind === 'peer' && NOT_AT_PEER.includes(response.status));
 }

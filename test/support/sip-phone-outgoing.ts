@@ -25,6 +25,8 @@ export class OutgoingRequest implements ClientTransactionUser {
   #retried = false;
   #failure: string | undefined;
   #sequence = 0;
+  /** As last sent, Via included: the library adds it to the draft. */
+  #sent = '';
 
   constructor(stack: SipServer, server: string, credentials: Credentials | null) {
     this.#stack = stack;
@@ -35,7 +37,7 @@ export class OutgoingRequest implements ClientTransactionUser {
   start(draft: MessageDraft): void {
     this.text = draft.serialize();
     this.#sequence = Number(draft.header('cseq')?.split(' ')[0]);
-    this.#stack.request(draft, { uri: this.#server }, this);
+    this.#dispatch(draft);
   }
 
   get callId(): string {
@@ -72,6 +74,21 @@ export class OutgoingRequest implements ClientTransactionUser {
     this.#transaction?.cancel();
   }
 
+  /** A re-INVITE in the dialog that the 2xx opened. */
+  async reInvite(): Promise<SipResponse> {
+    this.#sequence += 1;
+    const again = new OutgoingRequest(this.#stack, this.#dialogHop(), null);
+    const draft = this.#dialogDraft('INVITE', this.#sequence);
+    draft.append('Contact', this.#parsed().header('contact') ?? '');
+    again.start(draft);
+    return again.final();
+  }
+
+  /** The very datagram of the last INVITE once more. */
+  retransmit(): void {
+    this.#transaction?.flow.send(this.#sent);
+  }
+
   /** BYE in the dialog that the 2xx opened. */
   async hangUp(): Promise<SipResponse> {
     const bye = new OutgoingRequest(this.#stack, this.#dialogHop(), null);
@@ -95,6 +112,11 @@ export class OutgoingRequest implements ClientTransactionUser {
     this.#failure = `transport error: ${error.message}`;
   }
 
+  #dispatch(draft: MessageDraft): void {
+    this.#stack.request(draft, { uri: this.#server }, this);
+    this.#sent = draft.serialize();
+  }
+
   #answerChallenge(response: SipResponse): boolean {
     if (this.#credentials === null || this.#retried) return false;
     this.#retried = true;
@@ -107,7 +129,7 @@ export class OutgoingRequest implements ClientTransactionUser {
     draft.set(proxy ? 'proxy-authorization' : 'authorization', value ?? '');
     this.#sequence += 1;
     draft.set('cseq', `${this.#sequence} ${method}`);
-    this.#stack.request(draft, { uri: this.#server }, this);
+    this.#dispatch(draft);
     return true;
   }
 
