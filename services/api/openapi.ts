@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { TObject, TSchema } from '@sinclair/typebox';
 import type { RouteOptions } from 'fastify';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
-import { Problem } from './schemas/common.ts';
+import { Problem } from './schemas/field-types.ts';
 import type { Role } from './tokens.ts';
 import type { ApiApp } from './typebox-provider.ts';
 

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { ApiDeps } from '../deps.ts';
-import { Site } from '../schemas/common.ts';
+import { Site } from '../schemas/field-types.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 
 const TableComparison = Type.Object({

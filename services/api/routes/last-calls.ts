@@ -5,7 +5,7 @@ import { forgetLastCalls } from '../../../shared/postgres/forget.ts';
 import { findTerminal } from '../../../shared/postgres/terminals.ts';
 import type { ApiDeps } from '../deps.ts';
 import { lastCallsJson } from '../last-calls-json.ts';
-import { TerminalId } from '../schemas/common.ts';
+import { TerminalId } from '../schemas/field-types.ts';
 import { ForgetScope, Forgotten, LastCallsAnswer } from '../schemas/last-calls.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 

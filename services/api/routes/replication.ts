@@ -5,7 +5,7 @@ import { readSites } from '../../../shared/postgres/read-last-calls.ts';
 import { requestResync, setPaused } from '../../../shared/postgres/replication-control.ts';
 import { directionJson } from '../../../shared/postgres/replication-status.ts';
 import type { ApiDeps } from '../deps.ts';
-import { Site } from '../schemas/common.ts';
+import { Site } from '../schemas/field-types.ts';
 import { ReplicationAnswer, SteerAnswer } from '../schemas/replication.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 

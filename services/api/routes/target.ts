@@ -6,7 +6,7 @@ import { featureOf } from '../../../shared/domain/feature-code.ts';
 import { formatTimestamptz, type Micros } from '../../../shared/domain/micros.ts';
 import type { ApiDeps } from '../deps.ts';
 import { wantsText } from '../plain-text.ts';
-import { TerminalId, TerminalName } from '../schemas/common.ts';
+import { TerminalId, TerminalName } from '../schemas/field-types.ts';
 import { Target } from '../schemas/last-calls.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 

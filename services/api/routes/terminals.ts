@@ -13,7 +13,7 @@ import {
   replaceTerminal,
 } from '../../../shared/postgres/terminals.ts';
 import type { ApiDeps } from '../deps.ts';
-import { TerminalId, TerminalName } from '../schemas/common.ts';
+import { TerminalId, TerminalName } from '../schemas/field-types.ts';
 import {
   NewTerminal,
   PublicTerminal,

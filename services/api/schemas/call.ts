@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { TerminalId, TerminalName, Timestamp } from './common.ts';
+import { TerminalId, TerminalName, Timestamp } from './field-types.ts';
 
 const Digits = Type.String({ minLength: 1, maxLength: 64 });
 

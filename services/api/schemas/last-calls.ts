@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { Nullable, Site, TerminalId, Timestamp } from './common.ts';
+import { Nullable, Site, TerminalId, Timestamp } from './field-types.ts';
 
 export const Group = Type.Object({
   number: Nullable(Type.String({ description: 'null: withheld, or erased' })),

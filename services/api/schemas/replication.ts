@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { Nullable, Site, Timestamp } from './common.ts';
+import { Nullable, Site, Timestamp } from './field-types.ts';
 
 const Count = Type.Integer();
 

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { Nullable, Site, TerminalId, Timestamp } from './common.ts';
+import { Nullable, Site, TerminalId, Timestamp } from './field-types.ts';
 
 const Id = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const Name = Type.String({ minLength: 1, maxLength: 128, pattern: '^\\S+$' });
