@@ -78,26 +78,49 @@ async function keepAsking(signal: AbortSignal): Promise<{ asked: number; longest
 }
 
 it('a switchover whose command fails resumes PgBouncer and says why', async () => {
-  const run = await runCli(['switchover', 'a', '--to', `127.0.0.1:${standby.port}`, '--config', configFile('echo no quorum >&2; exit 3')]);
+  const run = await runCli([
+    'switchover',
+    'a',
+    '--to',
+    `127.0.0.1:${standby.port}`,
+    '--config',
+    configFile('echo no quorum >&2; exit 3'),
+  ]);
   expect(run).toMatchObject({ exit: 1, out: '' });
   expect(run.err).toContain('ended with 3: no quorum');
-  const answer = await withClient(bouncer.url('postgres', 'lastcall_app'), (client) => client.query('SELECT 1 AS one'));
+  const answer = await withClient(bouncer.url('postgres', 'lastcall_app'), (client) =>
+    client.query('SELECT 1 AS one'),
+  );
   expect(answer.rows).toEqual([{ one: 1 }]);
 });
 
-it('calls see a pause, not an error, and replication is checked afterwards', { timeout: 60_000 }, async () => {
+it('calls see a pause, not an error, and replication is checked afterwards', {
+  timeout: 60_000,
+}, async () => {
   await untilReplayed(primary, standby);
   const done = new AbortController();
   const asking = keepAsking(done.signal);
-  const run = await runCli(['switchover', 'a', '--to', `127.0.0.1:${standby.port}`, '--json', '--config', configFile(haTool())]);
+  const run = await runCli([
+    'switchover',
+    'a',
+    '--to',
+    `127.0.0.1:${standby.port}`,
+    '--json',
+    '--config',
+    configFile(haTool()),
+  ]);
   done.abort();
   expect(run).toMatchObject({ exit: 0, err: '' });
   const { asked, longestMs } = await asking;
   expect(asked).toBeGreaterThan(0);
   expect(longestMs).toBeGreaterThan(50);
   const { failover } = JSON.parse(run.out);
-  const { rows } = await withClient(standby.url(), (client) => client.query('SELECT reason FROM lastcall.failovers WHERE id = $1', [failover]));
+  const { rows } = await withClient(standby.url(), (client) =>
+    client.query('SELECT reason FROM lastcall.failovers WHERE id = $1', [failover]),
+  );
   expect(rows).toEqual([{ reason: 'switchover' }]);
-  const { rows: port } = await withClient(bouncer.url('postgres', 'lastcall_app'), (client) => client.query('SELECT inet_server_port() AS port'));
+  const { rows: port } = await withClient(bouncer.url('postgres', 'lastcall_app'), (client) =>
+    client.query('SELECT inet_server_port() AS port'),
+  );
   expect(port).toEqual([{ port: standby.port }]);
 });

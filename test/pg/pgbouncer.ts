@@ -13,7 +13,10 @@ export interface PgBouncer {
 }
 
 /** PgBouncer with transaction pooling in front of one port; whoever comes is who it says. */
-export async function startPgBouncer(serverPort: number, passwords: Readonly<Record<string, string>>): Promise<PgBouncer> {
+export async function startPgBouncer(
+  serverPort: number,
+  passwords: Readonly<Record<string, string>>,
+): Promise<PgBouncer> {
   const user = unprivilegedUser();
   const folder = await mkdtemp(join(privateTemporaryFolder(), 'pgbouncer-'));
   await giveTo(user, folder);
@@ -44,7 +47,11 @@ ignore_startup_parameters = extra_float_digits
     args: [configFile],
     spawn: spawnAs(user),
     stopSignal: 'SIGTERM',
-    ready: () => withClient(url('pgbouncer', 'bouncer'), async (client) => (await client.query('SHOW VERSION')).rows.length > 0).catch(() => false),
+    ready: () =>
+      withClient(
+        url('pgbouncer', 'bouncer'),
+        async (client) => (await client.query('SHOW VERSION')).rows.length > 0,
+      ).catch(() => false),
     removeFolder: folder,
   });
   await process.untilReady(10_000);
