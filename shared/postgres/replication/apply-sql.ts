@@ -33,7 +33,9 @@ export function upsertSql(layout: TableLayout, condition = ''): string {
     .filter((column) => !column.isKey)
     .map((column) => assignment(kind, column, layout.columns));
   const action = settings.length > 0 ? `UPDATE SET ${settings.join(', ')}` : 'NOTHING';
-  return `INSERT INTO ${qualified(table)} AS copy (${names}) SELECT ${names} FROM unnest($1::${qualified(table)}[]) ${condition}
+  // Marks purge own rows: in the order of their keys, as every writer of several own rows takes them.
+  const order = kind === 'forgotten' ? `ORDER BY ${keys.join(', ')}` : '';
+  return `INSERT INTO ${qualified(table)} AS copy (${names}) SELECT ${names} FROM unnest($1::${qualified(table)}[]) ${condition} ${order}
     ON CONFLICT (${keys.join(', ')}) DO ${action}`;
 }
 

@@ -28,11 +28,14 @@ export interface ApplyFence {
   readonly generation: bigint;
 }
 
-/** Settings of the applying session. The plans are generic: planning would cost more than executing a small batch. */
+/**
+ * Settings of the applying session. The plans are generic: planning would cost more than executing a small batch. It gives
+ * way to the application early, long before that one's own lock_timeout or the deadlock check.
+ */
 export const APPLY_SETTINGS = {
   plan_cache_mode: 'force_generic_plan',
   synchronous_commit: 'off',
-  lock_timeout: '5000',
+  lock_timeout: '300',
   jit: 'off',
   search_path: 'lastcall, pg_temp',
 } as const;
@@ -75,7 +78,7 @@ export class Applier {
     }
     await this.#connection.pipeline((out) => {
       this.#writeAdvance(out, batch.endLsn, durable);
-      for (const table of batch.tables) this.#writeTable(out, table);
+      for (const table of marksFirst(batch.tables)) this.#writeTable(out, table);
     });
   }
 
@@ -143,6 +146,15 @@ export class Applier {
     }
     if (table.partialCount > 0) writePartials(out, table);
   }
+}
+
+/**
+ * A mark purges this site's own rows. Own rows before copies is the order in which the application locks them when it
+ * deletes through the view, so the two never wait for each other in a circle.
+ */
+function marksFirst(tables: readonly TableBatch[]): TableBatch[] {
+  const isMarks = (table: TableBatch): boolean => table.layout.copy.kind === 'forgotten';
+  return [...tables.filter(isMarks), ...tables.filter((table) => !isMarks(table))];
 }
 
 const isPlain = (table: TableBatch): boolean =>

@@ -4,6 +4,7 @@
  * Invariant: acknowledged <= durable here <= applied <= received. An idle keepalive's LSN is stored before it is
  * acknowledged, so the slot never stands beyond the stored position and a slot that does proves a gap (rule 3).
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Lsn, laterLsn } from '../../domain/lsn.ts';
 import type { Applier } from './apply.ts';
 import type { Batch, Conflater } from './conflate.ts';
@@ -30,7 +31,6 @@ export interface PumpOptions {
 
 /** A batch waits to fill for at most this part of the lag that there already is. */
 const FILL_SHARE = 0.25;
-const RETRIES = 8;
 /** Deadlock, serialization failure, lock timeout: another session was in the way, the batch is as good as before. */
 const IN_THE_WAY = new Set(['40P01', '40001', '55P03']);
 
@@ -147,19 +147,23 @@ export class BatchPump {
 
   async #apply(batch: Batch, durable: boolean): Promise<void> {
     const startedAt = performance.now();
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.#options.applier.apply(batch, durable);
-        break;
-      } catch (cause) {
-        if (!(cause instanceof ServerError) || !IN_THE_WAY.has(cause.code) || attempt >= RETRIES) throw cause;
-      }
-    }
+    while (!(await this.#tryApply(batch, durable))) await delay(10 + Math.random() * 40);
     this.#applied = batch.endLsn;
     if (durable) this.#becameDurable(batch.endLsn);
     else this.#undurable = true;
     this.#options.onApplied(batch, performance.now() - startedAt);
     this.#options.conflater.recycle(batch);
+  }
+
+  /** `false` when another session was in the way, until it no longer is or the pump is stopped. */
+  async #tryApply(batch: Batch, durable: boolean): Promise<boolean> {
+    try {
+      await this.#options.applier.apply(batch, durable);
+      return true;
+    } catch (cause) {
+      if (cause instanceof ServerError && IN_THE_WAY.has(cause.code) && !this.#stopped) return false;
+      throw cause;
+    }
   }
 
   /** The last batches before a pause were committed without waiting for the disk: one durable commit covers them. */
