@@ -1,4 +1,4 @@
-import type { Gauge } from 'prom-client';
+import { Counter, type Gauge } from 'prom-client';
 import { lagBytes } from '../../shared/domain/lsn.ts';
 import type { Metrics } from '../../shared/runtime/metrics.ts';
 import { type Direction, lagMs } from './direction.ts';
@@ -15,6 +15,19 @@ export function exposeReplication(metrics: Metrics, replicator: Replicator, hear
       }
     });
   };
+  const count = (name: string, help: string, read: (direction: Direction) => number): void => {
+    const counter: Counter<'from' | 'to'> = new Counter({
+      name: `lastcall_replication_${name}`,
+      help,
+      labelNames: ['from', 'to'],
+      registers: [metrics.registry],
+      collect: () => {
+        counter.reset();
+        for (const direction of replicator.directions)
+          counter.inc({ from: direction.from, to: direction.to }, read(direction));
+      },
+    });
+  };
   metrics.gauge(
     'replication_state',
     '1 for the state and reason at hand',
@@ -29,8 +42,8 @@ export function exposeReplication(metrics: Metrics, replicator: Replicator, hear
   each('lag_bytes', 'WAL of the publisher not yet applied here', (d) =>
     d.currentLsn === 0n ? null : lagBytes(d.currentLsn, d.appliedLsn),
   );
-  each('rows_received_total', 'Row events received', (d) => d.rowsReceived);
-  each('rows_applied_total', 'Rows applied after conflation', (d) => d.rowsApplied);
+  count('rows_received_total', 'Row events received', (d) => d.rowsReceived);
+  count('rows_applied_total', 'Rows applied after conflation', (d) => d.rowsApplied);
   each('slot_retained_bytes', 'WAL that the slot holds at the publisher', (d) => d.slotRetainedBytes);
   each('slot_budget_bytes', 'WAL that it may hold before it is dropped on purpose', (d) => d.slotBudgetBytes);
   each('slot_eta_seconds', 'Until the budget is used up at the present rate', (d) => d.slotEtaSeconds);

@@ -30,6 +30,7 @@ export interface SiteDatabase {
     text: string,
     values?: readonly unknown[],
   ): Promise<R[]>;
+  transaction<T>(role: Role, work: (client: pg.PoolClient) => Promise<T>): Promise<T>;
   /** A connection of its own, for transactions that wait for each other. */
   connect(role: Role): Promise<pg.Client>;
   close(): Promise<void>;
@@ -56,13 +57,27 @@ function connectSite(site: string, url: (role: Role) => string): SiteDatabase {
   const pools = new Map<Role, pg.Pool>();
   const clients: pg.Client[] = [];
   const types = typeParsers();
+  const poolOf = (role: Role): pg.Pool => {
+    const pool = pools.get(role) ?? new pg.Pool({ connectionString: url(role), max: 6, types });
+    pools.set(role, pool);
+    return pool;
+  };
   return {
     site,
     url,
     async query<R extends object>(role: Role, text: string, values: readonly unknown[] = []): Promise<R[]> {
-      const pool = pools.get(role) ?? new pg.Pool({ connectionString: url(role), max: 6, types });
-      pools.set(role, pool);
-      return (await pool.query<R>(text, [...values])).rows;
+      return (await poolOf(role).query<R>(text, [...values])).rows;
+    },
+    async transaction(role, work) {
+      const client = await poolOf(role).connect();
+      try {
+        await client.query('BEGIN');
+        const result = await work(client);
+        await client.query('COMMIT');
+        return result;
+      } finally {
+        client.release();
+      }
     },
     async connect(role) {
       const client = new pg.Client({ connectionString: url(role), types });
@@ -80,24 +95,27 @@ function connectSite(site: string, url: (role: Role) => string): SiteDatabase {
 
 const KINDS = ['lastcalls', 'terminals', 'forgotten', 'heartbeat'] as const;
 
-/** Replication as the test plays it: `from`'s own tables, as they are now, become `to`'s copies, written by the replicator. */
-export async function carry(from: SiteDatabase, to: SiteDatabase): Promise<void> {
-  const rows = KINDS.map((kind) => `(SELECT jsonb_agg(t) FROM lastcall.${kind}_${from.site} t) AS ${kind}`);
-  const [state] = await from.query<Record<string, unknown>>('replicator', `SELECT ${rows.join(', ')}`);
-  const client = await to.connect('replicator');
-  try {
-    await client.query('BEGIN');
-    for (const kind of KINDS) {
-      const table = `lastcall.${kind}_${from.site}`;
-      await client.query(`DELETE FROM ${table}`);
+/**
+ * Replication as the test plays it: `from`'s own tables, as they are now, become `to`'s copies, written by the
+ * replicator. With a terminal, only what belongs to it.
+ */
+export async function carry(from: SiteDatabase, to: SiteDatabase, terminal?: number): Promise<void> {
+  const kinds = terminal === undefined ? KINDS : KINDS.filter((kind) => kind !== 'heartbeat');
+  const only = terminal === undefined ? '' : `WHERE terminal_id = ${terminal}`;
+  const tables = kinds.map((kind) => `lastcall.${kind}_${from.site}`);
+  const selections = tables.map(
+    (table, index) => `(SELECT jsonb_agg(t) FROM ${table} t ${only}) AS rows_${index}`,
+  );
+  const [state] = await from.query<Record<string, unknown>>('replicator', `SELECT ${selections.join(', ')}`);
+  await to.transaction('replicator', async (client) => {
+    for (const [index, table] of tables.entries()) {
+      await client.query(`DELETE FROM ${table} ${only}`);
+      const rows = JSON.stringify(state?.[`rows_${index}`] ?? []);
       await client.query(`INSERT INTO ${table} SELECT * FROM jsonb_populate_recordset(NULL::${table}, $1)`, [
-        JSON.stringify(state?.[kind] ?? []),
+        rows,
       ]);
     }
-    await client.query('COMMIT');
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 let lastTerminal = 1000;

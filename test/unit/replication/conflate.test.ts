@@ -24,7 +24,8 @@ function remove(conflater: Conflater, id: number): void {
 }
 
 let end = 100n;
-function transaction(conflater: Conflater, body: () => void, at = (end += 10n)): void {
+function transaction(conflater: Conflater, body: () => void, at = end): void {
+  end += 10n;
   conflater.begin(lsn(at));
   body();
   conflater.commit(lsn(at + 1n), 0);
@@ -50,7 +51,8 @@ function content(conflater: Conflater): Record<string, string> {
 describe('rule 12 conflation', () => {
   test('of many writes of a key the last remains, and what came in is counted', () => {
     const conflater = newConflater();
-    for (const value of ['one', 'two', 'three']) transaction(conflater, () => upsert(conflater, 1, Buffer.from(value)));
+    for (const value of ['one', 'two', 'three'])
+      transaction(conflater, () => upsert(conflater, 1, Buffer.from(value)));
     transaction(conflater, () => upsert(conflater, 2, Buffer.from('other')));
     const batch = conflater.take();
     expect([batch?.rowsReceived, batch?.rowsOut]).toEqual([4, 2]);
@@ -133,7 +135,8 @@ describe('rule 12 conflation', () => {
 
   test('I7 memory grows with keys, not with writes', () => {
     const conflater = newConflater();
-    for (let i = 0; i < 200_000; i++) transaction(conflater, () => upsert(conflater, i % 100, Buffer.alloc(50 + (i % 400), 'x')));
+    for (let i = 0; i < 200_000; i++)
+      transaction(conflater, () => upsert(conflater, i % 100, Buffer.alloc(50 + (i % 400), 'x')));
     expect(conflater.byteCount).toBeLessThan(3 * 1024 * 1024);
     expect(conflater.take()?.rowsOut).toBe(100);
   });
@@ -157,7 +160,9 @@ describe('layout', () => {
     const [key] = RELATION.columns;
     expect(layOut(relation({ columns: [key] }), COPY).sourceIndexes).toEqual([0, -1]);
     const unknown = { name: 'colour', typeOid: 25, isKey: false };
-    expect(() => layOut(relation({ columns: [...RELATION.columns, unknown] }), COPY)).toThrow(/colour is unknown here/);
+    expect(() => layOut(relation({ columns: [...RELATION.columns, unknown] }), COPY)).toThrow(
+      /colour is unknown here/,
+    );
   });
 
   test('another type, another key and another replica identity are refused with a remedy', () => {

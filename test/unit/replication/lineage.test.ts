@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { decideStream, type PublisherView, parseTimelineHistory, type StoredPosition } from '../../../shared/domain/lineage.ts';
+import {
+  decideStream,
+  type PublisherView,
+  parseTimelineHistory,
+  type StoredPosition,
+} from '../../../shared/domain/lineage.ts';
 import { formatLsn, lagBytes, parseLsn } from '../../../shared/domain/lsn.ts';
 
 const stored: StoredPosition = {
@@ -13,7 +18,12 @@ const publisher: PublisherView = {
   systemIdentifier: '7000',
   timeline: 1,
   inRecovery: false,
-  slot: { walStatus: 'reserved', invalidationReason: null, confirmedFlushLsn: parseLsn('0/4000'), failover: false },
+  slot: {
+    walStatus: 'reserved',
+    invalidationReason: null,
+    confirmedFlushLsn: parseLsn('0/4000'),
+    failover: false,
+  },
 };
 
 const reasonFor = (changes: Partial<PublisherView>, position: StoredPosition | null = stored): string => {
@@ -61,7 +71,11 @@ describe('rule 3 the slot tells of gaps', () => {
 
 describe('rule 18 a new timeline', () => {
   const slot = { ...(publisher.slot as NonNullable<PublisherView['slot']>), failover: true };
-  const switched = (at: string): Partial<PublisherView> => ({ timeline: 2, slot, switchPoints: new Map([[1, parseLsn(at)]]) });
+  const switched = (at: string): Partial<PublisherView> => ({
+    timeline: 2,
+    slot,
+    switchPoints: new Map([[1, parseLsn(at)]]),
+  });
 
   test('is streamed over a failover slot when the position lies before the switch', () => {
     expect(reasonFor(switched('0/6000'))).toBe('stream');
@@ -79,7 +93,9 @@ describe('rule 18 a new timeline', () => {
   });
 
   test('a timeline history file is read line by line', () => {
-    const history = parseTimelineHistory('1\t0/3000148\tno recovery target specified\n\n2\t16/B374D848\tbefore 2000-01-01\n');
+    const history = parseTimelineHistory(
+      '1\t0/3000148\tno recovery target specified\n\n2\t16/B374D848\tbefore 2000-01-01\n',
+    );
     expect([...history].map(([timeline, lsn]) => [timeline, formatLsn(lsn)])).toEqual([
       [1, '0/3000148'],
       [2, '16/B374D848'],

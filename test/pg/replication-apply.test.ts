@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Lsn, lsn } from '../../shared/domain/lsn.ts';
+import { APPLY_SETTINGS, Applier } from '../../shared/postgres/replication/apply.ts';
+import { type Batch, Conflater } from '../../shared/postgres/replication/conflate.ts';
+import type { Connection } from '../../shared/postgres/replication/connection.ts';
+import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
+import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
+import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
+import { type CopyTable, layOut } from '../../shared/postgres/replication/table-layout.ts';
+import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { makeSite, query, type SiteDatabase, siteOf } from '../support/replication-pair.ts';
+import { bigint, tuple } from '../unit/replication/tuples.ts';
+
+let server: PostgresServer;
+let b: SiteDatabase;
+let connection: Connection;
+let applier: Applier;
+let copy: CopyTable;
+let position: bigint;
+
+beforeAll(async () => {
+  server = await startPostgres();
+  b = await makeSite('b', ['a'], siteOf(server));
+  connection = await connectToPrimary(b.replicator, { applicationName: 'test', settings: APPLY_SETTINGS });
+  copy = (await readCopyTables(connection, 'a')).get('lastcalls_a') as CopyTable;
+});
+
+afterAll(async () => {
+  await connection?.close();
+  await server?.remove();
+});
+
+beforeEach(async () => {
+  await query(b.owner, 'DELETE FROM lastcall.lastcalls_a');
+  await query(b.owner, 'DELETE FROM lastcall.replication_position');
+  await query(
+    b.owner,
+    `INSERT INTO lastcall.replication_position VALUES ('a', '7', 1, 'lastcall_b', 1, '0/0')`,
+  );
+  const { epoch } = await takeOwnership(connection, 'a', 'test');
+  await connection.simple('DEALLOCATE ALL');
+  applier = await Applier.open(connection, { peer: 'a', epoch, generation: 1n });
+  position = 0n;
+});
+
+type Row = { readonly id: number } & {
+  readonly [group in 'dialed' | 'received']?: { readonly call: string; readonly at: number };
+};
+
+/** A batch as it comes from the stream: rows are upserts, numbers are deletes. */
+function batch(changes: readonly (Row | number)[]): Batch {
+  position += 10n;
+  const endLsn = position;
+  const conflater = new Conflater((relation) => layOut(relation, copy), lsn(0n) as Lsn);
+  conflater.relation({
+    oid: 1,
+    schema: 'lastcall',
+    table: copy.table,
+    replicaIdentity: 'd',
+    columns: copy.columns,
+  });
+  conflater.begin(lsn(endLsn));
+  for (const change of changes) {
+    const bytes = tuple(
+      copy.columns.map(({ name }) => {
+        if (name === 'terminal_id') return bigint(typeof change === 'number' ? change : change.id);
+        if (typeof change === 'number') return null;
+        const group = change[name.includes('dialed') ? 'dialed' : 'received'];
+        if (!group || !/^last_(dialed|received)_(call|date)$/.test(name)) return null;
+        return name.endsWith('_call') ? Buffer.from(group.call) : bigint(group.at);
+      }),
+    );
+    if (typeof change === 'number') conflater.remove(1, bytes, 0, bytes.length);
+    else conflater.upsert(1, bytes, 0, bytes.length);
+  }
+  conflater.commit(lsn(endLsn), 0);
+  return conflater.take() as Batch;
+}
+
+const content = () =>
+  query(
+    b.owner,
+    'SELECT terminal_id::int AS id, last_dialed_call AS dialed, last_received_call AS received FROM lastcall.lastcalls_a ORDER BY 1',
+  );
+
+test.each([false, true])(
+  'S2 a batch replayed after a later one changes nothing (durable %s)',
+  async (durable) => {
+    const first = batch([{ id: 1, dialed: { call: 'old', at: 1 } }]);
+    await applier.apply(first, durable);
+    await applier.apply(
+      batch([
+        { id: 1, dialed: { call: 'new', at: 2 } },
+        { id: 2, dialed: { call: 'x', at: 2 } },
+      ]),
+      durable,
+    );
+    const before = await content();
+    await expect(applier.apply(first, durable)).rejects.toMatchObject({ code: 'LC002' });
+    expect(await content()).toEqual(before);
+  },
+);
+
+test('I2 an older date never replaces a newer one, group by group', async () => {
+  await applier.apply(
+    batch([{ id: 1, dialed: { call: 'd5', at: 5 }, received: { call: 'r5', at: 5 } }]),
+    false,
+  );
+  await applier.apply(
+    batch([{ id: 1, dialed: { call: 'd4', at: 4 }, received: { call: 'r6', at: 6 } }]),
+    false,
+  );
+  expect(await content()).toEqual([{ id: 1, dialed: 'd5', received: 'r6' }]);
+});
+
+test('I1 a group that the origin cleared is cleared', async () => {
+  await applier.apply(
+    batch([{ id: 1, dialed: { call: 'd', at: 5 }, received: { call: 'r', at: 5 } }]),
+    false,
+  );
+  await applier.apply(batch([{ id: 1, dialed: { call: 'd', at: 5 } }]), false);
+  expect(await content()).toEqual([{ id: 1, dialed: 'd', received: null }]);
+});
+
+test('rule 12 what follows a delete in the same batch owes nothing to the row before it', async () => {
+  await applier.apply(batch([{ id: 1, dialed: { call: 'newest', at: 9 } }]), false);
+  await applier.apply(
+    batch([1, { id: 1, received: { call: 'r', at: 1 } }, { id: 2, dialed: { call: 'x', at: 1 } }, 2, 3]),
+    false,
+  );
+  expect(await content()).toEqual([{ id: 1, dialed: null, received: 'r' }]);
+});
+
+test.each([false, true])(
+  'rule 7 the worker that lost the direction writes nothing (durable %s)',
+  async (durable) => {
+    await takeOwnership(connection, 'a', 'another');
+    const attempt = applier.apply(batch([{ id: 1, dialed: { call: 'x', at: 1 } }]), durable);
+    await expect(attempt).rejects.toMatchObject({ code: 'LC001' });
+    expect(await content()).toEqual([]);
+    expect(await query(b.owner, 'SELECT lsn::text FROM lastcall.replication_position')).toEqual([
+      { lsn: '0/0' },
+    ]);
+  },
+);
+
+test('rule 4 a batch that fails leaves the position where it was', async () => {
+  const wrong = batch([{ id: -1, dialed: { call: 'x', at: 1 } }]);
+  await expect(applier.apply(wrong, false)).rejects.toMatchObject({ code: '23514' });
+  expect(await query(b.owner, 'SELECT lsn::text FROM lastcall.replication_position')).toEqual([
+    { lsn: '0/0' },
+  ]);
+});
