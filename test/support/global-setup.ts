@@ -1,10 +1,13 @@
+import { build } from '../../services/lab/bootstrap/build.mjs';
 import { sweepAbandonedServers } from '../../services/lab/servers/started-processes.ts';
 
-/** Before a run: what an earlier one, killed, left behind. After it: what its workers did not stop. */
-export function setup(): void {
+/** Before a run: what an earlier one, killed, left behind is swept, and dist/ holds what the sources say. */
+export async function setup(): Promise<void> {
   sweepAbandonedServers();
+  await build('tsconfig.build.json', ['services', 'shared']);
 }
 
+/** After it: what its workers did not stop. */
 export function teardown(): void {
   sweepAbandonedServers();
 }

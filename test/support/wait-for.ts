@@ -7,6 +7,8 @@ export type WaitOptions = {
   everyMs?: number;
 };
 
+type Truthy<T> = Exclude<T, false | null | undefined | 0 | ''>;
+
 /**
  * Asks `condition` until it gives something truthy and returns that. A condition that throws counts as not yet;
  * its last error is the cause of the one thrown at the deadline (default 10 s).
@@ -14,13 +16,13 @@ export type WaitOptions = {
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
   { what = 'the condition', deadlineMs = 10_000, everyMs = 20 }: WaitOptions = {},
-): Promise<NonNullable<T>> {
+): Promise<Truthy<T>> {
   const end = performance.now() + deadlineMs;
   let last: unknown;
   for (;;) {
     try {
       last = await condition();
-      if (last) return last as NonNullable<T>;
+      if (last) return last as Truthy<T>;
     } catch (error) {
       last = error;
     }

@@ -48,25 +48,26 @@ export function killOwnServers(): void {
   sweep((entry) => entry.owner.pid === process.pid && stillRuns(entry.owner), running);
 }
 
+/** Kills all that are chosen, then waits for all of them, until none `remains`. */
 function sweep(chosen: (entry: Entry) => boolean, remains: (pid: number) => boolean): void {
-  for (const file of listEntries()) {
+  const swept = listEntries().flatMap((file) => {
     const entry = readEntry(file);
-    if (entry && !chosen(entry)) continue;
-    if (entry) end(entry, remains);
+    return entry && chosen(entry) ? [{ file, entry }] : [];
+  });
+  const killed = swept.flatMap(({ entry }) => (stillRuns(entry.server) ? kill(entry.server.pid) : []));
+  const deadline = performance.now() + GONE_DEADLINE_MS;
+  while (killed.some(remains) && performance.now() < deadline) pauseThread(2);
+  for (const { file, entry } of swept) {
+    if (entry.removeFolder?.startsWith(tmpdir()))
+      rmSync(entry.removeFolder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
     rmSync(file, { force: true });
   }
 }
 
-function end(entry: Entry, remains: (pid: number) => boolean): void {
-  if (stillRuns(entry.server)) {
-    const tree = processTree(entry.server.pid);
-    for (const pid of tree) signalQuietly(pid, 'SIGKILL');
-    const deadline = performance.now() + GONE_DEADLINE_MS;
-    while (tree.some(remains) && performance.now() < deadline) pauseThread(2);
-  }
-  if (entry.removeFolder?.startsWith(tmpdir())) {
-    rmSync(entry.removeFolder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
-  }
+function kill(pid: number): number[] {
+  const tree = processTree(pid);
+  for (const member of tree) signalQuietly(member, 'SIGKILL');
+  return tree;
 }
 
 function listEntries(): string[] {
@@ -77,7 +78,7 @@ function listEntries(): string[] {
   }
 }
 
-/** `null` for a file that vanished or was cut short by a kill while it was written. */
+/** `null` for a file that vanished, or that is being written now. */
 function readEntry(file: string): Entry | null {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Entry;

@@ -1,0 +1,1 @@
+export function build(project: string, folders: readonly string[]): Promise<void>;

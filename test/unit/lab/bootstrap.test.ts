@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { PROGRAMS, programsFor } from '../../../services/lab/bootstrap/programs.mjs';
+import { countTests } from '../../../services/lab/bootstrap/test-run.mjs';
+
+const passed = { status: 'passed', fullName: 'a' };
+const file = (status: string, ...assertionResults: object[]) => ({
+  name: 'x.test.ts',
+  status,
+  assertionResults,
+});
+
+test('passed tests are counted', () => {
+  expect(countTests({ testResults: [file('passed', passed, passed)] }, 0)).toEqual({
+    passed: 2,
+    failed: 0,
+    notes: [],
+  });
+});
+
+test.each([
+  ['a failed test', { testResults: [file('failed', passed, { status: 'failed', fullName: 'b' })] }, 1],
+  ['a skipped test', { testResults: [file('passed', passed, { status: 'skipped', fullName: 'b' })] }, 0],
+  ['a file that did not load', { testResults: [file('passed', passed), file('failed')] }, 1],
+  ['an error outside of any test', { testResults: [file('passed', passed)] }, 1],
+])('%s is one failure', (_what, report, status) => {
+  expect(countTests(report, status)).toMatchObject({ passed: 1, failed: 1 });
+});
+
+test('npm start needs Redis alone, unless it is to use system PostgreSQL', () => {
+  expect(programsFor('start', [])).toEqual(['redis']);
+  expect(programsFor('start', ['--pg', 'system'])).toContain('postgresql');
+  expect(programsFor('start', ['--pg=system'])).toContain('postgresql');
+  expect(programsFor('start', ['--ha'])).toEqual(['redis', 'postgresql', 'repmgr']);
+});
+
+test('npm test brings every real peer, and nothing for pure tests alone', () => {
+  expect(programsFor('test', [])).toEqual(
+    expect.arrayContaining(['sipp', 'baresip', 'redis', 'patroni', 'barman']),
+  );
+  expect(programsFor('test', ['test/unit'])).toEqual([]);
+  expect(programsFor('test', ['test/unit', 'test/sip'])).toContain('sipp');
+});
+
+test('whatever a command must have can be installed on Debian, Fedora and macOS', () => {
+  const required = Object.entries(PROGRAMS).filter(([, { optional }]) => !optional);
+  for (const [name, { debian, fedora, macos }] of required) {
+    expect({
+      name,
+      systems: [debian, fedora, macos].every((packages) => packages && packages.length > 0),
+    }).toEqual({
+      name,
+      systems: true,
+    });
+  }
+});
