@@ -48,7 +48,7 @@ export class OutgoingRequest implements ClientTransactionUser {
     return this.responses.map((response) => response.status);
   }
 
-  final(): Promise<SipResponse> {
+  final(deadlineMs = 10_000): Promise<SipResponse> {
     return waitFor(
       () => {
         if (this.#failure !== undefined) throw new Error(this.#failure);

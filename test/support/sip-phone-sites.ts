@@ -82,6 +82,11 @@ export class CallSites {
     return stringify(sections);
   }
 
+  /** SIP URI of the site's UDP listener, whether it runs or not. */
+  udp(name: SiteName): string {
+    return `sip:127.0.0.1:${this.#ports[name][0]}`;
+  }
+
   async run(name: SiteName, overrides: Overrides = {}): Promise<RunningSite> {
     const config = parseConfig(this.yaml(name, overrides), {});
     const callControl = new CallControl({
@@ -113,7 +118,11 @@ export class CallSites {
   }
 
   /** A phone that stops with the sites. */
-  async phone(site: RunningSite, username: string, options: Partial<PhoneOptions> = {}): Promise<SipPhone> {
+  async phone(
+    site: Pick<RunningSite, 'udp'>,
+    username: string,
+    options: Partial<PhoneOptions> = {},
+  ): Promise<SipPhone> {
     const phone = await SipPhone.start({
       server: site.udp,
       username,
@@ -125,7 +134,7 @@ export class CallSites {
   }
 
   async registered(
-    site: RunningSite,
+    site: Pick<RunningSite, 'udp'>,
     username: string,
     options: Partial<PhoneOptions> = {},
   ): Promise<SipPhone> {

@@ -108,14 +108,14 @@ export class SipPhone {
     return this.#registration.sequence > 0;
   }
 
-  /** Takes every binding of the address of record back, whatever the answer. */
+  /** Takes every binding of the address of record back; a server that is gone has nothing to take back. */
   async unregister(): Promise<void> {
     const removal: HeaderLine[] = [
       ['Contact', '*'],
       ['Expires', '0'],
     ];
     await this.register(0, removal)
-      .final()
+      .final(2_000)
       .catch(() => undefined);
     this.#registration.sequence = 0;
   }

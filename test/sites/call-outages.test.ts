@@ -1,0 +1,160 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { readiness } from '../../shared/runtime/health.ts';
+import { query } from '../support/replication-pair.ts';
+import {
+  CallSites,
+  clearLastCalls,
+  DOMAIN,
+  ownRow,
+  provision,
+  type RunningSite,
+  untilRow,
+  writeRow,
+} from '../support/sip-phone-sites.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+let sites: CallSites;
+let a: RunningSite;
+
+beforeAll(async () => {
+  sites = await CallSites.start();
+  await provision(sites.databases.a, [
+    { terminalId: 1, number: '1001' },
+    { terminalId: 2, number: '1002' },
+    { terminalId: 3, number: '1003' },
+  ]);
+  a = await sites.run('a', { peers: { b: {} } });
+});
+
+beforeEach(() => clearLastCalls(sites));
+afterEach(() => sites.stopPhones());
+afterAll(() => sites.stop());
+
+const ready = ({ callControl: { checks, draining, metrics } }: RunningSite) =>
+  readiness({ checks, metrics, draining: () => draining });
+
+const untilStatus = (site: RunningSite, wanted: string) =>
+  waitFor(
+    async () => {
+      const { checks, status } = await ready(site);
+      if (status !== wanted) throw new Error(`${status} ${JSON.stringify(checks)}`);
+      return checks;
+    },
+    { what: `status ${wanted}` },
+  );
+
+test('R12 C7 C8 PostgreSQL down: calls route and are journalled, a star code uses what is journalled or says 503, and nothing is lost', async () => {
+  const alice = await sites.registered(a, '1001');
+  const bob = await sites.registered(a, '1002');
+  const carol = await sites.registered(a, '1003');
+  bob.behaviour = { status: 486 };
+  await writeRow(sites.databases.a, 3, { last_dialed_call: '1002', last_dialed_date: new Date() });
+  await sites.postgres.stop('immediate');
+  await untilStatus(a, 'degraded');
+
+  const before = Date.now();
+  expect((await alice.invite('1002').final()).status).toBe(486);
+  const afterwards = Date.now();
+  const unreadable = await carol.invite('*52').final();
+  expect([unreadable.status, unreadable.reason]).toEqual([503, 'Last Call Unreadable']);
+  expect(Number(unreadable.header('retry-after'))).toBeGreaterThan(0);
+  // C6 with C8: what is journalled is known, although the tables are not.
+  expect((await alice.invite('*52').final()).status).toBe(486);
+  expect(bob.incoming).toHaveLength(2);
+  const [{ value } = { value: 0 }] =
+    (await a.callControl.metrics.registry.getSingleMetric('lastcall_journal_terminals')?.get())?.values ?? [];
+  expect(value).toBeGreaterThan(0);
+
+  await sites.postgres.start();
+  await untilRow(sites.databases.a, 1, { last_dialed_call: '1002' });
+  const row = await untilRow(sites.databases.a, 2, { last_received_call: '1001' });
+  expect(row['last_received_date']).toBeInstanceOf(Date);
+  expect(Number(row['last_received_date'])).toBeGreaterThanOrEqual(before);
+  const dialed = await ownRow(sites.databases.a, 1);
+  expect(Number(dialed?.['last_dialed_date'])).toBeLessThanOrEqual(Date.now());
+  expect(afterwards).toBeGreaterThanOrEqual(before);
+  await untilStatus(a, 'ready');
+});
+
+test('PostgreSQL hangs without closing a socket: a star code still answers within its budget', async () => {
+  const alice = await sites.registered(a, '1001');
+  sites.postgres.pause();
+  try {
+    const started = performance.now();
+    expect((await alice.invite('*52').final()).status).toBe(503);
+    expect(performance.now() - started).toBeLessThan(2_500);
+  } finally {
+    sites.postgres.resume();
+  }
+  await untilStatus(a, 'ready');
+});
+
+test('Redis down: registered phones are called, new registrations work, and both survive its return', async () => {
+  const alice = await sites.registered(a, '1001');
+  const bob = await sites.registered(a, '1002');
+  bob.behaviour = { status: 486 };
+  await sites.redis.stop();
+  const checks = await untilStatus(a, 'degraded');
+  expect(checks['redis']).toMatchObject({ state: 'down' });
+  expect((await alice.invite('1002').final()).status).toBe(486);
+  const carol = await sites.registered(a, '1003');
+  carol.behaviour = { status: 603 };
+  expect((await alice.invite('1003').final()).status).toBe(603);
+  await untilRow(sites.databases.a, 1, { last_dialed_call: '1003' });
+  await sites.redis.start();
+  await untilStatus(a, 'ready');
+  expect((await alice.invite('1003').final()).status).toBe(603);
+});
+
+test('a terminal that is disabled or removed stops working within about a second', async () => {
+  await provision(sites.databases.a, [{ terminalId: 9, number: '1009' }]);
+  const eve = await sites.registered(a, '1009');
+  await provision(sites.databases.a, [{ terminalId: 9, number: '1009', enabled: false }]);
+  const disabledAt = performance.now();
+  await waitFor(async () => (await eve.invite('*52').final()).status === 403, { deadlineMs: 3_000 });
+  expect(performance.now() - disabledAt).toBeLessThan(2_000);
+  await query(sites.databases.a.app, 'DELETE FROM lastcall.terminals WHERE terminal_id = 9');
+  await waitFor(async () => (await eve.invite('*52').final()).status === 407, { deadlineMs: 3_000 });
+});
+
+describe('F14 draining', () => {
+  test('new requests and OPTIONS get 503 with Retry-After, calls in progress finish', async () => {
+    const b = await sites.run('b', { sip: { drainSeconds: 10 }, peers: { a: {} } });
+    await provision(sites.databases.b, [
+      { terminalId: 1, number: '1001' },
+      { terminalId: 2, number: '1002' },
+    ]);
+    const alice = await sites.registered(b, '1001');
+    const bob = await sites.registered(b, '1002');
+    expect((await alice.request('OPTIONS', `sip:${DOMAIN}`).final()).status).toBe(200);
+    const call = alice.invite('1002');
+    await call.provisional(180);
+    const stopped = b.stop();
+    await waitFor(() => b.callControl.draining, { what: 'draining' });
+    expect((await ready(b)).status).toBe('draining');
+    for (const refused of [
+      alice.invite('1002'),
+      alice.request('OPTIONS', `sip:${DOMAIN}`),
+      alice.register(),
+    ]) {
+      const answer = await refused.final();
+      expect([answer.status, Number(answer.header('retry-after')) > 0]).toEqual([503, true]);
+    }
+    (await bob.call()).reject(486);
+    expect((await call.final()).status).toBe(486);
+    await stopped;
+    expect(await ownRow(sites.databases.b, 2)).toMatchObject({ last_received_call: '1001' });
+  });
+});
+
+test('overload: beyond the transaction limit new calls get 503 with Retry-After', async () => {
+  const b = await sites.run('b', { sip: { maxTransactions: 100 }, peers: { a: {} } });
+  const stranger = await sites.phone(b, '1001', { anonymous: true });
+  const answers = await Promise.all(Array.from({ length: 150 }, () => stranger.invite('1002').final()));
+  const statuses = answers.map((answer) => answer.status);
+  expect(statuses).toContain(407);
+  const shed = answers.filter((answer) => answer.status === 503);
+  expect(shed.length).toBeGreaterThan(0);
+  expect(shed.every((answer) => Number(answer.header('retry-after')) > 0)).toBe(true);
+  await b.stop();
+});

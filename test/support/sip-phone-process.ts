@@ -1,0 +1,83 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../../services/lab/servers/free-port.ts';
+import { type ServerProcess, startServerProcess } from '../../services/lab/servers/server-process.ts';
+import { packageRoot } from '../../shared/runtime/package-root.ts';
+import type { CallSites, Overrides, SiteName } from './sip-phone-sites.ts';
+
+/** call-control as its own process, to be killed: what the build made of it. */
+export class CallControlProcess {
+  readonly #configFile: string;
+  readonly #health: string;
+  #process: ServerProcess;
+
+  private constructor(configFile: string, health: string) {
+    this.#configFile = configFile;
+    this.#health = health;
+    this.#process = this.#spawn();
+  }
+
+  /** Resolves at once; {@link untilReady} waits. */
+  static async start(
+    sites: CallSites,
+    name: SiteName,
+    overrides: Overrides = {},
+  ): Promise<CallControlProcess> {
+    const health = `127.0.0.1:${await freePort()}`;
+    const file = join(await mkdtemp(join(tmpdir(), 'lastcall-call-')), `${name}.yaml`);
+    await writeFile(file, sites.yaml(name, { ...overrides, health: { callControl: health } }));
+    return new CallControlProcess(file, health);
+  }
+
+  untilReady(): Promise<void> {
+    return this.#process.untilReady(15_000);
+  }
+
+  get running(): boolean {
+    return this.#process.running();
+  }
+
+  async readiness(): Promise<{
+    code: number;
+    status: string;
+    checks: Record<string, { state: string; reason?: string }>;
+  }> {
+    const response = await fetch(`http://${this.#health}/readyz`);
+    return { code: response.status, ...((await response.json()) as { status: string; checks: never }) };
+  }
+
+  async get(path: string): Promise<{ code: number; text: string }> {
+    const response = await fetch(`http://${this.#health}${path}`);
+    return { code: response.status, text: await response.text() };
+  }
+
+  kill(): Promise<void> {
+    return this.#process.kill();
+  }
+
+  stop(): Promise<void> {
+    return this.#process.stop();
+  }
+
+  /** After {@link kill} or {@link stop}, with the same configuration. */
+  restart(): void {
+    this.#process = this.#spawn();
+  }
+
+  #spawn(): ServerProcess {
+    return startServerProcess({
+      file: process.execPath,
+      args: [join(packageRoot(), 'dist/services/call-control/main.js'), '--config', this.#configFile],
+      spawn: {},
+      stopSignal: 'SIGTERM',
+      ready: async () => {
+        const answer = await fetch(`http://${this.#health}/readyz`).catch(() => null);
+        if (answer?.ok) return true;
+        await delay(25);
+        return false;
+      },
+    });
+  }
+}
