@@ -1,4 +1,4 @@
-/** The two statements that decide what is fresher; built once from the columns of each group. */
+/** The statements that decide what is fresher, built from the columns of each group. */
 import { GROUP_NAMES, type GroupName } from '../domain/last-calls.ts';
 import { DATE_COLUMN, LAST_CALLS_COLUMNS } from './last-calls-columns.ts';
 
@@ -18,6 +18,17 @@ const KEY_OF: Readonly<Record<GroupName, string>> = {
   received: 'k.received',
   terminated: 'k.terminated',
 };
+
+/** A bucket is 64 neighbouring terminals: a few lost rows leave most of a million untouched. */
+const BUCKET = 'terminal_id >> 6';
+
+export const BUCKET_DIGESTS = (site: string): string => `
+  SELECT ${BUCKET} AS bucket, bit_xor(hash_record_extended(ROW(terminal_id, last_dialed_date, last_received_date,
+      last_terminated_date, last_term_unknown_pai_date, last_term_call_trace_date), 0)) AS digest
+  FROM lastcall.lastcalls_${site} GROUP BY 1`;
+
+export const inBuckets = (buckets: readonly string[] | null): string =>
+  buckets === null ? 'true' : `${BUCKET} = ANY ('{${buckets.join(',')}}'::bigint[])`;
 
 /** Terminals of pg_temp.salvage_keys with anything newer than the site's own row and than every mark, as text. */
 export const STALE_KEYS = (site: string): string => `

@@ -9,7 +9,7 @@ import { isSiteId } from '../domain/site.ts';
 
 import type { Connection } from './replication/connection.ts';
 import { pipeCopy } from './replication/copy-pipe.ts';
-import { MERGE_ROWS, STALE_KEYS } from './salvage-sql.ts';
+import { BUCKET_DIGESTS, inBuckets, MERGE_ROWS, STALE_KEYS } from './salvage-sql.ts';
 
 export interface SalvageEnds {
   /** The peer's primary, as lastcall_coordinator: it holds copies of the site's tables. */
@@ -74,8 +74,9 @@ export async function salvageTerminals({ peer, target, targetSite, peerSite }: S
 }
 
 /**
- * Merges every group of the peer's copy that is fresher than the target's own. Only keys and dates of all rows travel;
- * whole rows only where something is fresher. `onPage` hears the rows of each page once they are committed.
+ * Merges every group of the peer's copy that is fresher than the target's own. Checksums of the dates say where to look;
+ * keys and dates travel from there, whole rows only where something is fresher. `onPage` hears the rows of each page
+ * once they are committed.
  */
 export async function salvageRows(
   ends: SalvageEnds,
@@ -96,7 +97,8 @@ export async function salvageRows(
   return salvaged;
 }
 
-async function loadKeys({ peer, target, targetSite }: SalvageEnds): Promise<void> {
+async function loadKeys(ends: SalvageEnds): Promise<void> {
+  const { peer, target, targetSite } = ends;
   await target.simple(`
     DROP TABLE IF EXISTS pg_temp.salvage_keys;
     CREATE TEMP TABLE salvage_keys (terminal_id bigint, dialed timestamptz, received timestamptz,
@@ -104,11 +106,29 @@ async function loadKeys({ peer, target, targetSite }: SalvageEnds): Promise<void
   await pipeCopy(
     peer,
     `COPY (SELECT terminal_id, last_dialed_date, last_received_date, last_terminated_date, last_term_unknown_pai_date,
-       last_term_call_trace_date FROM lastcall.lastcalls_${targetSite}) TO STDOUT (FORMAT binary)`,
+       last_term_call_trace_date FROM lastcall.lastcalls_${targetSite} WHERE ${inBuckets(await differingBuckets(ends))})
+     TO STDOUT (FORMAT binary)`,
     target,
     'COPY pg_temp.salvage_keys FROM STDIN (FORMAT binary)',
   );
   await target.simple('ANALYZE pg_temp.salvage_keys');
+}
+
+/** Where the dates of the two tables differ; `null` when they differ so widely that everything is looked at. */
+async function differingBuckets({
+  peer,
+  target,
+  targetSite,
+}: SalvageEnds): Promise<readonly string[] | null> {
+  const digests = async (end: Connection): Promise<ReadonlyMap<string, string | null>> => {
+    const [result] = await end.simple(BUCKET_DIGESTS(targetSite));
+    return new Map((result?.rows ?? []).map((row) => [row['bucket'] ?? '', row['digest'] ?? null]));
+  };
+  const [held, own] = await Promise.all([digests(peer), digests(target)]);
+  const differing = [...held]
+    .filter(([bucket, digest]) => own.get(bucket) !== digest)
+    .map(([bucket]) => bucket);
+  return differing.length > held.size / 2 ? null : differing;
 }
 
 async function mergePage(
