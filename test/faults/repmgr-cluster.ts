@@ -91,7 +91,9 @@ export async function startRepmgrCluster(): Promise<RepmgrCluster> {
 /** repmgr wants its passwords in a .pgpass; on this loopback it needs none. */
 async function trustRepmgr({ dataDir, url }: PostgresServer): Promise<void> {
   const file = join(dataDir, 'pg_hba.conf');
-  const rules = ['all', 'replication'].map((database) => `host ${database} repmgr 127.0.0.1/32 trust\n`).join('');
+  const rules = ['all', 'replication']
+    .map((database) => `host ${database} repmgr 127.0.0.1/32 trust\n`)
+    .join('');
   await writeFile(file, rules + (await readFile(file, 'utf8')));
   await query(url(), 'SELECT pg_reload_conf()');
 }
