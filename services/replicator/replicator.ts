@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { NO_LSN } from '../../shared/domain/lsn.ts';
 import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { ControlWatch } from './control-watch.ts';
@@ -90,6 +91,7 @@ export class Replicator {
       if (this.#peers[peer] === running.peerUrl) continue;
       running.stop.abort();
       running.watch.close();
+      this.#loops.push(running.done);
       this.#running.delete(peer);
     }
     for (const [peer, peerUrl] of Object.entries(this.#peers)) {
@@ -187,7 +189,9 @@ export class Replicator {
       if (direction.state !== 'streaming' && direction.state !== 'catching-up') continue;
       const lag = lagMs(direction, Date.now(), this.#options.settings.heartbeatMs);
       const bytes = Number(direction.currentLsn - direction.appliedLsn);
-      const behind = lag === null || lag > CATCHING_UP_MS || bytes > CATCHING_UP_BYTES;
+      // Without a beat yet, or from a peer that writes none, the bytes tell alone.
+      const behind =
+        direction.currentLsn === NO_LSN || (lag ?? 0) > CATCHING_UP_MS || bytes > CATCHING_UP_BYTES;
       direction.state = behind ? 'catching-up' : 'streaming';
     }
   }

@@ -2,8 +2,8 @@
  * How far apart batches begin. Reading, sending and committing cost about as much as ten rows, so at a low rate each
  * change goes at once, and the higher the rate the more of them share a batch.
  */
-const AT_ONCE_BELOW_PER_SECOND = 2_500;
-const GAP_MS_PER_RATE = 1.6 / 1_000;
+const AT_ONCE_BELOW_PER_SECOND = 2_200;
+const GAP_MS_PER_RATE = 1.8 / 1_000;
 const LONGEST_GAP_MS = 8;
 const WINDOW_MS = 100;
 

@@ -9,7 +9,7 @@ export type Figures = Readonly<Record<string, number>>;
 /** What one engine does under a load of this rate. */
 export async function steady(stage: Stage, engine: Engine, load: Load): Promise<Figures> {
   const { origin, subscriber, folder } = stage;
-  const probe = startProbe(origin.url(), engine.copyUrl);
+  const probe = await startProbe(origin.url(), engine.copyUrl);
   const before = await engineMs(engine, origin, subscriber);
   const startedAt = performance.now();
   const written = await writeLoad(origin, folder, load);
