@@ -1,4 +1,5 @@
 import { ERRORS, type ErrorCode, LastcallError } from '../../shared/domain/errors.ts';
+import { httpRequest } from '../../shared/runtime/http-request.ts';
 
 const TIMEOUT_MS = 10_000;
 
@@ -22,18 +23,26 @@ export class ApiClient {
 
   async #request<T>(method: string, path: string, body?: object, timeoutMs = TIMEOUT_MS): Promise<T> {
     const headers = { authorization: `Bearer ${this.#token}`, accept: 'application/json' };
-    const response = await fetch(this.#url + path, {
+    const { status, text } = await httpRequest(this.#url + path, {
       method,
-      signal: AbortSignal.timeout(timeoutMs),
+      timeoutMs,
       ...(body
         ? { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
         : { headers }),
     }).catch((cause: unknown) => {
       throw new LastcallError('API_UNREACHABLE', { cause, details: { api: this.#url } });
     });
-    const answer: unknown = await response.json().catch(() => null);
-    if (response.ok) return answer as T;
-    throw problemError(answer, response.status, this.#url);
+    const answer = parsed(text);
+    if (status >= 200 && status < 300) return answer as T;
+    throw problemError(answer, status, this.#url);
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { httpRequest } from '../../shared/runtime/http-request.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
 import { type LabPlan, SERVICES, type ServiceName, type SitePlan } from './plan.ts';
 import type { Program } from './servers/server-process.ts';
@@ -27,9 +28,8 @@ export function serviceProgram(plan: LabPlan, site: SitePlan, service: ServiceNa
     logFile: join(plan.logDir, `${site.site}-${service}.log`),
     whyNotReady: () => unreadyReason(url),
     ready: async () => {
-      const response = await fetch(url, { signal: AbortSignal.timeout(READY_BUDGET_MS) }).catch(() => null);
-      await response?.body?.cancel();
-      if (response?.status === 200) return true;
+      const answer = await httpRequest(url, { timeoutMs: READY_BUDGET_MS }).catch(() => null);
+      if (answer?.status === 200) return true;
       await delay(ASK_AGAIN_MS);
       return false;
     },
@@ -37,8 +37,8 @@ export function serviceProgram(plan: LabPlan, site: SitePlan, service: ServiceNa
 }
 
 async function unreadyReason(url: string): Promise<string> {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(READY_BUDGET_MS) }).catch(() => null);
-  return answer ? await answer.text() : 'its health listener does not answer';
+  const answer = await httpRequest(url, { timeoutMs: READY_BUDGET_MS }).catch(() => null);
+  return answer?.text ?? 'its health listener does not answer';
 }
 
 function healthUrl(plan: LabPlan, { ports }: SitePlan, service: ServiceName): string {

@@ -2,6 +2,7 @@ import { LastcallError } from '../../../shared/domain/errors.ts';
 import type { Config } from '../../../shared/runtime/config.ts';
 import { formatHostPort, type HostPort } from '../../../shared/runtime/config-field.ts';
 import type { Readiness } from '../../../shared/runtime/health.ts';
+import { httpRequest } from '../../../shared/runtime/http-request.ts';
 import type { Command, ExitStatus } from '../command.ts';
 import { table } from '../table.ts';
 import { oneOf } from '../value-forms.ts';
@@ -56,8 +57,8 @@ function listenerOf({ api, health }: Config, service: string): HostPort {
 
 async function ask(url: string): Promise<Readiness> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    return (await response.json()) as Readiness;
+    const { text } = await httpRequest(url, { timeoutMs: TIMEOUT_MS });
+    return JSON.parse(text) as Readiness;
   } catch (cause) {
     throw new LastcallError('API_UNREACHABLE', { cause, details: { url } });
   }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { createTransport } from 'nodemailer';
+import { httpRequest } from '../../../shared/runtime/http-request.ts';
 import type { LastcallEvent } from './event.ts';
 
 /** An event as it is sent: `id` is the same in every attempt, so that a receiver can drop repeats. */
@@ -75,17 +76,16 @@ function webhookChannel(url: string, secret: string | null): Channel {
     name: 'webhook',
     send: async (notice) => {
       const body = JSON.stringify(notice);
-      const response = await fetch(url, {
+      const { status } = await httpRequest(url, {
         method: 'POST',
         body,
         headers: {
           'content-type': 'application/json',
           ...(secret && { 'lastcall-signature': signature(secret, notice.at, body) }),
         },
-        signal: AbortSignal.timeout(SEND_LIMIT_MS),
+        timeoutMs: SEND_LIMIT_MS,
       });
-      await response.body?.cancel();
-      if (!response.ok) throw new Error(`alerts.webhookUrl answered ${response.status}`);
+      if (status < 200 || status > 299) throw new Error(`alerts.webhookUrl answered ${status}`);
     },
   };
 }
