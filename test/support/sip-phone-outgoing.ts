@@ -51,14 +51,11 @@ export class OutgoingRequest implements ClientTransactionUser {
   final(deadlineMs = 10_000): Promise<SipResponse> {
     return waitFor(
       () => {
-        if (this.#failure !== undefined) throw new Error(this.#failure);
-        return this.responses.find((response) => response.status >= 200);
+        const final = this.responses.find((response) => response.status >= 200);
+        if (final === undefined) throw new Error(this.#failure ?? `so far: ${this.statuses.join(', ')}`);
+        return final;
       },
-      {
-        what: `the final response, after ${this.statuses.join(', ') || 'nothing'}`,
-        deadlineMs: 15_000,
-        everyMs: 5,
-      },
+      { what: 'the final response', deadlineMs, everyMs: 5 },
     );
   }
 

@@ -132,7 +132,9 @@ export class SipPhone {
     draft.append('To', `<${to}>`);
     draft.append('Call-ID', options.callId ?? newTag());
     draft.append('CSeq', `1 ${method}`);
-    for (const [name, value] of options.headers ?? []) draft.set(name, value);
+    for (const [name, value] of options.headers ?? [])
+      if (OWN_HEADERS.includes(name)) draft.set(name, value);
+      else draft.append(name, value);
     return draft;
   }
 
@@ -160,6 +162,9 @@ export class SipPhone {
     }
   }
 }
+
+/** Headers of every request, which a test may replace. */
+const OWN_HEADERS = ['Max-Forwards', 'From', 'To', 'Call-ID', 'CSeq'];
 
 const OFFER = [
   'v=0',

@@ -1,0 +1,187 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { HeaderLine } from '../../shared/sip/message/response.ts';
+import type { SipPhone } from '../support/sip-phone.ts';
+import { CallSites, DOMAIN, provision, type RunningSite, untilRow } from '../support/sip-phone-sites.ts';
+
+let sites: CallSites;
+let a: RunningSite;
+
+beforeAll(async () => {
+  sites = await CallSites.start();
+  await provision(sites.databases.a, [
+    { terminalId: 1, number: '1001' },
+    { terminalId: 2, number: '1002' },
+    { terminalId: 8, number: '1008', enabled: false },
+  ]);
+  a = await sites.run('a', {
+    peers: { b: {} },
+    sip: { minExpiresSeconds: 30, defaultExpiresSeconds: 300, maxExpiresSeconds: 600, maxContacts: 3 },
+  });
+});
+
+afterEach(() => sites.stopPhones());
+afterAll(() => sites.stop());
+
+const contacts = (...values: string[]): HeaderLine[] => values.map((value) => ['Contact', value]);
+const register = (phone: SipPhone, headers: readonly HeaderLine[]) => phone.register(0, headers).final();
+const expiries = (values: readonly string[]) =>
+  values.map((value) => Number(/expires=(\d+)/.exec(value)?.[1]));
+
+describe('REGISTER (RFC 3261 10.3)', () => {
+  test('several contacts stand together, are listed with what is left of them, and go one by one', async () => {
+    const phone = await sites.phone(a, '1001');
+    const both = await register(
+      phone,
+      contacts('<sip:1001@127.0.0.1:6001>;expires=60;q=0.5', '<sip:1001@127.0.0.1:6002>;expires=90'),
+    );
+    expect(both.status).toBe(200);
+    const listed = await register(phone, []);
+    expect(listed.values('contact')).toHaveLength(2);
+    expect(listed.values('contact').join()).toContain('q=0.5');
+    expect(expiries(listed.values('contact')).every((seconds) => seconds > 50 && seconds <= 90)).toBe(true);
+    const left = await register(phone, contacts('<sip:1001@127.0.0.1:6001>;expires=0'));
+    expect(left.values('contact').map((value) => value.split(';')[0])).toEqual(['<sip:1001@127.0.0.1:6002>']);
+  });
+
+  test('Contact: * with Expires: 0 removes all; with anything else it is 400', async () => {
+    const phone = await sites.registered(a, '1001');
+    const wrong = await register(phone, [
+      ['Contact', '*'],
+      ['Expires', '60'],
+    ]);
+    expect(wrong.status).toBe(400);
+    const mixed = await register(phone, [...contacts('*', `<${phone.contact}>`), ['Expires', '0']]);
+    expect(mixed.status).toBe(400);
+    expect((await register(phone, [])).values('contact')).toHaveLength(1);
+    const removed = await register(phone, [
+      ['Contact', '*'],
+      ['Expires', '0'],
+    ]);
+    expect([removed.status, removed.values('contact')]).toEqual([200, []]);
+  });
+
+  test('too brief an interval is 423 with Min-Expires, too long a one is shortened, none is the default', async () => {
+    const phone = await sites.phone(a, '1001');
+    const brief = await register(phone, contacts(`<${phone.contact}>;expires=5`));
+    expect([brief.status, brief.header('min-expires')]).toEqual([423, '30']);
+    const long = await register(phone, contacts(`<${phone.contact}>;expires=99999999`));
+    expect(expiries(long.values('contact'))).toEqual([600]);
+    const none = await register(phone, contacts(`<${phone.contact}>`));
+    expect(expiries(none.values('contact'))).toEqual([300]);
+  });
+
+  test('more contacts than allowed are refused, and nothing of that request stands', async () => {
+    const phone = await sites.phone(a, '1001');
+    const many = [1, 2, 3, 4].map((n) => `<sip:1001@127.0.0.1:600${n}>;expires=60`);
+    expect((await register(phone, contacts(...many))).status).toBe(403);
+    expect((await register(phone, [])).values('contact')).toEqual([]);
+  });
+
+  test('RFC 3327, RFC 5626: Path is kept and repeated, outbound is confirmed', async () => {
+    const phone = await sites.phone(a, '1001');
+    const answer = await register(phone, [
+      ...contacts(`<${phone.contact}>;expires=60;reg-id=1;+sip.instance="<urn:uuid:1>"`),
+      ['Path', '<sip:127.0.0.1:6999;lr>'],
+      ['Supported', 'path, outbound'],
+    ]);
+    expect([answer.header('path'), answer.header('require')]).toEqual([
+      '<sip:127.0.0.1:6999;lr>',
+      'outbound',
+    ]);
+    expect(answer.header('contact')).toContain('+sip.instance="<urn:uuid:1>";reg-id=1');
+    const moved = await register(
+      phone,
+      contacts('<sip:1001@127.0.0.1:6003>;expires=60;reg-id=1;+sip.instance="<urn:uuid:1>"'),
+    );
+    expect(moved.values('contact')).toHaveLength(1);
+  });
+
+  test('an unknown Require is 420', async () => {
+    const phone = await sites.phone(a, '1001');
+    const answer = await register(phone, [...contacts(`<${phone.contact}>`), ['Require', 'gruu']]);
+    expect([answer.status, answer.header('unsupported')]).toEqual([420, 'gruu']);
+  });
+});
+
+describe('who may register', () => {
+  test('401 without credentials, again with a wrong password, and for an unknown user', async () => {
+    for (const options of [{ anonymous: true }, { password: 'guessed' }, { username: '4711' }]) {
+      const phone = await sites.phone(a, '1001', options);
+      expect((await phone.register().final()).status).toBe(401);
+    }
+  });
+
+  test('nobody registers for another: 403', async () => {
+    const phone = await sites.phone(a, '1001');
+    const answer = await register(phone, [...contacts(`<${phone.contact}>`), ['To', `<sip:1002@${DOMAIN}>`]]);
+    expect(answer.status).toBe(403);
+  });
+
+  test('a disabled terminal is 403, another domain 404', async () => {
+    const disabled = await sites.phone(a, '1008');
+    expect((await disabled.register().final()).status).toBe(403);
+    const elsewhere = await sites.phone(a, '1001', { domain: 'elsewhere.example' });
+    expect((await elsewhere.register().final()).status).toBe(404);
+  });
+});
+
+describe('RFC 5626 5.3 a phone over TCP is called on its own connection', () => {
+  const unreachable = (phone: SipPhone) =>
+    register(phone, [...contacts('<sip:1002@192.0.2.1:5060;transport=tcp>'), ['Expires', '60']]);
+
+  test('also when its Contact leads nowhere', async () => {
+    const alice = await sites.registered(a, '1001', { server: a.tcp });
+    const bob = await sites.phone(a, '1002', { server: a.tcp });
+    expect((await unreachable(bob)).status).toBe(200);
+    bob.behaviour = 'answer';
+    const call = alice.invite('1002');
+    expect((await call.final()).status).toBe(200);
+    expect((await call.hangUp()).status).toBe(200);
+  });
+
+  test('and by way of the process that holds the connection, when the site has several', async () => {
+    const second = await sites.run('a', {
+      peers: { b: {} },
+      sip: { udp: '127.0.0.1:0', tcp: '127.0.0.1:0', ws: '127.0.0.1:0' },
+    });
+    const bob = await sites.phone(second, '1002', { server: second.tcp });
+    expect((await unreachable(bob)).status).toBe(200);
+    bob.behaviour = 'answer';
+    const alice = await sites.registered(a, '1001');
+    const call = alice.invite('1002');
+    expect((await call.final()).status).toBe(200);
+    expect((await bob.call()).request.header('x-lastcall-flow')).toBeUndefined();
+    expect((await call.hangUp()).status).toBe(200);
+    await untilRow(sites.databases.a, 2, { last_terminated_call: '1001' });
+    await second.stop();
+  });
+
+  test("a made-up request for somebody else's connection is 403", async () => {
+    const bob = await sites.phone(a, '1002', { server: a.tcp });
+    await unreachable(bob);
+    const stranger = await sites.phone(a, '1001', { anonymous: true });
+    const answer = await stranger
+      .invite('1002', { headers: [['X-Lastcall-Flow', 'cAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA']] })
+      .final();
+    expect(answer.status).toBe(403);
+  });
+});
+
+test('two processes racing on the same terminal: every call is written, the newest date stands, and no registration is lost', async () => {
+  const second = await sites.run('a', {
+    peers: { b: {} },
+    sip: { udp: '127.0.0.1:0', tcp: '127.0.0.1:0', ws: '127.0.0.1:0' },
+  });
+  const [one, two] = [await sites.registered(a, '1001'), await sites.phone(second, '1001')];
+  expect((await two.register().final()).status).toBe(200);
+  expect((await register(one, [])).values('contact')).toHaveLength(2);
+  const numbers = Array.from({ length: 20 }, (_, index) => String(2000 + index));
+  await Promise.all(numbers.map((number, index) => (index % 2 ? one : two).invite(number).final()));
+  expect((await one.invite('2999').final()).status).toBe(404);
+  await untilRow(sites.databases.a, 1, { last_dialed_call: '2999' });
+  expect((await two.invite('3000').final()).status).toBe(404);
+  await untilRow(sites.databases.a, 1, { last_dialed_call: '3000' });
+  const redial = two.invite('*52');
+  expect((await redial.final()).status).toBe(404);
+  await second.stop();
+});
