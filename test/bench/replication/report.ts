@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { packageRoot } from '../../../../shared/runtime/package-root.ts';
+import { packageRoot } from '../../../shared/runtime/package-root.ts';
 import { chart } from './chart.ts';
 import type { Figures } from './scenarios.ts';
 

@@ -1,0 +1,80 @@
+/** `npm run bench -- replication [--quick] [--rounds N] [--only TEXT]`: ours and native logical replication, interleaved in the same run. */
+import { parseArgs } from 'node:util';
+import type { Engine } from './engine.ts';
+import { type Row, report } from './report.ts';
+import { catchUp, type Figures, fill, resynchronise, steady, withEngine } from './scenarios.ts';
+import { buildStage, type Stage } from './stage.ts';
+
+interface Scenario {
+  readonly name: string;
+  readonly terminals: number;
+  readonly run: (engine: Engine) => Promise<Figures>;
+}
+
+export async function bench(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      only: { type: 'string', default: '' },
+    },
+  });
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
+  const stage = await buildStage();
+  const stop = async (): Promise<void> => {
+    await Promise.all(stage.engines.map((engine) => engine.remove().catch(() => undefined)));
+    await stage.remove();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void stop().then(() => process.exit(1)));
+  try {
+    const rows: Row[] = [];
+    for (const scenario of scenarios(stage, values.quick).filter(({ name }) => name.includes(values.only))) {
+      rows.push(...(await measure(stage, scenario, rounds)));
+    }
+    await report(rows, { quick: values.quick, rounds });
+  } finally {
+    await stop();
+  }
+}
+
+function scenarios(stage: Stage, quick: boolean): Scenario[] {
+  const seconds = quick ? 4 : 15;
+  const many = quick ? 100_000 : 1_000_000;
+  const writes = quick ? 40_000 : 400_000;
+  const hotWrites = quick ? 40_000 : 1_000_000;
+  return [
+    ...[2_000, 5_000, null].map((perSecond) => ({
+      name: `${perSecond ? `${perSecond}/s` : 'full speed'}, 10 k terminals`,
+      terminals: 10_000,
+      run: (engine: Engine) =>
+        steady(stage, engine, { terminals: 10_000, seconds, ...(perSecond && { perSecond }) }),
+    })),
+    ...[10_000, many].map((terminals) => ({
+      name: `catch-up, ${terminals} terminals`,
+      terminals,
+      run: (engine: Engine) => catchUp(stage, engine, { terminals, writes }),
+    })),
+    {
+      name: 'catch-up, hot set of 1 k terminals',
+      terminals: 1_000,
+      run: (engine) => catchUp(stage, engine, { terminals: 1_000, writes: hotWrites }),
+    },
+    { name: `resync of ${many} rows`, terminals: many, run: (engine) => resynchronise(engine, many) },
+  ];
+}
+
+async function measure(stage: Stage, { name, terminals, run }: Scenario, rounds: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  await fill(stage.origin, terminals);
+  for (let round = 1; round <= rounds; round++) {
+    for (const engine of stage.engines) {
+      const figures = await withEngine(stage, engine, () => run(engine));
+      rows.push({ scenario: name, engine: engine.name, round, figures });
+      const shown = Object.entries(figures).map(([figure, value]) => `${figure} ${value.toFixed(1)}`);
+      console.log(`${name} | ${engine.name} ${round}/${rounds} | ${shown.join(', ')}`);
+    }
+  }
+  return rows;
+}
