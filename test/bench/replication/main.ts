@@ -33,7 +33,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     for (const scenario of scenarios(stage, values.quick).filter(({ name }) => name.includes(values.only))) {
       rows.push(...(await measure(stage, scenario, rounds)));
     }
-    await report(rows, { quick: values.quick, rounds });
+    await report(rows, { quick: values.quick, rounds, whole: values.only === '' });
   } finally {
     await stop();
   }
@@ -42,8 +42,8 @@ export async function bench(args: readonly string[]): Promise<void> {
 function scenarios(stage: Stage, quick: boolean): Scenario[] {
   const seconds = quick ? 4 : 15;
   const many = quick ? 100_000 : 1_000_000;
-  const writes = quick ? 40_000 : 400_000;
-  const hotWrites = quick ? 40_000 : 1_000_000;
+  const writes = quick ? 40_000 : 300_000;
+  const hotWrites = quick ? 40_000 : 500_000;
   return [
     ...[2_000, 5_000, null].map((perSecond) => ({
       name: `${perSecond ? `${perSecond}/s` : 'full speed'}, 10 k terminals`,

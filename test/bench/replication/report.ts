@@ -21,14 +21,18 @@ export interface Comparison {
   readonly ratio: number | null;
 }
 
-/** Prints the medians, and writes them as JSON and as a chart to bench/results. */
-export async function report(rows: readonly Row[], run: { quick: boolean; rounds: number }): Promise<void> {
+/** Prints the medians and, of a whole run, writes them as JSON and as a chart to bench/results. */
+export async function report(
+  rows: readonly Row[],
+  run: { quick: boolean; rounds: number; whole: boolean },
+): Promise<void> {
   const comparisons = compare(rows);
   for (const { scenario, figure, native, lastcall, ratio } of comparisons) {
     console.log(
       `${scenario.padEnd(38)} ${figure.padEnd(18)} native ${native.toFixed(1).padStart(10)}  lastcall ${lastcall.toFixed(1).padStart(10)}  ratio ${ratio?.toFixed(2) ?? '-'}`,
     );
   }
+  if (!run.whole) return;
   const folder = join(packageRoot(), 'bench', 'results');
   await mkdir(folder, { recursive: true });
   const name = run.quick ? 'replication-quick' : 'replication';

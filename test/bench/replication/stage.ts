@@ -23,7 +23,7 @@ export interface Stage {
 const SETTINGS = {
   shared_buffers: '1GB',
   max_wal_size: '8GB',
-  max_slot_wal_keep_size: '-1',
+  max_slot_wal_keep_size: '100GB',
   checkpoint_timeout: '30min',
   autovacuum_naptime: '10s',
 };
@@ -104,7 +104,7 @@ async function ourEngine(
       postgres: { url: subscriber.url('lastcall_ours', 'lastcall_app', PASSWORD), replicatorUrl },
       redis: { url: 'redis://127.0.0.1:1' },
       peers: { a: { replicatorUrl: peerUrl } },
-      replication: { slotBudgetBytes: 1e14 },
+      replication: { slotBudgetBytes: 5e10 },
       log: { level: 'warn' },
     }),
   );
