@@ -1,7 +1,12 @@
 import pg from 'pg';
 import { LastcallError } from '../domain/errors.ts';
+import { newestPrimary } from './newest-primary.ts';
 import { translatePostgresError } from './postgres-error.ts';
 import { parsePostgresUrl } from './postgres-url.ts';
+
+/** In hexadecimal; null in recovery. Unlike pg_control_checkpoint() right at once after a promotion. */
+export const CURRENT_TIMELINE =
+  'CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END';
 
 /** One single-host URL for each host of a URL, in the order given. */
 export function hostUrls(url: string): string[] {
@@ -23,17 +28,18 @@ export function hostLabel(url: string): string {
 }
 
 /**
- * The single-host URL of the server that takes writes now: whichever answers first that it is not in recovery
- * (replication rule 24). All hosts are asked at once, so that a mute one delays nobody. Throws the catalogue error of a
+ * The single-host URL of the server that takes writes now: not in recovery (replication rule 24), and of two such servers
+ * the one on the newer timeline. All hosts are asked at once, so that a mute one delays nobody. Throws the catalogue error of a
  * host that failed, `DATABASE_NO_PRIMARY` when all answered but all are standbys.
  */
 export async function findPrimary(url: string, timeoutMs: number): Promise<string> {
   const answers = hostUrls(url).map(async (candidate) => {
-    if (await isPrimary(candidate, timeoutMs)) return candidate;
+    const timeline = await primaryTimeline(candidate, timeoutMs);
+    if (timeline !== null) return { value: candidate, timeline };
     throw new LastcallError('DATABASE_NO_PRIMARY', { details: { hosts: hostLabel(url) } });
   });
   try {
-    return await Promise.any(answers);
+    return await newestPrimary(answers);
   } catch (error) {
     const failures = (error as AggregateError).errors.map(translatePostgresError);
     throw failures.find(({ code }) => code !== 'DATABASE_NO_PRIMARY') ?? failures[0];
@@ -42,6 +48,11 @@ export async function findPrimary(url: string, timeoutMs: number): Promise<strin
 
 /** Whether this one server answers and takes writes. Throws what `pg` throws. */
 export async function isPrimary(url: string, timeoutMs: number): Promise<boolean> {
+  return (await primaryTimeline(url, timeoutMs)) !== null;
+}
+
+/** `null` for a server in recovery. The name of the current WAL file begins with the timeline, in hexadecimal. */
+async function primaryTimeline(url: string, timeoutMs: number): Promise<number | null> {
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: timeoutMs,
@@ -50,8 +61,11 @@ export async function isPrimary(url: string, timeoutMs: number): Promise<boolean
   client.on('error', () => {});
   try {
     await client.connect();
-    const { rows } = await client.query<{ recovering: boolean }>('SELECT pg_is_in_recovery() AS recovering');
-    return rows[0]?.recovering === false;
+    const { rows } = await client.query<{ timeline: string | null }>(
+      `SELECT ${CURRENT_TIMELINE} AS timeline`,
+    );
+    const timeline = rows[0]?.timeline ?? null;
+    return timeline === null ? null : Number.parseInt(timeline, 16);
   } finally {
     // A frozen server never answers the goodbye either.
     void client.end().catch(() => {});
