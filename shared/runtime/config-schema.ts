@@ -95,10 +95,11 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       unit: 'seconds',
       default: 300,
     }),
-    digestAlgorithms: texts('Offered in this order', {
+    // RFC 8760 lets a server offer several; phones of before it give up at the first challenge they cannot answer.
+    digestAlgorithms: texts('Digest algorithms, in the order offered; add SHA-256 once every phone knows RFC 8760', {
       pattern: /^(SHA-256|MD5)$/,
       expected: 'a list of SHA-256 and MD5',
-      default: ['SHA-256', 'MD5'],
+      default: ['MD5'],
     }),
     maxTransactions: integer('Transactions beyond which new INVITEs get 503', {
       min: 100,
