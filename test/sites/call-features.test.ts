@@ -138,8 +138,8 @@ describe('who may', () => {
       expect(said(answer)).toBe('407 Proxy Authentication Required');
       const challenges = answer.headerLines('proxy-authenticate');
       expect(challenges.map((challenge) => /algorithm=([A-Z0-9-]+)/.exec(challenge)?.[1])).toEqual([
-        'SHA-256',
         'MD5',
+        'SHA-256',
       ]);
     }
     expect(bob.incoming).toEqual([]);
