@@ -10,7 +10,7 @@ export interface PostgresUrl {
 
 /** Throws `TypeError` with the expected form; the message never holds the password. */
 export function parsePostgresUrl(text: string): PostgresUrl {
-  const match = /^postgres(?:ql)?:\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/?]+)\/([^?]+)(?:\?(.*))?$/.exec(text);
+  const match = /^postgres(?:ql)?:\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/?@]+)\/([^?]+)(?:\?(.*))?$/.exec(text);
   if (!match) throw new TypeError('expected postgres://user:password@host[:port][,host[:port]]/database');
   const [, user = '', password = '', hostList = '', database = '', query = ''] = match;
   const hosts = hostList.split(',').map(parseHost);
