@@ -210,7 +210,8 @@ export class Subscription {
     const own = cause instanceof OwnDatabaseFault;
     if (cause instanceof RowsOnlyHere) {
       this.#become('needs-resync', 'rows-only-here', cause.message);
-      return 10_000;
+      // Each look copies the whole table again: ever more seldom, as only the salvage changes the answer.
+      return Math.min(300_000, 10_000 * 2 ** this.#failures++);
     }
     const fault = classifyFault(own ? cause.cause : cause);
     const reason = own && fault.reason === 'peer-unreachable' ? 'database-unreachable' : fault.reason;

@@ -1,7 +1,9 @@
 /** The walsender's own commands, and what `pg_replication_slots` tells of a slot. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { SlotView } from '../../domain/lineage.ts';
 import { type Lsn, NO_LSN, parseLsn } from '../../domain/lsn.ts';
 import type { Connection } from './connection.ts';
+import { ServerError } from './server-error.ts';
 
 export interface SystemIdentity {
   readonly systemIdentifier: string;
@@ -63,25 +65,41 @@ export async function createSlot(
   }
 }
 
-/** Ends the slot's reader and drops the slot. Does nothing when this database has none; another database's is not ours. */
+/** A reader that cannot be ended from here leaves by itself within wal_sender_timeout at the latest. */
+const RELEASE_DEADLINE_MS = 30_000;
+const RELEASE_PAUSE_MS = 100;
+
+/**
+ * Ends the slot's reader and drops the slot. Does nothing when this database has none; another database's is not ours.
+ * Throws `ServerError` 55006 when the reader stays.
+ */
 export async function dropSlot(connection: Connection, slot: string): Promise<void> {
   const name = quoteLiteral(slot);
-  for (let attempt = 0; ; attempt++) {
+  const deadline = performance.now() + RELEASE_DEADLINE_MS;
+  for (;;) {
     const [found] = await connection.simple(
       `SELECT active_pid FROM pg_replication_slots WHERE slot_name = ${name} AND database = current_database()`,
     );
     const row = found?.rows[0];
     if (!row) return;
-    const pid = row['active_pid'];
-    if (pid) {
-      await connection.simple(`SELECT pg_terminate_backend(${pid}, 2000)`);
-    }
     try {
+      if (row['active_pid']) await endReader(connection, row['active_pid']);
       await connection.simple(`SELECT pg_drop_replication_slot(${name})`);
       return;
-    } catch (error) {
-      if (attempt >= 10) throw error;
+    } catch (cause) {
+      const stillRead = cause instanceof ServerError && cause.code === '55006';
+      if (!stillRead || performance.now() > deadline) throw cause;
+      await delay(RELEASE_PAUSE_MS);
     }
+  }
+}
+
+/** Another role's reader may not be ended by us (42501): then it is waited for. */
+async function endReader(connection: Connection, pid: string): Promise<void> {
+  try {
+    await connection.simple(`SELECT pg_terminate_backend(${pid}, 2000)`);
+  } catch (cause) {
+    if (!(cause instanceof ServerError) || cause.code !== '42501') throw cause;
   }
 }
 
