@@ -37,7 +37,7 @@ describe('a number for comparison', () => {
     const started = performance.now();
     for (const unit of ['-', '1', '+', '1-', '%', '(', ';'])
       normaliseNumber(`${unit.repeat(60_000 / unit.length)}x`);
-    expect(performance.now() - started).toBeLessThan(140);
+    expect(performance.now() - started).toBeLessThan(1_000);
   });
 });
 
