@@ -45,8 +45,9 @@ export class Lab {
       '127.0.0.1',
       this.#plan.listen,
     ]);
-    await this.#startServers(secrets, signal);
+    const servers = await this.#startServers(secrets, signal);
     await this.#initialiseSites(secrets);
+    await this.#startFollowers(servers, signal);
     await this.#writeConfigs(secrets, tls);
     await this.#startServices(signal);
     this.#control = serveControl((request) => this.#perform(request));
@@ -65,34 +66,46 @@ export class Lab {
     await Promise.all(this.#stages.flat().map((part) => part.kill()));
   }
 
-  async #startServers(secrets: LabSecrets, signal: AbortSignal): Promise<void> {
+  async #startServers(secrets: LabSecrets, signal: AbortSignal): Promise<ReadonlyMap<string, SiteServers>> {
     this.#say('Starting PostgreSQL and Redis ...');
-    const prepared = await Promise.all(
-      this.#plan.sites.map(async (site) => {
-        const servers = await prepareSiteServers(this.#options, this.#plan, site, secrets);
-        return [site.site, servers] as const;
-      }),
+    const prepared = new Map(
+      await Promise.all(
+        this.#plan.sites.map(async (site) => {
+          const servers = await prepareSiteServers(this.#options, this.#plan, site, secrets);
+          return [site.site, servers] as const;
+        }),
+      ),
     );
     for (const [site, { database }] of prepared) this.#databases.set(site, database);
-    const programs = prepared.flatMap(([site, servers]) =>
-      [...servers.programs].map(([part, program]) => [`${site}.${part}`, program] as const),
+    await this.#startStage(
+      [...prepared].flatMap(([site, { programs }]) => named(site, [...programs])),
+      signal,
     );
-    await this.#startStage(programs, signal);
-    await Promise.all(prepared.map(([, servers]) => makeDatabase(servers)));
+    await Promise.all([...prepared.values()].map(makeDatabase));
+    return prepared;
+  }
+
+  /** Standbys copy a primary that is whole. */
+  async #startFollowers(servers: ReadonlyMap<string, SiteServers>, signal: AbortSignal): Promise<void> {
+    for (const [site, { followers, beforeFollowers }] of servers) {
+      if (followers.length > 0) this.#say(`Starting the standby of site ${site} ...`);
+      await beforeFollowers?.();
+      for (const stage of followers) await this.#startStage(named(site, stage), signal);
+    }
   }
 
   async #initialiseSites(secrets: LabSecrets): Promise<void> {
     this.#say('Bringing the databases up to date ...');
     const { app, replicator, coordinator } = secrets.postgres;
-    const terminals = demoTerminals(this.#options.terminals, secrets.terminalKey).slice(secrets.provisioned);
+    const terminals = demoTerminals(this.#options.terminals, secrets.terminalKey);
+    const provisioned = { ...secrets.provisioned };
     const names = this.#plan.sites.map(({ site }) => site);
     // One after the other: two sites in one cluster would race for its roles.
     for (const [site, { ownerUrl }] of this.#databases) {
       const peers = names.filter((name) => name !== site);
       await initSite({ ownerUrl, site, peers, passwords: { app, replicator, coordinator } });
-      await provisionTerminals(ownerUrl, site, terminals);
+      await provisionTerminals(ownerUrl, site, terminals, provisioned);
     }
-    const provisioned = Math.max(secrets.provisioned, this.#options.terminals);
     await saveSecrets(this.#plan.secretsFile, { ...secrets, provisioned });
   }
 
@@ -125,8 +138,14 @@ export class Lab {
     return new Supervisor({
       name,
       program,
-      onEnd: ({ how, restartInMs }) =>
-        this.#say(`${name} ended (${how}); starting it again in ${restartInMs} ms`),
+      onEnd: ({ how, restartInMs }) => {
+        const next =
+          restartInMs === null
+            ? `it stays down until npm start -- --revive ${name}`
+            : `starting it again in ${restartInMs} ms`;
+        this.#say(`${name} ended (${how}); ${next}`);
+        if (restartInMs === null) void this.#refreshPids();
+      },
       onRestart: () => this.#refreshPids(),
     });
   }
@@ -140,7 +159,7 @@ export class Lab {
     const endpoints: Endpoints = {
       sites: Object.fromEntries(sites),
       adminToken: secrets.tokens.admin,
-      terminals: demoTerminals(Math.max(secrets.provisioned, this.#options.terminals), secrets.terminalKey),
+      terminals: demoTerminals(this.#options.terminals, secrets.terminalKey),
     };
     await this.#endpointsFile.publish(endpoints);
     return endpoints;
@@ -172,13 +191,21 @@ export class Lab {
           .join(', ')}`,
       );
     if (what === 'halt') for (const one of chosen.reverse()) await one.stop();
-    else for (const one of chosen) one.start();
+    else {
+      for (const one of chosen) one.start();
+      await readyParts(chosen, new AbortController().signal);
+    }
     this.#say(
       `${chosen.map(({ name }) => name).join(', ')}: ${what === 'halt' ? 'taken down' : 'started again'}`,
     );
     await this.#refreshPids();
   }
 }
+
+type NamedPrograms = readonly (readonly [string, Program])[];
+
+const named = (site: string, programs: NamedPrograms): NamedPrograms =>
+  programs.map(([part, program]) => [`${site}.${part}`, program] as const);
 
 async function makeDatabase({ maintenanceUrl }: SiteServers): Promise<void> {
   if (maintenanceUrl) await createDatabase(maintenanceUrl, LAB_DATABASE);

@@ -30,6 +30,9 @@ export function readyScreen(
     '  1001 calls 1002 and both hang up; 1001 dials *52 and 1002 rings again, also from the other site.',
     '  1001 calls 1002 and gives up;     1002 dials *69 and 1001 rings.',
     `  npx lastcall${lab} lookup 1001 '*52'    npx lastcall${lab} status`,
+    ...plugs(sites).map(
+      (pid) => `  kill -9 ${pid} ends site a's primary: its standby takes over; npx lastcall${lab} failovers`,
+    ),
     '',
     `For scripts: ${plan.endpointsFile}    Logs: ${plan.logDir}`,
     detached ? `Stop it with: npm start -- --stop${dataOption}` : 'Stop it with Ctrl-C.',
@@ -63,4 +66,11 @@ function table(sites: Endpoints['sites']): string[] {
         ),
       ),
   ];
+}
+
+/** The process to kill where a standby stands ready. */
+function plugs(sites: Endpoints['sites']): number[] {
+  return Object.values(sites).flatMap(({ pids: { postgres, standby } }) =>
+    postgres && standby ? [postgres] : [],
+  );
 }

@@ -9,8 +9,8 @@ export type LabSecrets = {
   tokens: { read: string; record: string; admin: string };
   /** The passwords of the terminals are derived from it. */
   terminalKey: string;
-  /** How many terminals were provisioned so far: a removed one stays removed at the next start. */
-  provisioned: number;
+  /** How many terminals each database got so far: one that was removed stays removed at the next start. */
+  provisioned: Record<string, number>;
 };
 
 export async function loadSecrets(file: string): Promise<LabSecrets> {
@@ -40,7 +40,7 @@ function makeSecrets(): LabSecrets {
     },
     tokens: { read: secret(), record: secret(), admin: secret() },
     terminalKey: secret(),
-    provisioned: 0,
+    provisioned: {},
   };
 }
 

@@ -2,8 +2,12 @@ import { stringify } from 'yaml';
 import { DOMAIN, type LabPlan, type SitePlan } from './plan.ts';
 import type { LabSecrets } from './secrets.ts';
 
-/** A site's PostgreSQL: the superuser's URL of its database, with every host that may be the primary. */
-export type SiteDatabase = { readonly ownerUrl: string };
+export type SiteDatabase = {
+  /** The superuser's URL of the site's database, at the server that is the primary when the lab starts. */
+  readonly ownerUrl: string;
+  /** `host:port,host:port` of every server that may become the primary; `null` when there is but one. */
+  readonly hosts: string | null;
+};
 /** PEM files for TLS and WSS. */
 export type CertificateFiles = { readonly certificate: string; readonly key: string };
 
@@ -15,6 +19,11 @@ export function asRole(url: string, role: string, password: string): string {
   return url.replace(/^(postgres(?:ql)?:\/\/)(?:[^@/]*@)?/, `$1${role}:${encodeURIComponent(password)}@`);
 }
 
+/** What the services connect to: whichever of the site's servers is the primary. */
+export function serviceUrl({ ownerUrl, hosts }: SiteDatabase): string {
+  return hosts === null ? ownerUrl : ownerUrl.replace(/@[^/]+\//, `@${hosts}/`);
+}
+
 /** The site's configuration file, as `lastcall config check` accepts it. */
 export function siteConfig(
   plan: LabPlan,
@@ -23,15 +32,16 @@ export function siteConfig(
   secrets: LabSecrets,
   tls: CertificateFiles | null,
 ): string {
-  const ownerUrl = ownerUrlOf(databases, own);
+  const database = databaseOf(databases, own);
+  const url = serviceUrl(database);
   const listen = (port: number): string => hostPort(plan.listen, port);
   const config = {
     site: own.site,
     domain: DOMAIN,
     postgres: {
-      url: asRole(ownerUrl, 'lastcall_app', secrets.postgres.app),
-      ...roleUrls(ownerUrl, secrets),
-      ownerUrl,
+      url: asRole(url, 'lastcall_app', secrets.postgres.app),
+      ...roleUrls(url, secrets),
+      ownerUrl: database.ownerUrl,
     },
     redis: { url: redisUrl(own) },
     sip: {
@@ -57,7 +67,7 @@ export function siteConfig(
           peer.site,
           {
             sip: `sip:${hostPort(plan.listen, peer.ports.sip)}`,
-            ...roleUrls(ownerUrlOf(databases, peer), secrets),
+            ...roleUrls(serviceUrl(databaseOf(databases, peer)), secrets),
           },
         ]),
     ),
@@ -72,15 +82,15 @@ export const redisUrl = ({ ports }: SitePlan): string => `redis://127.0.0.1:${po
 export const hostPort = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-function roleUrls(ownerUrl: string, { postgres }: LabSecrets) {
+function roleUrls(url: string, { postgres }: LabSecrets) {
   return {
-    replicatorUrl: asRole(ownerUrl, 'lastcall_replicator', postgres.replicator),
-    coordinatorUrl: asRole(ownerUrl, 'lastcall_coordinator', postgres.coordinator),
+    replicatorUrl: asRole(url, 'lastcall_replicator', postgres.replicator),
+    coordinatorUrl: asRole(url, 'lastcall_coordinator', postgres.coordinator),
   };
 }
 
-function ownerUrlOf(databases: ReadonlyMap<string, SiteDatabase>, { site }: SitePlan): string {
+function databaseOf(databases: ReadonlyMap<string, SiteDatabase>, { site }: SitePlan): SiteDatabase {
   const database = databases.get(site);
   if (!database) throw new Error(`no database for site ${site}`);
-  return database.ownerUrl;
+  return database;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openHaCluster } from './ha/ha-servers.ts';
 import type { LabOptions } from './options.ts';
 import type { LabPlan, SitePlan } from './plan.ts';
 import type { LabSecrets } from './secrets.ts';
@@ -11,9 +12,14 @@ import type { Program } from './servers/server-process.ts';
 import { mayReach, type ServerUser, unprivilegedUser } from './servers/server-user.ts';
 import type { SiteDatabase } from './site-config.ts';
 
-/** What has to run before a site's services can: by part name, in the order of starting. */
+/** What has to run before a site's services can, by part name. */
 export type SiteServers = {
+  /** Start together. */
   readonly programs: ReadonlyMap<string, Program>;
+  /** Start when the databases are there, one stage after the other. */
+  readonly followers: readonly (readonly (readonly [string, Program])[])[];
+  /** Done between the two. */
+  readonly beforeFollowers?: () => Promise<void>;
   /** The superuser's URL of the maintenance database; `null` when the user's own server is used as it is. */
   readonly maintenanceUrl: string | null;
   readonly database: SiteDatabase;
@@ -38,8 +44,9 @@ export async function prepareSiteServers(
   if (options.postgres.kind === 'urls') {
     const ownerUrl = options.postgres.urls[plan.sites.indexOf(site)];
     if (ownerUrl === undefined) throw new Error(`no database URL for site ${site.site}`);
-    return { programs, maintenanceUrl: null, database: { ownerUrl } };
+    return { programs, followers: [], maintenanceUrl: null, database: { ownerUrl, hosts: null } };
   }
+  if (site.ports.standby !== null) return haServers(plan, site, secrets, programs);
   const binDir = options.postgres.kind === 'system' ? await requireSystemBinDir() : null;
   const postgres = await preparePostgres({
     ...(binDir ? { binDir } : {}),
@@ -49,7 +56,27 @@ export async function prepareSiteServers(
     logFile: log('postgres'),
   });
   programs.set('postgres', postgres.program);
-  return { programs, maintenanceUrl: postgres.url(), database: { ownerUrl: postgres.url(DATABASE) } };
+  const database = { ownerUrl: postgres.url(DATABASE), hosts: null };
+  return { programs, followers: [], maintenanceUrl: postgres.url(), database };
+}
+
+async function haServers(
+  plan: LabPlan,
+  site: SitePlan,
+  secrets: LabSecrets,
+  programs: Map<string, Program>,
+): Promise<SiteServers> {
+  const folder = await postgresDataDir(site, 'ha');
+  const cluster = await openHaCluster(plan, site, secrets, await requireSystemBinDir(), folder);
+  programs.set(...(await cluster.primaryProgram()));
+  const hosts = [site.ports.postgres, site.ports.standby].map((port) => `127.0.0.1:${port}`).join(',');
+  return {
+    programs,
+    followers: cluster.followers(),
+    beforeFollowers: () => cluster.registerPrimary(),
+    maintenanceUrl: cluster.primaryUrl(),
+    database: { ownerUrl: cluster.primaryUrl(DATABASE), hosts },
+  };
 }
 
 export { DATABASE as LAB_DATABASE };

@@ -5,8 +5,8 @@ export type SupervisorOptions = {
   /** `a.call-control` */
   readonly name: string;
   readonly program: Program;
-  /** Told when the program ended by itself; it is started again after `restartInMs`. */
-  readonly onEnd: (end: { name: string; how: string; restartInMs: number }) => void;
+  /** Told when the program ended by itself; `restartInMs` is null when it stays down until somebody starts it. */
+  readonly onEnd: (end: { name: string; how: string; restartInMs: number | null }) => void;
   /** Told when it runs again, under a new process id. */
   readonly onRestart: (name: string) => unknown;
 };
@@ -21,7 +21,7 @@ export function restartDelayMs(deaths: number): number {
   return Math.min(FIRST_RESTART_MS * 2 ** Math.max(0, deaths - 1), SLOWEST_RESTART_MS);
 }
 
-/** Keeps one program running until it is stopped or halted. */
+/** Keeps one program running until it is stopped. */
 export class Supervisor {
   readonly name: string;
   readonly program: Program;
@@ -52,8 +52,9 @@ export class Supervisor {
     if (this.#wanted) return;
     this.#wanted = new AbortController();
     this.#deaths = 0;
-    this.#launch();
-    this.#watching = this.#watch(this.#wanted.signal);
+    this.#watching = this.#keepRunning(this.#wanted.signal).finally(() => {
+      this.#wanted = null;
+    });
   }
 
   /** Whether the running program serves. Throws when it never will. */
@@ -66,7 +67,6 @@ export class Supervisor {
     this.#wanted?.abort();
     await this.#process?.stop();
     await this.#watching;
-    this.#wanted = null;
   }
 
   /** SIGKILL, for a user who will not wait. */
@@ -75,23 +75,29 @@ export class Supervisor {
     await this.#process?.kill();
   }
 
-  #launch(): ServerProcess {
-    this.#process = startServerProcess(this.program);
-    return this.#process;
-  }
-
-  async #watch(stopped: AbortSignal): Promise<void> {
-    while (this.#process) {
+  async #keepRunning(stopped: AbortSignal): Promise<void> {
+    for (let life = 1; !stopped.aborted; life++) {
       const born = performance.now();
-      const how = await this.#process.ended;
+      const how = await this.#live(life, stopped);
       if (stopped.aborted) return;
       this.#deaths = performance.now() - born > STABLE_MS ? 1 : this.#deaths + 1;
-      const restartInMs = restartDelayMs(this.#deaths);
+      const restartInMs = this.program.restarts === false ? null : restartDelayMs(this.#deaths);
       this.#options.onEnd({ name: this.name, how, restartInMs });
+      if (restartInMs === null) return;
       await delay(restartInMs, undefined, { signal: stopped }).catch(() => {});
-      if (stopped.aborted) return;
-      this.#launch();
-      this.#options.onRestart(this.name);
     }
+  }
+
+  /** One life of the program; resolves with how it ended. */
+  async #live(life: number, stopped: AbortSignal): Promise<string> {
+    try {
+      await this.program.prepare?.();
+    } catch (error) {
+      return (error as Error).message;
+    }
+    if (stopped.aborted) return 'stopped';
+    this.#process = startServerProcess(this.program);
+    if (life > 1) this.#options.onRestart(this.name);
+    return this.#process.ended;
   }
 }

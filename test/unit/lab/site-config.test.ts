@@ -2,22 +2,22 @@ import { expect, test } from 'vitest';
 import { parseCommandLine } from '../../../services/lab/options.ts';
 import { planLab } from '../../../services/lab/plan.ts';
 import type { LabSecrets } from '../../../services/lab/secrets.ts';
-import { asRole, siteConfig } from '../../../services/lab/site-config.ts';
+import { asRole, type SiteDatabase, siteConfig } from '../../../services/lab/site-config.ts';
 import { parseConfig } from '../../../shared/runtime/config.ts';
 
 const secrets: LabSecrets = {
   postgres: { superuser: 's', app: 'app-pw', replicator: 'repl-pw', coordinator: 'coord-pw', repmgr: 'r' },
   tokens: { read: 'r'.repeat(16), record: 'c'.repeat(16), admin: 'a'.repeat(16) },
   terminalKey: 'k',
-  provisioned: 0,
+  provisioned: {},
 };
 const command = parseCommandLine([]);
 if (command.do !== 'run') throw new Error('expected a start');
 const plan = planLab(command.options, '/data');
-const databases = new Map(
+const databases = new Map<string, SiteDatabase>(
   ['a', 'b'].map((site, index) => [
     site,
-    { ownerUrl: `postgres://postgres:s@127.0.0.1:${55432 + index}/lastcall` },
+    { ownerUrl: `postgres://postgres:s@127.0.0.1:${55432 + index}/lastcall`, hosts: null },
   ]),
 );
 const tls = { certificate: '/data/tls/lab.pem', key: '/data/tls/lab.key' };
@@ -52,4 +52,17 @@ test.each([
   ['postgresql://h1:1,h2:2/db?sslmode=require', 'postgresql://role:p%40w@h1:1,h2:2/db?sslmode=require'],
 ])('%s as another role', (url, expected) => {
   expect(asRole(url, 'role', 'p@w')).toBe(expected);
+});
+
+test('services get every host that may be the primary, the owner the one that is', () => {
+  const hosts = '127.0.0.1:55432,127.0.0.1:55442';
+  const withStandby = new Map(databases).set('a', {
+    ownerUrl: 'postgres://postgres:s@127.0.0.1:55442/lastcall',
+    hosts,
+  });
+  const own = parseConfig(siteConfig(plan, a, withStandby, secrets, tls)).postgres;
+  expect(own.url).toBe(`postgres://lastcall_app:app-pw@${hosts}/lastcall`);
+  expect(own.ownerUrl).toBe('postgres://postgres:s@127.0.0.1:55442/lastcall');
+  const peer = parseConfig(siteConfig(plan, b, withStandby, secrets, tls)).peers.a;
+  expect(peer?.coordinatorUrl).toBe(`postgres://lastcall_coordinator:coord-pw@${hosts}/lastcall`);
 });
