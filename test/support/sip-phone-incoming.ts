@@ -2,6 +2,17 @@ import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { ServerTransaction, ServerTransactionUser } from '../../shared/sip/transaction/user.ts';
 import { waitFor } from './wait-for.ts';
 
+/** An offer or answer of one audio stream. */
+export const AUDIO = [
+  'v=0',
+  'o=- 1 1 IN IP4 127.0.0.1',
+  's=-',
+  'c=IN IP4 127.0.0.1',
+  't=0 0',
+  'm=audio 40000 RTP/AVP 0',
+  '',
+].join('\r\n');
+
 /** A call that rings at a scripted phone. A CANCEL is answered 487 by itself. */
 export class IncomingCall implements ServerTransactionUser {
   readonly request: SipRequest;
@@ -41,6 +52,9 @@ export class IncomingCall implements ServerTransactionUser {
     const recordRoutes = this.request
       .headerLines('record-route')
       .map((value) => ['Record-Route', value] as const);
-    this.#transaction.reply({ status, headers: [...recordRoutes, ['Contact', `<${this.#contact}>`]] });
+    const contact = ['Contact', `<${this.#contact}>`] as const;
+    const body = status === 200 ? AUDIO : '';
+    const type = body === '' ? [] : [['Content-Type', 'application/sdp'] as const];
+    this.#transaction.reply({ status, headers: [...recordRoutes, contact, ...type], body });
   }
 }

@@ -4,7 +4,7 @@ import type { HeaderLine } from '../../shared/sip/message/response.ts';
 import { SipServer } from '../../shared/sip/server.ts';
 import { newTag } from '../../shared/sip/transaction/identifiers.ts';
 import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
-import { IncomingCall } from './sip-phone-incoming.ts';
+import { AUDIO, IncomingCall } from './sip-phone-incoming.ts';
 import { type Credentials, OutgoingRequest } from './sip-phone-outgoing.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -88,7 +88,7 @@ export class SipPhone {
     const uri = options.uri ?? `sip:${dialed}@${domain}`;
     const draft = this.#draft('INVITE', uri, uri, options);
     draft.append('Contact', `<${this.contact}>`);
-    draft.setBody(options.body ?? OFFER, 'application/sdp');
+    draft.setBody(options.body ?? AUDIO, 'application/sdp');
     return this.#send(draft);
   }
 
@@ -165,13 +165,3 @@ export class SipPhone {
 
 /** Headers of every request, which a test may replace. */
 const OWN_HEADERS = ['Max-Forwards', 'From', 'To', 'Call-ID', 'CSeq'];
-
-const OFFER = [
-  'v=0',
-  'o=- 1 1 IN IP4 127.0.0.1',
-  's=-',
-  'c=IN IP4 127.0.0.1',
-  't=0 0',
-  'm=audio 40000 RTP/AVP 0',
-  '',
-].join('\r\n');
