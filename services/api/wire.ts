@@ -66,10 +66,16 @@ export function wireApi(config: Config, log: Logger): WiredApi {
     maxRows: calls.batchRows,
     budgetMs: postgres.statementBudgetMs,
   });
-  const reader = new LastCallsReader({ database, site, pending: writer, budgetMs: postgres.lookupBudgetMs });
+  const peers = openPeers(config, log);
+  const reader = new LastCallsReader({
+    database,
+    site,
+    pending: writer,
+    budgetMs: postgres.lookupBudgetMs,
+    standIns: [...peers.values()],
+  });
   const directory = new TerminalDirectory(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
   const failovers = new FailoverQueue(site, config.redis.url, config.redis.commandTimeoutMs * 2);
-  const peers = openPeers(config, log);
   const health: HealthOptions = {
     metrics,
     draining: () => draining,

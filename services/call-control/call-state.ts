@@ -38,6 +38,8 @@ export class CallState {
   readonly skew: SkewAlarm;
   readonly #journal: Journal;
   readonly #writer: LastCallsWriter;
+  /** Peers' databases, read while this site's own is away. */
+  readonly #standIns: readonly Database[];
   readonly #log: Logger;
   #databaseLostAtMs = performance.now();
 
@@ -60,7 +62,14 @@ export class CallState {
       maxRows: calls.batchRows,
       budgetMs: postgres.statementBudgetMs,
     });
-    this.reader = new LastCallsReader({ database: this.database, site, pending: this.#writer, budgetMs });
+    this.#standIns = this.#openStandIns(config);
+    this.reader = new LastCallsReader({
+      database: this.database,
+      site,
+      pending: this.#writer,
+      budgetMs,
+      standIns: this.#standIns,
+    });
     this.recorder = new CallRecorder({
       writer: this.#writer,
       clock: systemClock,
@@ -98,7 +107,7 @@ export class CallState {
     this.redis.start();
     this.#journal.start();
     // Rejects only when closed.
-    this.database.start().catch(() => {});
+    for (const database of [this.database, ...this.#standIns]) database.start().catch(() => {});
   }
 
   /** Resolves when every record taken so far is in the table or the journal. */
@@ -108,7 +117,7 @@ export class CallState {
 
   async stop(): Promise<void> {
     await this.#journal.close();
-    await this.database.close();
+    await Promise.all([this.database, ...this.#standIns].map((database) => database.close()));
     await this.redis.close();
   }
 
@@ -125,6 +134,22 @@ export class CallState {
         if (state.state === 'up' || state.attempt === 0) this.#databaseLostAtMs = performance.now();
       },
     });
+  }
+
+  #openStandIns({ peers, postgres }: Config): Database[] {
+    const { connectTimeoutMs } = postgres;
+    return Object.values(peers).flatMap(({ replicatorUrl: url }) =>
+      url
+        ? [
+            new Database({
+              url,
+              applicationName: 'lastcall-call-control',
+              maxConnections: 2,
+              connectTimeoutMs,
+            }),
+          ]
+        : [],
+    );
   }
 
   /** The longer it lasts the louder. */

@@ -22,6 +22,8 @@ export interface LastCallsReaderOptions {
   readonly pending: PendingLastCalls;
   /** Hard limit of one lookup, milliseconds (F1). */
   readonly budgetMs: number;
+  /** Peers' databases: each holds a copy of every table, so one of them answers while none here can be read. */
+  readonly standIns?: readonly Queryable[];
 }
 
 interface Waiting {
@@ -66,10 +68,25 @@ export class LastCallsReader {
     const ids = [...new Set(waiting.map((lookup) => lookup.terminalId))];
     // Pending first: what lands in the table from here on is found in one of the two.
     const pendingRead = this.#readPending(ids);
-    const [tables, pending] = await Promise.all([this.#readTables(ids), pendingRead]);
+    const [tables, pending] = await Promise.all([this.#readAnyTables(ids), pendingRead]);
     for (const { terminalId, resolve } of waiting) {
       const known = tables.get(terminalId) ?? { sources: [], marks: [] };
       resolve({ marks: known.marks, sources: [...known.sources, ...pending(terminalId)] });
+    }
+  }
+
+  async #readAnyTables(ids: readonly number[]): Promise<Tables> {
+    const started = performance.now();
+    const own = await this.#readTables(ids);
+    const { standIns = [], budgetMs } = this.#options;
+    if (standIns.length === 0 || ![...own.values()].every(isUnreadable)) return own;
+    const left = Math.max(20, budgetMs * TOTAL_SHARE - (performance.now() - started));
+    try {
+      const copies = await Promise.any(standIns.map((peer) => readLastCalls(peer, ids, left)));
+      // The tables here stay in the answer as unreadable: what a copy has is used (C6), what it lacks is not "no data" (C7).
+      return new Map([...own].map(([id, { sources }]) => [id, standInFor(sources, copies.get(id))]));
+    } catch {
+      return own;
     }
   }
 
@@ -153,6 +170,14 @@ export class LastCallsReader {
     }
     return this.#sites;
   }
+}
+
+function isUnreadable({ sources }: KnownLastCalls): boolean {
+  return sources.length > 0 && sources.every((source) => 'unreadable' in source);
+}
+
+function standInFor(own: readonly Source[], copy: KnownLastCalls | undefined): KnownLastCalls {
+  return { sources: [...own, ...(copy?.sources ?? [])], marks: copy?.marks ?? [] };
 }
 
 function unreadable(ids: readonly number[], site: string, reason: string): Tables {
