@@ -96,11 +96,14 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       default: 300,
     }),
     // RFC 8760 lets a server offer several; phones of before it give up at the first challenge they cannot answer.
-    digestAlgorithms: texts('Digest algorithms, in the order offered; add SHA-256 once every phone knows RFC 8760', {
-      pattern: /^(SHA-256|MD5)$/,
-      expected: 'a list of SHA-256 and MD5',
-      default: ['MD5'],
-    }),
+    digestAlgorithms: texts(
+      'Digest algorithms, in the order offered; add SHA-256 once every phone knows RFC 8760',
+      {
+        pattern: /^(SHA-256|MD5)$/,
+        expected: 'a list of SHA-256 and MD5',
+        default: ['MD5'],
+      },
+    ),
     maxTransactions: integer('Transactions beyond which new INVITEs get 503', {
       min: 100,
       max: 1_000_000,
