@@ -76,10 +76,17 @@ test('R12 C7 C8 PostgreSQL down: calls route and are journalled, a star code use
   await untilStatus(a, 'ready');
 });
 
-test('PostgreSQL hangs without closing a socket: a star code still answers within its budget', async () => {
+test('R2 F1 PostgreSQL hangs without closing a socket: an emergency call does not wait, a star code answers within its budget', async () => {
+  await provision(sites.databases.a, [{ terminalId: 112, number: '112' }]);
   const alice = await sites.registered(a, '1001');
+  const centre = await sites.registered(a, '112');
+  centre.behaviour = 'answer';
   sites.postgres.pause();
   try {
+    // R2: no lookup stands before an emergency call.
+    const dialedAt = performance.now();
+    expect((await alice.invite('112').final()).status).toBe(200);
+    expect(performance.now() - dialedAt).toBeLessThan(450);
     const started = performance.now();
     expect((await alice.invite('*52').final()).status).toBe(503);
     expect(performance.now() - started).toBeLessThan(2_500);
