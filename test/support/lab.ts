@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Endpoints } from '../../services/lab/endpoints.ts';
 import { parseCommandLine } from '../../services/lab/options.ts';
@@ -40,7 +40,7 @@ export async function startLab(
   args: readonly string[] = [],
   earlier?: Pick<RunningLab, 'dataDir' | 'portOffset'>,
 ): Promise<RunningLab> {
-  const dataDir = earlier?.dataDir ?? (await mkdtemp(join(privateTemporaryFolder(), 'lab-')));
+  const dataDir = earlier?.dataDir ?? (await reachableFolder());
   const portOffset = earlier?.portOffset ?? (await freeOffset());
   const own = ['--data', dataDir, '--port-offset', String(portOffset)];
   const child = spawn(process.execPath, [MAIN, ...own, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -74,6 +74,13 @@ export async function startLab(
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** PostgreSQL's own user must get through to its data. */
+async function reachableFolder(): Promise<string> {
+  const folder = await mkdtemp(join(privateTemporaryFolder(), 'lab-'));
+  await chmod(folder, 0o711);
+  return folder;
 }
 
 /** Runs a built program to its end. */

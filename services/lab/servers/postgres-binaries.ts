@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { runProgram } from './run-program.ts';
@@ -50,8 +50,8 @@ async function version(binDir: string, user: ServerUser | null): Promise<string>
 async function copyWithinReach(binDir: string): Promise<string> {
   const target = join(privateTemporaryFolder(), `native-${await version(binDir, null)}`);
   if (!existsSync(target)) {
-    const partial = `${target}.${process.pid}`;
-    await mkdir(partial, { recursive: true });
+    const partial = await mkdtemp(`${target}.`);
+    await chmod(partial, 0o755);
     await cp(dirname(binDir), partial, { recursive: true, verbatimSymlinks: true });
     await rename(partial, target).catch(() => rm(partial, { recursive: true }));
   }

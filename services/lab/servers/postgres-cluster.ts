@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PostgresBinaries } from './postgres-binaries.ts';
 import { runProgram } from './run-program.ts';
@@ -55,7 +55,8 @@ export async function copyTemplateCluster(
   const template = join(privateTemporaryFolder(), `template-${binaries.version}-${user?.name ?? 'self'}`);
   const cluster = join(template, 'data');
   if (!existsSync(cluster)) {
-    const partial = `${template}.${process.pid}`;
+    const partial = await mkdtemp(`${template}.`);
+    await giveTo(user, partial);
     await initialiseCluster(binaries, user, join(partial, 'data'), TEMPLATE_PASSWORD);
     await rename(partial, template).catch(() => rm(partial, { recursive: true }));
   }
