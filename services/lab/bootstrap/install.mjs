@@ -52,6 +52,7 @@ async function aptInstall(names, privilege) {
       'env',
       'DEBIAN_FRONTEND=noninteractive',
       'RUNLEVEL=1',
+      'NEEDRESTART_SUSPEND=1',
       'apt-get',
       '-q',
       '-o',
