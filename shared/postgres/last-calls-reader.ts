@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Source } from '../domain/choose-freshest.ts';
 import type { ForgetMark } from '../domain/forget.ts';
 import type { LastCalls } from '../domain/last-calls.ts';
@@ -37,6 +38,8 @@ type PendingSources = (terminalId: number) => readonly Source[];
 /** Of the budget, for all tables at once; what is left is for each alone, where one of them holds the others up. */
 const JOINT_SHARE = 0.6;
 const TOTAL_SHARE = 0.95;
+/** Of the budget, for the tables here before the peers' copies are asked as well. */
+const OWN_SHARE = 0.4;
 /** How long a table that held a lookup up is then left alone: few lookups pay for it, and few statements wait for it. */
 const RETRY_MS = 1_000;
 
@@ -76,18 +79,19 @@ export class LastCallsReader {
   }
 
   async #readAnyTables(ids: readonly number[]): Promise<Tables> {
-    const started = performance.now();
-    const own = await this.#readTables(ids);
     const { standIns = [], budgetMs } = this.#options;
-    if (standIns.length === 0 || ![...own.values()].every(isUnreadable)) return own;
-    const left = Math.max(20, budgetMs * TOTAL_SHARE - (performance.now() - started));
-    try {
-      const copies = await Promise.any(standIns.map((peer) => readLastCalls(peer, ids, left)));
-      // The tables here stay in the answer as unreadable: what a copy has is used (C6), what it lacks is not "no data" (C7).
-      return new Map([...own].map(([id, { sources }]) => [id, standInFor(sources, copies.get(id))]));
-    } catch {
-      return own;
-    }
+    const reading = this.#readTables(ids);
+    if (standIns.length === 0) return reading;
+    // While the database is being lost its first lookups take long to fail; the peers must still have time to answer.
+    const early = await Promise.race([reading, delay(budgetMs * OWN_SHARE, null)]);
+    if (early !== null && !isUnreadable(early)) return early;
+    const left = budgetMs * (TOTAL_SHARE - (early === null ? OWN_SHARE : 0));
+    const asked = Promise.any(standIns.map((peer) => readLastCalls(peer, ids, left))).catch(() => null);
+    const own = await reading;
+    const copies = isUnreadable(own) ? await asked : null;
+    if (copies === null) return own;
+    // The tables here stay in the answer as unreadable: what a copy has is used (C6), what it lacks is not "no data" (C7).
+    return new Map([...own].map(([id, { sources }]) => [id, standInFor(sources, copies.get(id))]));
   }
 
   async #readTables(ids: readonly number[]): Promise<Tables> {
@@ -172,8 +176,10 @@ export class LastCallsReader {
   }
 }
 
-function isUnreadable({ sources }: KnownLastCalls): boolean {
-  return sources.length > 0 && sources.every((source) => 'unreadable' in source);
+function isUnreadable(tables: Tables): boolean {
+  return [...tables.values()].every(
+    ({ sources }) => sources.length > 0 && sources.every((source) => 'unreadable' in source),
+  );
 }
 
 function standInFor(own: readonly Source[], copy: KnownLastCalls | undefined): KnownLastCalls {

@@ -87,10 +87,9 @@ export class Household {
       target.missed = new Set([own]);
       return;
     } else if (answer && (answer.status === 480 || answer.status === 503) && dialed.startsWith('*')) {
-      tally.refused++;
+      tally.refusedAtMs.push(nowMs());
       tally.remarks.push(`refused: ${said}`);
     } else {
-      tally.failed++;
       tally.failedAtMs.push(nowMs());
       tally.remarks.push(`failed: ${said}`);
     }
@@ -115,6 +114,8 @@ export class Household {
 async function busyPhone({ username, password }: DemoTerminal, server: string): Promise<SipPhone> {
   const phone = await SipPhone.start({ username, password, server });
   phone.behaviour = BUSY;
+  // An earlier phone of this subscriber, gone without a word, would be rung in vain for half a minute.
+  await phone.unregister();
   for (let attempt = 1; ; attempt++) {
     const answer = await phone
       .register(3600)

@@ -1,25 +1,16 @@
 /** What the calls of one fault came to. */
 export interface Tally {
   calls: number;
-  /** Transactions without a final answer, or broken off by the process that was killed. */
-  failed: number;
   /** Star codes that reached somebody else than the model's freshest number. */
   wrong: number;
-  /** Star codes answered 480 or 503 although the model has a number. */
-  refused: number;
-  /** Milliseconds since the run began of each failed call, for judging whether it met the kill. */
+  /** When calls had no final answer, or one that says the server and not the subscriber is at fault. */
   readonly failedAtMs: number[];
+  /** When star codes were answered 480 or 503 although the model has a number. */
+  readonly refusedAtMs: number[];
   readonly remarks: string[];
 }
 
-export const emptyTally = (): Tally => ({
-  calls: 0,
-  failed: 0,
-  wrong: 0,
-  refused: 0,
-  failedAtMs: [],
-  remarks: [],
-});
+export const emptyTally = (): Tally => ({ calls: 0, wrong: 0, failedAtMs: [], refusedAtMs: [], remarks: [] });
 
 export interface FaultReport extends Tally {
   readonly fault: string;
@@ -53,7 +44,14 @@ export function reportTable(reports: readonly FaultReport[]): string {
   const rows = reports.map((report) => [
     report.fault,
     seconds(report.durationMs),
-    ...[report.calls, report.failed, report.wrong, report.refused, report.lost, report.salvaged].map(String),
+    ...[
+      report.calls,
+      report.failedAtMs.length,
+      report.wrong,
+      report.refusedAtMs.length,
+      report.lost,
+      report.salvaged,
+    ].map(String),
     seconds(report.streamingMs),
     seconds(report.equalMs),
     report.faults.length === 0 ? 'holds' : report.faults.join('; '),

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Endpoints } from '../../../services/lab/endpoints.ts';
 import { query } from '../../support/replication-pair.ts';
@@ -44,6 +45,7 @@ export class Town {
     const all = [...this.households].flatMap(([site, list]) =>
       list.map((household) => ({ site, household })),
     );
+    setMaxListeners(all.length + 1, this.#stopping.signal);
     const everyMs = (1000 * all.length) / rate;
     this.#calling = all.map(({ site, household }, index) =>
       this.#keepCalling(site, household, everyMs, (index * everyMs) / all.length),
