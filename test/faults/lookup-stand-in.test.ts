@@ -53,6 +53,10 @@ test('C6 while the own database is away a peer copy answers, as degraded; C7 wha
   expect(performance.now() - startedAt).toBeLessThan(BUDGET_MS + 200);
   expect(await redial(2)).toMatchObject({ kind: 'unreadable' });
   expect(await redial(3)).toMatchObject({ kind: 'unreadable' });
+  // The peer's server comes back unnoticed: its connections are dead, and the first statement finds that out.
+  await servers[1]?.kill();
+  await servers[1]?.start();
+  expect(await redial(1)).toMatchObject({ kind: 'number', number: '100' });
   await servers[1]?.kill();
   expect(await redial(1)).toMatchObject({ kind: 'unreadable' });
 });
