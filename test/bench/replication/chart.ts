@@ -8,13 +8,13 @@ export function chart(comparisons: readonly Comparison[]): string {
     ({ ratio, figure }) => ratio !== null && figure !== 'sourcePerSecond' && figure !== 'drainedAfterMs',
   );
   const height = 50 + shown.length * BAR.gap;
-  const bars = shown.map(({ scenario, figure, native, lastcall, ratio }, i) => {
+  const bars = shown.map(({ scenario, figure, medians, ratio }, i) => {
     const inverse = figure === 'changesPerSecond';
     const share = Math.min(2, inverse ? 1 / (ratio ?? 1) : (ratio ?? 1));
     const y = 40 + i * BAR.gap;
     return `<text x="8" y="${y + 11}">${scenario}: ${figure}</text>
 <rect x="${BAR.left}" y="${y}" width="${(share * BAR.width) / 2}" height="${BAR.height}" fill="${share <= 1 ? '#2a7' : '#c73'}"/>
-<text x="${BAR.left + BAR.width + 10}" y="${y + 11}">${lastcall.toFixed(1)} : ${native.toFixed(1)}</text>`;
+<text x="${BAR.left + BAR.width + 10}" y="${y + 11}">${medians['lastcall']?.toFixed(1)} : ${medians['native']?.toFixed(1)}</text>`;
   });
   const line = BAR.left + BAR.width / 2;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="860" height="${height}" font-family="sans-serif" font-size="12">

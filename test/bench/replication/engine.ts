@@ -6,7 +6,7 @@ export interface Engine {
   readonly name: string;
   /** Where its copy stands, as superuser. */
   readonly copyUrl: string;
-  /** The slot at the origin; its walsender's CPU is the engine's. */
+  /** The slot at the origin, as a LIKE pattern; its walsender's CPU is the engine's. */
   readonly slot: string;
   /** Connects for the first time, or again with an empty copy: the initial copy runs. Resolves when it streams. */
   synchronise(): Promise<void>;

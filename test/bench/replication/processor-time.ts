@@ -37,7 +37,7 @@ export async function engineMs(
 ): Promise<number> {
   const [slot] = await execute(
     origin.url(),
-    `SELECT active_pid FROM pg_replication_slots WHERE slot_name = '${engine.slot}'`,
+    `SELECT active_pid FROM pg_replication_slots WHERE slot_name LIKE '${engine.slot}'`,
   );
   const own = await execute(
     subscriber.url(),

@@ -15,8 +15,8 @@ export interface Row {
 export interface Comparison {
   readonly scenario: string;
   readonly figure: string;
-  readonly native: number;
-  readonly lastcall: number;
+  /** Medians, by engine. */
+  readonly medians: Readonly<Record<string, number>>;
   /** lastcall / native; `null` where native is 0. */
   readonly ratio: number | null;
 }
@@ -27,9 +27,12 @@ export async function report(
   run: { quick: boolean; rounds: number; whole: boolean },
 ): Promise<void> {
   const comparisons = compare(rows);
-  for (const { scenario, figure, native, lastcall, ratio } of comparisons) {
+  for (const { scenario, figure, medians, ratio } of comparisons) {
+    const shown = Object.entries(medians).map(
+      ([engine, value]) => `${engine} ${value.toFixed(1).padStart(9)}`,
+    );
     console.log(
-      `${scenario.padEnd(38)} ${figure.padEnd(18)} native ${native.toFixed(1).padStart(10)}  lastcall ${lastcall.toFixed(1).padStart(10)}  ratio ${ratio?.toFixed(2) ?? '-'}`,
+      `${scenario.padEnd(36)} ${figure.padEnd(17)} ${shown.join('  ')}  ratio ${ratio?.toFixed(2) ?? '-'}`,
     );
   }
   if (!run.whole) return;
@@ -42,29 +45,32 @@ export async function report(
     memoryGib: Math.round(totalmem() / 2 ** 30),
     node: process.version,
   };
-  await writeFile(
-    join(folder, `${name}.json`),
-    `${JSON.stringify({ at: new Date().toISOString(), ...run, machine, comparisons, rows }, null, 2)}\n`,
-  );
+  const result = { at: new Date().toISOString(), ...run, machine, comparisons, rows };
+  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
   await writeFile(join(folder, `${name}.svg`), chart(comparisons));
   console.log(`written to ${join(folder, name)}.json and .svg`);
 }
 
 function compare(rows: readonly Row[]): Comparison[] {
-  const scenarios = [...new Set(rows.map((row) => row.scenario))];
-  return scenarios.flatMap((scenario) => {
-    const of = (engine: string, figure: string): number =>
-      median(
-        rows
-          .filter((row) => row.scenario === scenario && row.engine === engine)
-          .map((row) => row.figures[figure] ?? Number.NaN),
-      );
-    const figures = Object.keys(
-      rows.find((row) => row.scenario === scenario && row.engine === 'native')?.figures ?? {},
-    );
-    return figures.map((figure) => {
-      const [native, lastcall] = [of('native', figure), of('lastcall', figure)];
-      return { scenario, figure, native, lastcall, ratio: native === 0 ? null : lastcall / native };
+  const engines = [...new Set(rows.map((row) => row.engine))];
+  return [...new Set(rows.map((row) => row.scenario))].flatMap((scenario) => {
+    const ofScenario = rows.filter((row) => row.scenario === scenario);
+    const figures = new Set(ofScenario.flatMap((row) => Object.keys(row.figures)));
+    return [...figures].map((figure) => {
+      const medians: Record<string, number> = {};
+      for (const engine of engines) {
+        const values = ofScenario.flatMap((row) =>
+          row.engine === engine ? (row.figures[figure] ?? []) : [],
+        );
+        if (values.length > 0) medians[engine] = median(values);
+      }
+      const { native, lastcall } = medians;
+      return {
+        scenario,
+        figure,
+        medians,
+        ratio: native && lastcall !== undefined ? lastcall / native : null,
+      };
     });
   });
 }

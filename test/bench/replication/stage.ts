@@ -8,6 +8,7 @@ import { type PostgresServer, startPostgres } from '../../../services/lab/server
 import { initSite } from '../../../shared/postgres/init-site.ts';
 import { packageRoot } from '../../../shared/runtime/package-root.ts';
 import { type Engine, execute, until } from './engine.ts';
+import { hasPglogical, pglogicalEngine } from './pglogical-engine.ts';
 
 const PASSWORD = 'lastcall-bench';
 
@@ -30,20 +31,27 @@ const SETTINGS = {
 
 export async function buildStage(): Promise<Stage> {
   const binDir = await systemBinDir();
-  const options = { ...(binDir ? { binDir } : {}), settings: SETTINGS };
+  const withPglogical = binDir !== null && hasPglogical(binDir);
+  const preload = withPglogical ? { shared_preload_libraries: 'pglogical' } : {};
+  const options = { ...(binDir ? { binDir } : {}), settings: { ...SETTINGS, ...preload } };
   const [origin, subscriber] = await Promise.all([startPostgres(options), startPostgres(options)]);
   const folder = await mkdtemp(join(tmpdir(), 'lastcall-bench-'));
-  for (const database of ['lastcall_ours', 'lastcall_native']) await subscriber.createDatabase(database);
+  const databases = ['lastcall_ours', 'lastcall_native', ...(withPglogical ? ['lastcall_pglogical'] : [])];
+  for (const database of databases) await subscriber.createDatabase(database);
   const passwords = { app: PASSWORD, replicator: PASSWORD, coordinator: PASSWORD };
   await initSite({ ownerUrl: origin.url(), site: 'a', peers: ['b'], passwords });
-  for (const database of ['lastcall_ours', 'lastcall_native']) {
+  for (const database of databases) {
     await initSite({ ownerUrl: subscriber.url(database), site: 'b', peers: ['a'], passwords });
   }
   await execute(origin.url(), 'CREATE PUBLICATION bench_native FOR TABLE lastcall.lastcalls_a');
   return {
     origin,
     subscriber,
-    engines: [nativeEngine(origin, subscriber), await ourEngine(origin, subscriber, folder)],
+    engines: [
+      nativeEngine(origin, subscriber),
+      await ourEngine(origin, subscriber, folder),
+      ...(withPglogical ? [await pglogicalEngine(origin, subscriber)] : []),
+    ],
     folder,
     remove: async () => {
       await Promise.all([origin.remove(), subscriber.remove()]);
