@@ -30,7 +30,7 @@ const redis = new RedisConnection({
 const alerts = new AlertDispatcher({
   site: config.site,
   redisUrl: config.redis.url,
-  channels: configuredChannels(config.alerts),
+  channels: configuredChannels(config.alerts, process.env),
   gate: new AlertGate({
     repeatMs: config.alerts.repeatMinutes * 60_000,
     most: MOST_ALERTS,

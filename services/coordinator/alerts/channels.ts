@@ -30,9 +30,10 @@ export interface ChannelSettings {
 
 const SEND_LIMIT_MS = 10_000;
 
-export function configuredChannels(settings: ChannelSettings): Channel[] {
+/** `env` is what `alerts.command` inherits. */
+export function configuredChannels(settings: ChannelSettings, env: NodeJS.ProcessEnv): Channel[] {
   const channels: Channel[] = [];
-  if (settings.command) channels.push(commandChannel(settings.command));
+  if (settings.command) channels.push(commandChannel(settings.command, env));
   if (settings.webhookUrl) channels.push(webhookChannel(settings.webhookUrl, settings.webhookSecret));
   if (settings.mailTo.length > 0 && settings.smtpUrl)
     channels.push(mailChannel({ ...settings, smtpUrl: settings.smtpUrl }));
@@ -42,7 +43,7 @@ export function configuredChannels(settings: ChannelSettings): Channel[] {
 const PLACEHOLDERS = ['event', 'site', 'from', 'to', 'reason', 'at'] as const;
 
 /** Placeholders become shell variables: a reason is free text and must never be read as a command. */
-function commandChannel(command: string): Channel {
+function commandChannel(command: string, inherited: NodeJS.ProcessEnv): Channel {
   const script = PLACEHOLDERS.reduce(
     (text, name) => text.replaceAll(`{${name}}`, `\${LASTCALL_${name.toUpperCase()}}`),
     command,
@@ -52,7 +53,7 @@ function commandChannel(command: string): Channel {
     send: async (notice) => {
       const variables = PLACEHOLDERS.map((name) => [`LASTCALL_${name.toUpperCase()}`, notice[name] ?? '']);
       const env = {
-        ...process.env,
+        ...inherited,
         ...Object.fromEntries(variables),
         LASTCALL_DETAIL: JSON.stringify(notice.detail),
       };

@@ -114,7 +114,7 @@ const NOTHING: ChannelSettings = {
   smtpUrl: null,
 };
 const only = (settings: Partial<ChannelSettings>): Channel =>
-  configuredChannels({ ...NOTHING, ...settings })[0] as Channel;
+  configuredChannels({ ...NOTHING, ...settings }, process.env)[0] as Channel;
 
 test('a command gets the event in its placeholders, and a reason is never read as a command', async () => {
   const file = join(mkdtempSync(join(tmpdir(), 'lastcall-alert-')), 'told');
