@@ -151,7 +151,9 @@ export class BatchPump {
     this.#applied = batch.endLsn;
     if (durable) this.#becameDurable(batch.endLsn);
     else this.#undurable = true;
-    this.#options.onApplied(batch, performance.now() - startedAt);
+    const tookMs = performance.now() - startedAt;
+    this.#pace.took(tookMs);
+    this.#options.onApplied(batch, tookMs);
     this.#options.conflater.recycle(batch);
   }
 
