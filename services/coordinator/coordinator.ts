@@ -37,7 +37,9 @@ export interface CoordinatorOptions {
 
 export class Coordinator {
   readonly #options: CoordinatorOptions;
-  readonly #links: readonly SiteLink[];
+  /** Shared with the flows: a site that joins is there at once. */
+  readonly #sites = new Map<string, string>();
+  #links: readonly SiteLink[] = [];
   readonly #database: Database;
   readonly #ledger: Ledger;
   readonly #runner: FailoverRunner;
@@ -53,13 +55,11 @@ export class Coordinator {
     const url = sites.get(home);
     if (url === undefined) throw new TypeError(`no database is named for site ${home}`);
     this.#options = options;
-    this.#links = [...sites].map(
-      ([site, siteUrl]) => new SiteLink(site, siteUrl, `lastcall-coordinator-${home}`),
-    );
+    this.setSites(sites);
     this.#database = new Database({ url, applicationName: 'lastcall-coordinator', maxConnections: 4 });
     this.#ledger = new Ledger(this.#database);
     this.#runner = new FailoverRunner({
-      sites,
+      sites: this.#sites,
       ledger: this.#ledger,
       settings,
       log,
@@ -79,6 +79,17 @@ export class Coordinator {
 
   get database(): Database {
     return this.#database;
+  }
+
+  /** Sites come and go with the configuration; those that stay keep their connections. */
+  setSites(sites: ReadonlyMap<string, string>): void {
+    const kept = this.#links.filter(({ site }) => sites.get(site) === this.#sites.get(site));
+    for (const link of this.#links) if (!kept.includes(link)) void link.close();
+    const added = [...sites].filter(([site]) => !kept.some((link) => link.site === site));
+    const name = `lastcall-coordinator-${this.#options.home}`;
+    this.#links = [...kept, ...added.map(([site, url]) => new SiteLink(site, url, name))];
+    this.#sites.clear();
+    for (const [site, url] of sites) this.#sites.set(site, url);
   }
 
   start(): void {

@@ -7,6 +7,7 @@ import { type CheckResult, startHealth } from '../../shared/runtime/health.ts';
 import { runProcess } from '../../shared/runtime/lifecycle.ts';
 import { createLogger } from '../../shared/runtime/logger.ts';
 import { Metrics } from '../../shared/runtime/metrics.ts';
+import { watchConfig } from '../../shared/runtime/watch-config.ts';
 import { configuredChannels } from './alerts/channels.ts';
 import { AlertDispatcher } from './alerts/dispatcher.ts';
 import { AlertGate } from './alerts/gate.ts';
@@ -60,6 +61,7 @@ const coordinator = new Coordinator({
 
 let draining = false;
 let health: FastifyInstance | null = null;
+let unwatch: () => void = () => undefined;
 
 await runProcess(
   [
@@ -84,6 +86,13 @@ await runProcess(
         draining = true;
         await coordinator.stop();
       },
+    },
+    {
+      name: 'sites',
+      start: () => {
+        unwatch = watchConfig(values.config, (read) => coordinator.setSites(coordinatorUrls(read)), log);
+      },
+      stop: () => unwatch(),
     },
   ],
   log,
