@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
@@ -9,12 +10,21 @@ import { privateTemporaryFolder } from './servers/temporary-folder.ts';
 export type ControlRequest = PartName & { readonly do: 'halt' | 'revive' };
 type ControlAnswer = { readonly error: string | null };
 
-/** A socket's path may hold 107 bytes, so it stands in the short temporary folder, which only this user can write to. */
-const socketOf = (labPid: number): string => join(privateTemporaryFolder(), `lab-${labPid}.sock`);
+/**
+ * A socket's path may hold 107 bytes, so it stands in the short temporary folder, which only this user can write to; one for
+ * each data folder, so that a killed lab's is taken over by the next.
+ */
+function socketOf(dataDir: string): string {
+  const mark = createHash('sha256').update(dataDir).digest('hex').slice(0, 12);
+  return join(privateTemporaryFolder(), `lab-${mark}.sock`);
+}
 
-/** Listens for requests to this lab, one JSON line each, answered when done. */
-export function serveControl(perform: (request: ControlRequest) => Promise<void>): { close(): void } {
-  const path = socketOf(process.pid);
+/** Listens for requests to the lab of this data folder, one JSON line each, answered when done. */
+export function serveControl(
+  dataDir: string,
+  perform: (request: ControlRequest) => Promise<void>,
+): { close(): void } {
+  const path = socketOf(dataDir);
   rmSync(path, { force: true });
   const server: Server = createServer(async (socket) => {
     socket.on('error', () => {});
@@ -34,9 +44,9 @@ export function serveControl(perform: (request: ControlRequest) => Promise<void>
   };
 }
 
-/** Asks the lab with this process id and resolves when it is done; throws what the lab says is wrong. */
-export async function askLab(labPid: number, request: ControlRequest): Promise<void> {
-  const socket = connect(socketOf(labPid));
+/** Asks the lab that runs from this data folder and resolves when it is done; throws what the lab says is wrong. */
+export async function askLab(dataDir: string, request: ControlRequest): Promise<void> {
+  const socket = connect(socketOf(dataDir));
   try {
     socket.write(`${JSON.stringify(request)}\n`);
     for await (const line of createInterface({ input: socket })) {

@@ -50,7 +50,7 @@ export class Lab {
     await this.#startFollowers(servers, signal);
     await this.#writeConfigs(secrets, tls);
     await this.#startServices(signal);
-    this.#control = serveControl((request) => this.#perform(request));
+    this.#control = serveControl(this.#plan.dataDir, (request) => this.#perform(request));
     return this.#publishEndpoints(secrets);
   }
 

@@ -43,9 +43,9 @@ async function perform(command: LabCommand): Promise<void> {
     }
     case 'halt':
     case 'revive': {
-      const lab = runningLab(labFiles(resolve(command.data)));
-      if (!lab) throw new CannotStart(`No lab runs from ${command.data}.`);
-      return askLab(lab.pid, { do: command.do, ...command.part });
+      const files = labFiles(resolve(command.data));
+      if (!runningLab(files)) throw new CannotStart(`No lab runs from ${command.data}.`);
+      return askLab(files.dataDir, { do: command.do, ...command.part });
     }
     case 'detach': {
       const plan = planLab(command.options, resolve(command.options.data));
