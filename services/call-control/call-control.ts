@@ -30,6 +30,7 @@ export class CallControl {
     this.#state = new CallState({ config, log, metrics: this.metrics, callMetrics });
     this.#gate = new StartGate({
       databaseUp: () => this.#state.database.state.state === 'up',
+      databaseTried: () => this.#state.databaseTried,
       redisUp: () => this.#state.redis.state.state === 'up',
       copiesHeld: () => this.#state.copies.holdsAny(),
     });

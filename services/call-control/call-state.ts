@@ -42,6 +42,7 @@ export class CallState {
   readonly #standIns: readonly Database[];
   readonly #log: Logger;
   #databaseLostAtMs = performance.now();
+  #databaseTried = false;
 
   constructor({ config, log, metrics, callMetrics }: CallStateOptions) {
     const { calls, postgres, site, sip } = config;
@@ -102,6 +103,11 @@ export class CallState {
     };
   }
 
+  /** True once the first attempt to find PostgreSQL has ended, either way. */
+  get databaseTried(): boolean {
+    return this.#databaseTried;
+  }
+
   /** Begins to connect; waits for nobody: SIP answers meanwhile. */
   start(): void {
     this.redis.start();
@@ -128,6 +134,7 @@ export class CallState {
       maxConnections: postgres.maxConnections,
       connectTimeoutMs: postgres.connectTimeoutMs,
       onState: (state) => {
+        this.#databaseTried = true;
         this.#journal.setDraining(state.state === 'up');
         if (state.state === 'up') this.#log.info({ host: state.host }, 'PostgreSQL found');
         else this.#logDatabaseLoss(state);

@@ -2,6 +2,8 @@ import type { CheckResult } from '../../shared/runtime/health.ts';
 
 export interface StartGateOptions {
   readonly databaseUp: () => boolean;
+  /** True once the first attempt to find PostgreSQL has ended. */
+  readonly databaseTried: () => boolean;
   readonly redisUp: () => boolean;
   /** True when Redis holds terminals of earlier: enough to serve without PostgreSQL. */
   readonly copiesHeld: () => Promise<boolean>;
@@ -50,8 +52,9 @@ export class StartGate {
   }
 
   async #mayOpen(): Promise<boolean> {
-    const { copiesHeld, databaseUp, redisUp } = this.#options;
+    const { copiesHeld, databaseTried, databaseUp, redisUp } = this.#options;
     if (!redisUp()) return false;
-    return databaseUp() || copiesHeld().catch(() => false);
+    // The copies are for when PostgreSQL is away, not for when Redis merely connects faster.
+    return databaseUp() || (databaseTried() && copiesHeld().catch(() => false));
   }
 }
