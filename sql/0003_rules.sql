@@ -12,6 +12,8 @@ DECLARE
   newest timestamptz;
   mark timestamptz;
 BEGIN
+  -- The row before its mark, as a DELETE locks them: two that forget the same terminal wait in a row, never in a circle.
+  EXECUTE format('SELECT FROM %I WHERE terminal_id = $1 FOR UPDATE', 'lastcalls_' || this_site()) USING terminal;
   -- The mark covers every date known here, also one written by a clock that runs ahead. An infinite date is nobody's clock:
   -- a mark so high would forget every later call, so such an entry goes with any mark (purge_own).
   SELECT max(d) FILTER (WHERE isfinite(d)) INTO newest FROM lastcalls_by_site l

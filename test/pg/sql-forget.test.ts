@@ -55,6 +55,28 @@ describe('forget marks', () => {
       [terminal, scope, at],
     );
 
+  it('S3 a DELETE and a forget of the same terminal at once wait for each other, never in a circle', async () => {
+    const terminal = aTerminal();
+    const remove = () => a.query('app', 'DELETE FROM lastcall.lastcalls WHERE terminal_id = $1', [terminal]);
+    for (let round = 0; round < 50; round++) {
+      await record(
+        a,
+        terminal,
+        'dialed',
+        `${round}`,
+        `2026-01-02 00:00:${String(round).padStart(2, '0')}+00`,
+      );
+      const settled = await Promise.allSettled([
+        remove(),
+        forget(a, terminal),
+        remove(),
+        forget(a, terminal),
+      ]);
+      expect(settled.filter(({ status }) => status === 'rejected')).toEqual([]);
+    }
+    expect(await groups(a, terminal)).toBeNull();
+  });
+
   it.each([
     ['all', null],
     ['terminal', null],
