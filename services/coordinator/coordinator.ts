@@ -10,7 +10,7 @@ import { deriveEvents, type Round } from './alerts/derive.ts';
 import { type LastcallEvent, lastcallEvent } from './alerts/event.ts';
 import { detectFailovers, type Sightings } from './detect.ts';
 import { FailoverJobs } from './failover-jobs.ts';
-import type { FlowOptions } from './flow.ts';
+import { DETECTED_BY, type FlowOptions } from './flow.ts';
 import { describeFault } from './flow-fault.ts';
 import { type FailoverRequest, type FailoverRow, Ledger } from './ledger.ts';
 import { type Observations, observe } from './observe.ts';
@@ -138,7 +138,7 @@ export class Coordinator {
     });
     this.#sightings = sightings;
     for (const { site, reason } of requests) {
-      await this.#accept({ id: randomUUID(), site, reason, requestedBy: `coordinator ${home}` }, false);
+      await this.#accept({ id: randomUUID(), site, reason, requestedBy: `${DETECTED_BY}${home}` }, false);
     }
   }
 

@@ -36,6 +36,9 @@ interface Run extends FlowOptions {
   readonly signal: AbortSignal;
 }
 
+/** How a coordinator signs what it found by itself. */
+export const DETECTED_BY = 'coordinator ';
+
 /** `lastcall heal`: a restored server may look like the one it was, so nothing of it is trusted. */
 const EVERYTHING_ANEW = 'restored';
 
@@ -55,6 +58,11 @@ export async function attemptFailover(
     const end = AbortSignal.any([signal, lease.signal]);
     // Looked at again: what another flow did before the lease was ours counts.
     const seen = await observe(links, options.settings.lookDeadlineMs);
+    const answered = alreadyAnswered(begun, seen);
+    if (answered !== null) {
+      await options.ledger.end(row.id, 'superseded', `covered by failover ${answered}`);
+      return 'superseded';
+    }
     const { stepTimeoutMs } = options.settings;
     const steps = new Steps({ ...options, failover: row.id, signal: end, stepTimeoutMs });
     await runPhases({ ...options, row: begun, steps, seen, signal: end });
@@ -87,6 +95,21 @@ async function beginOrSupersede(
   }
   await ledger.beginLineage(row.id, systemIdentifier, timeline);
   return { ...row, systemIdentifier, timeline };
+}
+
+/** Two coordinators that saw one promotion at the same moment made two requests: the first answers both. */
+function alreadyAnswered(
+  { id, site, requestedBy, timeline }: FailoverRow,
+  seen: Observations,
+): string | null {
+  if (!requestedBy.startsWith(DETECTED_BY)) return null;
+  for (const { bookkeeping } of seen.values()) {
+    const same = bookkeeping?.recentSuccesses.find(
+      (success) => success.site === site && success.timeline === timeline && success.id !== id,
+    );
+    if (same) return same.id;
+  }
+  return null;
 }
 
 function primaries(seen: Observations): Map<string, string> {

@@ -35,7 +35,13 @@ export interface Bookkeeping {
   /** The newest beat of each site, as this site has it. */
   readonly heartbeats: ReadonlyMap<string, Micros>;
   readonly runningFailovers: readonly { readonly id: string; readonly site: string }[];
-  /** Lineages (`systemIdentifier/timeline`) whose flow failed within the last minutes, by site. */
+  /** Of the last minutes. */
+  readonly recentSuccesses: readonly {
+    readonly id: string;
+    readonly site: string;
+    readonly timeline: number;
+  }[];
+  /** Of the last minutes. */
   readonly recentFailures: readonly { readonly site: string; readonly timeline: number }[];
 }
 
@@ -70,6 +76,7 @@ export async function readBookkeeping(connection: Connection): Promise<Bookkeepi
       (read.heartbeats ?? []).map((row) => [row.site, parseTimestamptz(row.beat_at) ?? micros(0)]),
     ),
     runningFailovers: read.running ?? [],
+    recentSuccesses: read.done ?? [],
     recentFailures: read.failed ?? [],
   };
 }
@@ -106,6 +113,7 @@ interface RawBookkeeping {
   readonly statuses: readonly ReplicationStatus[] | null;
   readonly heartbeats: readonly { site: string; beat_at: string }[] | null;
   readonly running: readonly { id: string; site: string }[] | null;
+  readonly done: readonly { id: string; site: string; timeline: number }[] | null;
   readonly failed: readonly { site: string; timeline: number }[] | null;
 }
 
@@ -117,6 +125,8 @@ const BOOKKEEPING = `
     'statuses', (SELECT json_agg(s) FROM (SELECT peer, state, reason FROM lastcall.replication_status) s),
     'heartbeats', (SELECT json_agg(h) FROM (SELECT site, beat_at::text FROM lastcall.heartbeat_by_site) h),
     'running', (SELECT json_agg(f) FROM (SELECT id, site FROM lastcall.failovers WHERE state = 'running') f),
+    'done', (SELECT json_agg(f) FROM (SELECT id, site, timeline FROM lastcall.failovers WHERE state = 'done'
+               AND ended_at > clock_timestamp() - interval '5 minutes') f),
     'failed', (SELECT json_agg(f) FROM (SELECT site, timeline FROM lastcall.failovers WHERE state = 'failed' AND timeline IS NOT NULL
                  AND ended_at > clock_timestamp() - interval '5 minutes') f)) AS state`;
 

@@ -114,10 +114,13 @@ test('rule 1 a promotion that nobody reports is found, resynchronised once and s
   );
 
   const records = await untilFailoversDone({ a: standby(1).url(), b: b.owner }, 1);
-  expect(records.map(({ site, reason }) => ({ site, reason }))).toEqual([
+  // Both coordinators may have seen it at the same moment: then the second finds it answered.
+  const done = records.filter(({ state }) => state === 'done');
+  expect(done.map(({ site, reason }) => ({ site, reason }))).toEqual([
     { site: 'a', reason: 'timeline-changed' },
   ]);
-  expect(records[0]?.salvaged_rows).toBe(TERMINALS);
+  expect(records.filter(({ state }) => !['done', 'superseded'].includes(state))).toEqual([]);
+  expect(done[0]?.salvaged_rows).toBe(TERMINALS);
   await expectCopiesEqualOrigins([atServer(standby(1)), b]);
   await expectSameFreshest([atServer(standby(1)), b]);
   const { fewestRows, longestReadMs } = await readers.stop();

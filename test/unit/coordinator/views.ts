@@ -70,6 +70,7 @@ export function observation(view: SiteView, changes: Partial<SiteObservation> = 
           statuses: [],
           heartbeats: new Map(),
           runningFailovers: [],
+          recentSuccesses: [],
           recentFailures: [],
         }
       : null,
