@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Obstacle } from './obstacle.ts';
 import type { PartName } from './options.ts';
 import { privateTemporaryFolder } from './servers/temporary-folder.ts';
 
@@ -52,9 +53,9 @@ export async function askLab(dataDir: string, request: ControlRequest): Promise<
     for await (const line of createInterface({ input: socket })) {
       const { error } = JSON.parse(line) as ControlAnswer;
       if (error === null) return;
-      throw new Error(error);
+      throw new Obstacle(error);
     }
-    throw new Error('the lab ended before it answered');
+    throw new Obstacle('the lab ended before it answered');
   } finally {
     socket.destroy();
   }

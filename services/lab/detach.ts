@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
+import { Obstacle } from './obstacle.ts';
 import type { LabPlan } from './plan.ts';
 import { logTail } from './ready-parts.ts';
 
@@ -32,6 +33,6 @@ export async function detach(args: readonly string[], plan: LabPlan): Promise<st
     child.once('exit', () => resolve(null));
   });
   child.unref();
-  if (ready === null) throw new Error(`the lab did not start:\n${await logTail(logFile, 30)}`);
+  if (ready === null) throw new Obstacle(`the lab did not start:\n${await logTail(logFile, 30)}`);
   return ready;
 }

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { initSite } from '../../shared/postgres/init-site.ts';
+import { translatePostgresError } from '../../shared/postgres/postgres-error.ts';
 import { ensureCertificate } from './certificate.ts';
 import { type ControlRequest, serveControl } from './control.ts';
 import { demoTerminals, provisionTerminals } from './demo-terminals.ts';
@@ -103,7 +104,11 @@ export class Lab {
     // One after the other: two sites in one cluster would race for its roles.
     for (const [site, { ownerUrl }] of this.#databases) {
       const peers = names.filter((name) => name !== site);
-      await initSite({ ownerUrl, site, peers, passwords: { app, replicator, coordinator } });
+      await initSite({ ownerUrl, site, peers, passwords: { app, replicator, coordinator } }).catch(
+        (error: unknown) => {
+          throw translatePostgresError(error);
+        },
+      );
       await provisionTerminals(ownerUrl, site, terminals, provisioned);
     }
     await saveSecrets(this.#plan.secretsFile, { ...secrets, provisioned });

@@ -1,7 +1,10 @@
 import { resolve } from 'node:path';
+import { inspect } from 'node:util';
+import { ERRORS, LastcallError } from '../../shared/domain/errors.ts';
 import { askLab } from './control.ts';
 import { announceReady, detach, isAwaited } from './detach.ts';
 import { Lab } from './lab.ts';
+import { Obstacle } from './obstacle.ts';
 import { type LabCommand, type LabOptions, parseCommandLine, USAGE, UsageError } from './options.ts';
 import { labFiles, neededPorts, planLab } from './plan.ts';
 import { takenPorts } from './port-holder.ts';
@@ -9,9 +12,6 @@ import { claimDataFolder, releaseDataFolder, runningLab, stopRunningLab } from '
 import { readyScreen } from './screen.ts';
 import { sweepAbandonedServers } from './servers/started-processes.ts';
 import { untilAskedToStop } from './stop-signals.ts';
-
-/** What stands in the way, in words for the user: exit status 1 without a stack trace. */
-class CannotStart extends Error {}
 
 const SHOWN_PORTS = 6;
 const args = process.argv.slice(2);
@@ -24,7 +24,7 @@ async function main(): Promise<number> {
     await perform(parseCommandLine(args));
     return 0;
   } catch (error) {
-    console.error(`\n${(error as Error).message}`);
+    console.error(`\n${describe(error)}`);
     if (error instanceof UsageError) {
       console.error(`\n${USAGE}`);
       return 2;
@@ -44,7 +44,7 @@ async function perform(command: LabCommand): Promise<void> {
     case 'halt':
     case 'revive': {
       const files = labFiles(resolve(command.data));
-      if (!runningLab(files)) throw new CannotStart(`No lab runs from ${command.data}.`);
+      if (!runningLab(files)) throw new Obstacle(`No lab runs from ${command.data}.`);
       return askLab(files.dataDir, { do: command.do, ...command.part });
     }
     case 'detach': {
@@ -60,14 +60,14 @@ async function run(options: LabOptions): Promise<void> {
   const plan = planLab(options, resolve(options.data));
   const running = runningLab(plan);
   if (running)
-    throw new CannotStart(
+    throw new Obstacle(
       `A lab runs from ${options.data} already (pid ${running.pid}). Stop it with npm start -- --stop, or give this one --data and --port-offset.`,
     );
   sweepAbandonedServers();
   releaseDataFolder(plan);
   const taken = await takenPorts(neededPorts(plan, options.postgres.kind !== 'urls'), say);
   if (taken.length > 0)
-    throw new CannotStart(
+    throw new Obstacle(
       `${shorten(taken).join('\n')}\nMove the lab to other ports with npm start -- --port-offset 1000`,
     );
   const lab = new Lab(options, plan, say);
@@ -92,4 +92,14 @@ async function run(options: LabOptions): Promise<void> {
 function shorten(lines: readonly string[]): string[] {
   const more = lines.length - SHOWN_PORTS;
   return more > 0 ? [...lines.slice(0, SHOWN_PORTS), `and ${more} more`] : [...lines];
+}
+
+/** In words for the user: an obstacle as it is, an error of the catalogue with its details and remedy, the rest with its stack. */
+function describe(error: unknown): string {
+  if (error instanceof LastcallError) {
+    const details = Object.entries(error.details).map(([name, value]) => `  ${name}: ${String(value)}`);
+    return [`${error.code}: ${error.message}`, ...details, `  ${ERRORS[error.code].remedy}`].join('\n');
+  }
+  const expected = error instanceof UsageError || error instanceof Obstacle;
+  return expected ? (error as Error).message : inspect(error);
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openHaCluster } from './ha/ha-servers.ts';
+import { Obstacle } from './obstacle.ts';
 import type { LabOptions } from './options.ts';
 import type { LabPlan, SitePlan } from './plan.ts';
 import type { LabSecrets } from './secrets.ts';
@@ -83,8 +84,7 @@ export { DATABASE as LAB_DATABASE };
 
 async function requireSystemBinDir(): Promise<string> {
   const binDir = await systemBinDir();
-  if (!binDir)
-    throw new Error('--pg system: no PostgreSQL server is installed (Debian: apt-get install postgresql)');
+  if (!binDir) throw new Obstacle('No PostgreSQL server is installed (Debian: apt-get install postgresql)');
   return binDir;
 }
 
