@@ -7,6 +7,7 @@ import {
   ProtocolRefused,
   ServerError,
 } from '../../shared/postgres/replication/server-error.ts';
+import { retryDelayMs } from '../../shared/runtime/retry.ts';
 import { LeaseTaken } from './lease.ts';
 
 /** Something outside must change first: a server is away, still in recovery, or a replicator does not run. */
@@ -27,7 +28,7 @@ const BY_SQLSTATE: readonly (readonly [RegExp, RetryClass])[] = [
 /** An error that nobody foresaw is tried again this often, then the flow ends with it. */
 const UNFORESEEN_ATTEMPTS = 8;
 
-export function classifyFlowFault(cause: unknown, attempt: number): RetryClass {
+function classifyFlowFault(cause: unknown, attempt: number): RetryClass {
   if (cause instanceof FlowRefused || cause instanceof ProtocolRefused) return 'never';
   if (cause instanceof FlowWaits || cause instanceof ConnectionLost || cause instanceof LeaseTaken)
     return 'transient';
@@ -38,6 +39,15 @@ export function classifyFlowFault(cause: unknown, attempt: number): RetryClass {
   const known = cause instanceof LastcallError ? cause : translatePostgresError(cause);
   if (known.code === 'INTERNAL') return attempt < UNFORESEEN_ATTEMPTS ? 'transient' : 'never';
   return known.retry;
+}
+
+/** Whoever holds the lease gives it back within seconds. */
+const LEASE_RETRY_MS = 500;
+
+/** Before the next attempt; null when another one cannot help. */
+export function flowDelayMs(cause: unknown, attempt: number): number | null {
+  if (cause instanceof LeaseTaken) return LEASE_RETRY_MS;
+  return retryDelayMs(classifyFlowFault(cause, attempt), attempt);
 }
 
 export function describeFault(cause: unknown): string {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { climbingLevel, retryDelayMs } from '../../shared/runtime/retry.ts';
+import { climbingLevel } from '../../shared/runtime/retry.ts';
 import { attemptFailover, type FlowOptions } from './flow.ts';
-import { classifyFlowFault, describeFault } from './flow-fault.ts';
+import { describeFault, flowDelayMs } from './flow-fault.ts';
 import type { FailoverRow } from './ledger.ts';
 import { releaseFences } from './release-fences.ts';
 
@@ -67,7 +67,7 @@ export class FailoverRunner {
         return;
       } catch (cause) {
         this.#stopping.signal.throwIfAborted();
-        const delayMs = retryDelayMs(classifyFlowFault(cause, attempt), attempt);
+        const delayMs = flowDelayMs(cause, attempt);
         if (delayMs === null) return await this.#fail(row, id, cause);
         await this.#wait(id, cause, attempt, delayMs);
       }

@@ -167,7 +167,7 @@ test('a failover that begins during another supersedes it, and nothing of either
       const records = await untilFailoversDone(urls, 1);
       return records.some(({ state, timeline }) => state === 'done' && timeline === 3);
     },
-    { what: 'the second promotion to be answered', deadlineMs: 25_000 },
+    { what: 'the second promotion to be answered', deadlineMs: 40_000 },
   );
   await expectCopiesEqualOrigins([atServer(standby(2)), b]);
   await expectSameFreshest([atServer(standby(2)), b]);
@@ -178,4 +178,4 @@ test('a failover that begins during another supersedes it, and nothing of either
   expect(numbers).toEqual([{ n: '111' }]);
   const fences = await query(b.owner, 'SELECT FROM lastcall.replication_control WHERE fenced_by IS NOT NULL');
   expect(fences).toEqual([]);
-});
+}, 90_000);
