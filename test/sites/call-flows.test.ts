@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { expectCopiesEqualOrigins } from '../support/invariants.ts';
 import type { SipPhone } from '../support/sip-phone.ts';
 import {
   CallSites,
-  carry,
   clearLastCalls,
   ownRow,
   provision,
@@ -20,9 +20,9 @@ let siteA: RunningSite;
 let siteB: RunningSite;
 
 beforeAll(async () => {
-  sites = await CallSites.start();
+  sites = await CallSites.startReplicated();
   await provision(sites.databases.a, [A, B, C]);
-  await carry(sites.databases.a, sites.databases.b);
+  await expectCopiesEqualOrigins(Object.values(sites.databases));
   siteA = await sites.run('a');
   siteB = await sites.run('b');
 });
@@ -60,7 +60,7 @@ describe('*52, the four flows', () => {
     expect(bob.incoming).toHaveLength(2);
 
     // 2: the row stands only in the other site's table.
-    await carry(sites.databases.a, sites.databases.b);
+    await untilRow(sites.databases.b, A.terminalId, { last_dialed_call: B.number }, 'a');
     const atB = await sites.phone(siteB, A.number);
     expect(await ownRow(sites.databases.b, A.terminalId)).toBeUndefined();
     await answered(atB, '*52');
@@ -74,7 +74,7 @@ describe('*52, the four flows', () => {
     expect(carol.incoming).toHaveLength(2);
 
     // 4: back at the first site.
-    await carry(sites.databases.b, sites.databases.a);
+    await untilRow(sites.databases.a, A.terminalId, { last_dialed_call: C.number }, 'b');
     await answered(atA, '*52');
     expect(carol.incoming).toHaveLength(3);
     expect(bob.incoming).toHaveLength(3);
@@ -94,7 +94,7 @@ describe('*69, the four flows', () => {
     expect(bob.incoming).toHaveLength(1);
 
     // 2: the same from the other site, the row standing only in the first one's table.
-    await carry(sites.databases.a, sites.databases.b);
+    await untilRow(sites.databases.b, A.terminalId, { last_received_call: B.number }, 'a');
     const atB = await sites.registered(siteB, A.number);
     await atA.register(0).final();
     await answered(atB, '*69');
@@ -109,7 +109,7 @@ describe('*69, the four flows', () => {
     expect(carol.incoming).toHaveLength(1);
 
     // 4: back at the first site, *69 reaches C.
-    await carry(sites.databases.b, sites.databases.a);
+    await untilRow(sites.databases.a, A.terminalId, { last_received_call: C.number }, 'b');
     await answered(atA, '*69');
     expect(carol.incoming).toHaveLength(2);
     expect(bob.incoming).toHaveLength(2);

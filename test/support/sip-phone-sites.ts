@@ -5,9 +5,17 @@ import { freePort } from '../../services/lab/servers/free-port.ts';
 import type { Feature } from '../../shared/domain/feature-code.ts';
 import { digestSecrets } from '../../shared/postgres/terminals.ts';
 import { parseConfig } from '../../shared/runtime/config.ts';
-import { type PostgresServer, startPostgres, withClient } from './postgres.ts';
+import { expectCopiesEqualOrigins } from './invariants.ts';
+import { type PostgresServer, startPostgres } from './postgres.ts';
 import { type RedisServer, startRedis } from './redis.ts';
-import { makeSite, query, type SiteDatabase } from './replication-pair.ts';
+import {
+  makeSite,
+  query,
+  type RunningReplicator,
+  type SiteDatabase,
+  startReplicator,
+  untilStreaming,
+} from './replication-pair.ts';
 import { type PhoneOptions, SipPhone } from './sip-phone.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -29,52 +37,82 @@ export interface RunningSite {
   stop(): Promise<void>;
 }
 
-/** Databases of two sites in one PostgreSQL, one Redis, and call-controls on them. */
-export class CallSites {
-  readonly postgres: PostgresServer;
+interface CallSitesParts {
+  /** Site a's and site b's; the same one twice when they share it. */
+  readonly servers: Readonly<Record<SiteName, PostgresServer>>;
   readonly redis: RedisServer;
   readonly databases: Readonly<Record<SiteName, SiteDatabase>>;
-  readonly #ports: Readonly<Record<SiteName, readonly [udp: number, ws: number]>>;
+  readonly ports: Readonly<Record<SiteName, readonly [udp: number, ws: number]>>;
+  /** Empty for sites that know nothing of each other's rows. */
+  readonly replicators: readonly RunningReplicator[];
+}
+
+/** Databases of two sites, one Redis, and call-controls on them. */
+export class CallSites {
+  readonly #parts: CallSitesParts;
   readonly #running = new Set<RunningSite>();
   readonly #phones = new Set<SipPhone>();
 
-  private constructor(
-    postgres: PostgresServer,
-    redis: RedisServer,
-    databases: CallSites['databases'],
-    ports: Readonly<Record<SiteName, readonly [number, number]>>,
-  ) {
-    this.postgres = postgres;
-    this.redis = redis;
-    this.databases = databases;
-    this.#ports = ports;
+  private constructor(parts: CallSitesParts) {
+    this.#parts = parts;
   }
 
+  /** Two databases in one PostgreSQL, and no replication. */
   static async start(): Promise<CallSites> {
     const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
-    const site = async (name: SiteName, peer: SiteName): Promise<SiteDatabase> => {
-      await postgres.createDatabase(`site_${name}`);
-      return makeSite(name, [peer], (user, password) => postgres.url(`site_${name}`, user, password));
-    };
-    const databases = { a: await site('a', 'b'), b: await site('b', 'a') };
-    const ports = {
-      a: [await freePort(), await freePort()] as const,
-      b: [await freePort(), await freePort()] as const,
-    };
-    return new CallSites(postgres, redis, databases, ports);
+    const [a, b] = [await openSite(postgres, 'a'), await openSite(postgres, 'b')];
+    return new CallSites({
+      servers: { a: postgres, b: postgres },
+      redis,
+      databases: { a, b },
+      ports: await sipPorts(),
+      replicators: [],
+    });
+  }
+
+  /** A PostgreSQL cluster for each site, and each site's replicator streaming from the other. */
+  static async startReplicated(): Promise<CallSites> {
+    const [first, second, redis] = await Promise.all([startPostgres(), startPostgres(), startRedis()]);
+    const [a, b] = await Promise.all([openSite(first, 'a'), openSite(second, 'b')]);
+    const replicators = [startReplicator(a, { b: b.replicator }), startReplicator(b, { a: a.replicator })];
+    await Promise.all(replicators.map((one) => untilStreaming(one)));
+    return new CallSites({
+      servers: { a: first, b: second },
+      redis,
+      databases: { a, b },
+      ports: await sipPorts(),
+      replicators,
+    });
+  }
+
+  /** Site a's PostgreSQL, and site b's unless the sites replicate. */
+  get postgres(): PostgresServer {
+    return this.#parts.servers.a;
+  }
+
+  get redis(): RedisServer {
+    return this.#parts.redis;
+  }
+
+  get databases(): CallSitesParts['databases'] {
+    return this.#parts.databases;
+  }
+
+  get replicates(): boolean {
+    return this.#parts.replicators.length > 0;
   }
 
   /** The site's configuration as YAML. */
   yaml(name: SiteName, overrides: Overrides = {}): string {
     const peer = name === 'a' ? 'b' : 'a';
-    const [port, ws] = this.#ports[name];
+    const [port, ws] = this.#parts.ports[name];
     const sections: Record<string, unknown> = {
       site: name,
       domain: DOMAIN,
       postgres: { url: this.databases[name].app },
       redis: { url: this.redis.url },
       sip: { udp: `127.0.0.1:${port}`, tcp: `127.0.0.1:${port}`, ws: `127.0.0.1:${ws}`, drainSeconds: 1 },
-      peers: { [peer]: { sip: `sip:127.0.0.1:${this.#ports[peer][0]}` } },
+      peers: { [peer]: { sip: `sip:127.0.0.1:${this.#parts.ports[peer][0]}` } },
       log: { level: 'error' },
     };
     for (const [section, values] of Object.entries(overrides))
@@ -84,7 +122,7 @@ export class CallSites {
 
   /** SIP URI of the site's UDP listener, whether it runs or not. */
   udp(name: SiteName): string {
-    return `sip:127.0.0.1:${this.#ports[name][0]}`;
+    return `sip:127.0.0.1:${this.#parts.ports[name][0]}`;
   }
 
   async run(name: SiteName, overrides: Overrides = {}): Promise<RunningSite> {
@@ -159,8 +197,23 @@ export class CallSites {
   async stop(): Promise<void> {
     await this.stopPhones();
     for (const site of [...this.#running]) await site.stop();
-    await Promise.all([this.postgres.remove(), this.redis.remove()]);
+    const { redis, replicators, servers } = this.#parts;
+    await Promise.all(replicators.map(({ replicator }) => replicator.stop()));
+    const clusters = [...new Set(Object.values(servers))];
+    await Promise.all([...clusters.map((server) => server.remove()), redis.remove()]);
   }
+}
+
+async function openSite(postgres: PostgresServer, name: SiteName): Promise<SiteDatabase> {
+  const database = `site_${name}`;
+  await postgres.createDatabase(database);
+  return makeSite(name, [name === 'a' ? 'b' : 'a'], (user, password) =>
+    postgres.url(database, user, password),
+  );
+}
+
+async function sipPorts(): Promise<CallSitesParts['ports']> {
+  return { a: [await freePort(), await freePort()], b: [await freePort(), await freePort()] };
 }
 
 export interface NewTerminal {
@@ -195,49 +248,39 @@ export async function provision(database: SiteDatabase, terminals: readonly NewT
   }
 }
 
-/** Plays the replicator: this site's tables as they are, into their copies at the other, by the replicator's role. */
-export async function carry(from: SiteDatabase, to: SiteDatabase): Promise<void> {
-  await withClient(to.replicator, async (client) => {
-    await client.query('BEGIN');
-    for (const kind of ['lastcalls', 'terminals', 'forgotten']) {
-      const table = `lastcall.${kind}_${from.site}`;
-      const [row] = await query<{ rows: string }>(
-        from.owner,
-        `SELECT coalesce(json_agg(t), '[]')::text AS rows FROM ${table} t`,
-      );
-      await client.query(`DELETE FROM ${table}`);
-      await client.query(`INSERT INTO ${table} SELECT * FROM json_populate_recordset(NULL::${table}, $1)`, [
-        row?.rows,
-      ]);
-    }
-    await client.query('COMMIT');
-  });
-}
-
 /** One site's own row of a terminal; undefined without one. */
-export async function ownRow(
+export function ownRow(
   database: SiteDatabase,
   terminalId: number,
 ): Promise<Record<string, unknown> | undefined> {
-  const table = `lastcall.lastcalls_${database.site}`;
+  return rowOf(database, terminalId, database.site);
+}
+
+async function rowOf(
+  database: SiteDatabase,
+  terminalId: number,
+  origin: string,
+): Promise<Record<string, unknown> | undefined> {
+  const table = `lastcall.lastcalls_${origin}`;
   const [row] = await query(database.owner, `SELECT * FROM ${table} WHERE terminal_id = $1`, [terminalId]);
   return row;
 }
 
-/** Waits until the terminal's own row at this site holds these columns. */
+/** Waits until the terminal's row in that database, its site's own one or the copy of `origin`'s, holds these columns. */
 export function untilRow(
   database: SiteDatabase,
   terminalId: number,
   columns: Readonly<Record<string, unknown>>,
+  origin: string = database.site,
 ): Promise<Record<string, unknown>> {
   return waitFor(
     async () => {
-      const row = await ownRow(database, terminalId);
+      const row = await rowOf(database, terminalId, origin);
       const holds = Object.entries(columns).every(([name, value]) => String(row?.[name]) === String(value));
       if (!holds) throw new Error(`row is ${JSON.stringify(row)}`);
       return row;
     },
-    { what: `${JSON.stringify(columns)} of terminal ${terminalId} at ${database.site}` },
+    { what: `${JSON.stringify(columns)} of terminal ${terminalId} of ${origin} at ${database.site}` },
   );
 }
 
@@ -256,11 +299,13 @@ export async function writeRow(
   );
 }
 
-/** Forgets every last call at both sites, marks included. */
+/** Forgets every last call at both sites, marks included, in the copies as well. */
 export async function clearLastCalls(sites: CallSites): Promise<void> {
-  for (const { owner } of Object.values(sites.databases))
-    await query(
-      owner,
-      'TRUNCATE lastcall.lastcalls_a, lastcall.lastcalls_b, lastcall.forgotten_a, lastcall.forgotten_b',
-    );
+  const both = Object.values(sites.databases);
+  for (const { owner, site } of both) {
+    const written = sites.replicates ? [site] : ['a', 'b'];
+    const tables = written.flatMap((name) => [`lastcall.lastcalls_${name}`, `lastcall.forgotten_${name}`]);
+    await query(owner, `TRUNCATE ${tables.join(', ')}`);
+  }
+  if (sites.replicates) await expectCopiesEqualOrigins(both);
 }
