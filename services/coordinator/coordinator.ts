@@ -5,7 +5,7 @@ import { Database } from '../../shared/postgres/database.ts';
 import type { RedisConnection } from '../../shared/redis/connect.ts';
 import { journalStateKey } from '../../shared/redis/keys.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
-import { climbingLevel } from '../../shared/runtime/retry.ts';
+import { climbingLevel, retry } from '../../shared/runtime/retry.ts';
 import { deriveEvents, type Round } from './alerts/derive.ts';
 import { type LastcallEvent, lastcallEvent } from './alerts/event.ts';
 import { detectFailovers, type Sightings } from './detect.ts';
@@ -69,7 +69,7 @@ export class Coordinator {
         this.#tell(lastcallEvent('failover-begun', row.site, { reason: row.reason, detail: { id: row.id } })),
       onEnded: (row, end, error) => void this.#ended(row, end, error),
     });
-    this.#jobs = new FailoverJobs({ site: home, redisUrl, log, work: (request) => this.#accept(request) });
+    this.#jobs = new FailoverJobs({ site: home, redisUrl, log, work: (request) => this.#workOnJob(request) });
   }
 
   /** What the last round saw; null before the first. */
@@ -138,16 +138,26 @@ export class Coordinator {
     });
     this.#sightings = sightings;
     for (const { site, reason } of requests) {
-      await this.#accept({ id: randomUUID(), site, reason, requestedBy: `${DETECTED_BY}${home}` }, false);
+      await this.#accept({ id: randomUUID(), site, reason, requestedBy: `${DETECTED_BY}${home}` });
     }
   }
 
-  /** Writes the request down and works on it. Resolves at its end, or with `wait` false once it is kept. */
-  async #accept(request: FailoverRequest, wait = true): Promise<void> {
+  /** A job may come while PostgreSQL is away: the queue is where it is kept until then. */
+  async #workOnJob(request: FailoverRequest): Promise<void> {
+    const { signal } = this.#stopping;
+    await retry(() => this.#ledger.insert(request), {
+      signal,
+      log: this.#options.log,
+      what: 'keep a failover request',
+    });
+    await this.#runner.work(request.id);
+  }
+
+  /** Resolves once the request is kept; the work goes on. */
+  async #accept(request: FailoverRequest): Promise<void> {
     await this.#ledger.insert(request);
-    const working = this.#runner.work(request.id);
-    if (wait) return working;
-    working.catch(() => undefined);
+    // Rejected only by `stop`.
+    this.#runner.work(request.id).catch(() => undefined);
     void this.#jobs.add(request);
   }
 
@@ -156,7 +166,7 @@ export class Coordinator {
     for (const row of await this.#ledger.running()) {
       if (this.#runner.isWorkingOn(row.id)) continue;
       this.#options.log.info({ failover: row.id, site: row.site, reason: row.reason }, 'taking up failover');
-      await this.#accept(row, false);
+      await this.#accept(row);
     }
   }
 

@@ -29,7 +29,7 @@ export function retryDelayMs(
 
 export interface RetryOptions {
   readonly signal: AbortSignal;
-  readonly log: Logger;
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
   /** What is tried, for the log: "connect to Redis". */
   readonly what: string;
   /** Class of an error; by default that of the catalogue, `transient` for any other. */
