@@ -1,0 +1,141 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { stringify } from 'yaml';
+import { freePort } from '../../services/lab/servers/free-port.ts';
+import {
+  identifyProcess,
+  processTree,
+  signalQuietly,
+  stillRuns,
+} from '../../services/lab/servers/process-identity.ts';
+import { type ServerProcess, startServerProcess } from '../../services/lab/servers/server-process.ts';
+import { giveTo, spawnAs, unprivilegedUser } from '../../services/lab/servers/server-user.ts';
+import { systemBinDir } from '../support/postgres.ts';
+import { type Etcd, startEtcd } from './etcd.ts';
+
+export const PATRONI_PASSWORD = 'lastcall-test';
+
+/** One PostgreSQL under its own Patroni. */
+export interface PatroniNode {
+  readonly port: number;
+  readonly restPort: number;
+  readonly patroni: ServerProcess;
+  /** SIGKILL for PostgreSQL; its Patroni lives. */
+  crash(): Promise<void>;
+}
+
+/** Two nodes with etcd; the first is the leader and the second streams from it. */
+export interface PatroniCluster {
+  readonly nodes: readonly [PatroniNode, PatroniNode];
+  stop(): Promise<void>;
+}
+
+/** `callback` is the command of on_role_change; `folder` must be open to the servers' user. */
+export async function startPatroniCluster(folder: string, callback: string): Promise<PatroniCluster> {
+  const etcd = await startEtcd();
+  const first = await startNode(folder, 1, etcd, callback, '/primary');
+  const second = await startNode(folder, 2, etcd, callback, '/replica');
+  return {
+    nodes: [first, second],
+    stop: async () => {
+      // Killed with their servers: a Patroni asked to stop would wait for what the others did not see.
+      for (const node of [first, second]) {
+        await node.patroni.kill();
+        await node.crash();
+      }
+      await etcd.process.kill();
+    },
+  };
+}
+
+async function startNode(
+  folder: string,
+  node: number,
+  etcd: Etcd,
+  callback: string,
+  ready: '/primary' | '/replica',
+): Promise<PatroniNode> {
+  const user = unprivilegedUser();
+  const [port, restPort] = [await freePort(), await freePort()];
+  const dataDir = join(folder, `node${node}`);
+  const configFile = join(folder, `patroni${node}.yaml`);
+  const binDir = await systemBinDir();
+  await writeFile(
+    configFile,
+    stringify(patroniConfig({ node, port, restPort, dataDir, binDir, etcd: etcd.address, folder, callback })),
+  );
+  await giveTo(user, configFile);
+  const patroni = startServerProcess({
+    file: 'patroni',
+    args: [configFile],
+    spawn: spawnAs(user),
+    stopSignal: 'SIGTERM',
+    ready: async () => {
+      const answer = await fetch(`http://127.0.0.1:${restPort}${ready}`).catch(() => null);
+      if (answer?.ok) return true;
+      await delay(50);
+      return false;
+    },
+  });
+  await patroni.untilReady(60_000);
+  return { port, restPort, patroni, crash: () => crash(dataDir) };
+}
+
+/** Patroni's PostgreSQL is no child of Patroni's: it is found by its own pid file. */
+async function crash(dataDir: string): Promise<void> {
+  const pidFile = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
+  const pid = Number.parseInt(pidFile, 10);
+  if (!pid) return;
+  const members = processTree(pid).map(identifyProcess);
+  for (const member of processTree(pid)) signalQuietly(member, 'SIGKILL');
+  while (members.some((member) => member && stillRuns(member))) await delay(5);
+}
+
+interface NodeSettings {
+  readonly node: number;
+  readonly port: number;
+  readonly restPort: number;
+  readonly dataDir: string;
+  readonly binDir: string | null;
+  readonly etcd: string;
+  readonly folder: string;
+  readonly callback: string;
+}
+
+/** A crashed primary is not started again but replaced at once. */
+function patroniConfig(of: NodeSettings): object {
+  const asRole = (username: string) => ({ username, password: PATRONI_PASSWORD });
+  return {
+    scope: 'main',
+    name: `node${of.node}`,
+    restapi: { listen: `127.0.0.1:${of.restPort}`, connect_address: `127.0.0.1:${of.restPort}` },
+    etcd3: { host: of.etcd },
+    bootstrap: {
+      dcs: {
+        ttl: 20,
+        loop_wait: 1,
+        retry_timeout: 5,
+        primary_start_timeout: 0,
+        postgresql: { parameters: { wal_level: 'logical', max_slot_wal_keep_size: '1GB' } },
+        ignore_slots: [{ type: 'logical', plugin: 'pgoutput', database: 'postgres' }],
+      },
+      initdb: [{ encoding: 'UTF8' }, 'no-locale', 'no-sync'],
+      pg_hba: ['host all all 127.0.0.1/32 scram-sha-256', 'host replication all 127.0.0.1/32 scram-sha-256'],
+    },
+    postgresql: {
+      listen: `127.0.0.1:${of.port}`,
+      connect_address: `127.0.0.1:${of.port}`,
+      data_dir: of.dataDir,
+      bin_dir: of.binDir,
+      pgpass: join(of.folder, `pgpass${of.node}`),
+      authentication: { superuser: asRole('postgres'), replication: asRole('standby') },
+      callbacks: { on_role_change: of.callback },
+      parameters: {
+        fsync: 'off',
+        password_encryption: 'scram-sha-256',
+        unix_socket_directories: of.folder,
+      },
+    },
+  };
+}
