@@ -3,7 +3,13 @@
  * lineage, then streams or resynchronises. Every attempt starts from what stands in the two databases, so it may end anywhere.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { decideStream, type ResyncReason, type StoredPosition } from '../../shared/domain/lineage.ts';
+import {
+  decideStream,
+  LINEAGE_BROKE,
+  MAY_HAVE_LOST_ROWS,
+  type ResyncReason,
+  type StoredPosition,
+} from '../../shared/domain/lineage.ts';
 import { APPLY_SETTINGS } from '../../shared/postgres/replication/apply.ts';
 import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
@@ -29,13 +35,6 @@ export interface SubscriptionOptions {
   /** Called on each change of state or reason. */
   readonly onState: () => void;
 }
-
-/** The causes after which the copies may hold rows that the peer has lost: only the coordinator can salvage them (rule 21). */
-const LINEAGE_BROKE: ReadonlySet<ResyncReason> = new Set([
-  'timeline-changed',
-  'system-changed',
-  'position-ahead',
-]);
 
 export class Subscription {
   readonly #options: SubscriptionOptions;
@@ -178,7 +177,7 @@ export class Subscription {
       slotLockTimeoutMs: settings.slotLockTimeoutMs,
       swapDeadlineMs: settings.swapDeadlineMs,
       // Without a position nobody knows any more whether an earlier attempt, stopped half way, had a broken lineage.
-      refuseLoss: LINEAGE_BROKE.has(reason) || reason === 'never-synchronised',
+      refuseLoss: MAY_HAVE_LOST_ROWS.has(reason) || reason === 'never-synchronised',
       signal,
       onStep: (step, tookMs) =>
         log.info({ from: direction.from, step, tookMs: Math.round(tookMs) }, 'resync step done'),

@@ -6,12 +6,13 @@
  */
 import {
   decideStream,
+  MAY_HAVE_LOST_ROWS,
   type PublisherView,
   type ResyncReason,
   type SlotView,
   type StoredPosition,
 } from './lineage.ts';
-import { formatLsn, type Lsn } from './lsn.ts';
+import type { Lsn } from './lsn.ts';
 
 /** What one look at a site's database showed. */
 export type SiteView =
@@ -52,16 +53,6 @@ export type DirectionDecision = {
     }
 );
 
-/**
- * Reasons that say the publisher is not the server whose rows were copied. A resynchronisation stopped half way (position
- * 0/0) has lost that knowledge, so its copy is salvaged as well.
- */
-const LINEAGE_REASONS: ReadonlySet<ResyncReason> = new Set([
-  'system-changed',
-  'timeline-changed',
-  'position-ahead',
-]);
-
 /** Both directions of a pair, in the order the sites are given. */
 export function decideResync([a, b]: PairView): readonly [DirectionDecision, DirectionDecision] {
   return [decideDirection(a, b), decideDirection(b, a)];
@@ -77,33 +68,15 @@ export function decideDirection(publisher: SiteView, subscriber: SiteView): Dire
   if (!publisher.reachable || !subscriber.reachable)
     throw new TypeError('unreachable ends were answered above');
   const stored = subscriber.positions.get(publisher.site) ?? null;
-  const fault = positionFault(stored, publisher, subscriber.site);
-  if (fault)
-    return {
-      ...ends,
-      action: 'resync',
-      ...fault,
-      salvage: LINEAGE_REASONS.has(fault.reason) || stored?.lsn === 0n,
-    };
+  const decision = decideStream(stored, publisherView(publisher, subscriber.site));
+  if (decision.action === 'resync') {
+    // A resynchronisation stopped half way (position 0/0) no longer knows why it began.
+    return { ...ends, ...decision, salvage: MAY_HAVE_LOST_ROWS.has(decision.reason) || stored?.lsn === 0n };
+  }
   if (subscriber.resyncRequested.has(publisher.site)) {
     return { ...ends, action: 'resync', reason: 'operator', detail: 'asked for', salvage: false };
   }
   return { ...ends, action: 'stream' };
-}
-
-function positionFault(
-  stored: StoredPosition | null,
-  publisher: SiteState,
-  subscriber: string,
-): { readonly reason: ResyncReason; readonly detail: string } | null {
-  const decision = decideStream(stored, publisherView(publisher, subscriber));
-  if (decision.action === 'resync') return { reason: decision.reason, detail: decision.detail };
-  // A server put back from a file copy keeps its timeline, but its log ends before what was read from it.
-  if (stored && stored.lsn > publisher.flushLsn) {
-    const detail = `position is ${formatLsn(stored.lsn)}, the log ends at ${formatLsn(publisher.flushLsn)}`;
-    return { reason: 'position-ahead', detail };
-  }
-  return null;
 }
 
 function publisherView(publisher: SiteState, subscriber: string): PublisherView {
@@ -111,14 +84,22 @@ function publisherView(publisher: SiteState, subscriber: string): PublisherView 
     systemIdentifier: publisher.systemIdentifier,
     timeline: publisher.timeline,
     inRecovery: publisher.inRecovery,
+    flushLsn: publisher.flushLsn,
     slot: publisher.slots.get(subscriber) ?? null,
     switchPoints: publisher.switchPoints,
   };
 }
 
-/** True when the pair needs a failover flow of `site`: its server changed under a copy of it. */
+/**
+ * True when the pair needs a failover flow of `site`: its server changed under a copy of it. A missing slot alone may have
+ * been dropped over its budget: the replicator first finds out whether rows would be lost.
+ */
 export function lineageBroken(site: string, decisions: readonly DirectionDecision[]): boolean {
   return decisions.some(
-    (decision) => decision.action === 'resync' && decision.salvage && decision.from === site,
+    (decision) =>
+      decision.action === 'resync' &&
+      decision.salvage &&
+      decision.reason !== 'slot-missing' &&
+      decision.from === site,
   );
 }

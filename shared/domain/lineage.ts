@@ -20,6 +20,8 @@ export interface PublisherView {
   readonly systemIdentifier: string;
   readonly timeline: number;
   readonly inRecovery: boolean;
+  /** The end of the publisher's log. */
+  readonly flushLsn: Lsn;
   readonly slot: SlotView | null;
   /** Why the publisher's own site dropped the slot on purpose, when it did (rule 17). */
   readonly droppedBecause?: ResyncReason | undefined;
@@ -55,6 +57,19 @@ export type StreamDecision =
   | { readonly action: 'wait'; readonly reason: 'in-recovery' }
   | { readonly action: 'resync'; readonly reason: ResyncReason; readonly detail: string };
 
+/** The causes that say the publisher is not the server whose rows were copied. */
+export const LINEAGE_BROKE: ReadonlySet<ResyncReason> = new Set([
+  'timeline-changed',
+  'system-changed',
+  'position-ahead',
+]);
+
+/**
+ * The causes after which a copy may hold rows that the publisher has lost (rule 21). A slot is missing unannounced also
+ * when its server was restored: a base backup brings none.
+ */
+export const MAY_HAVE_LOST_ROWS: ReadonlySet<ResyncReason> = new Set([...LINEAGE_BROKE, 'slot-missing']);
+
 const resync = (reason: ResyncReason, detail: string): StreamDecision => ({
   action: 'resync',
   reason,
@@ -72,6 +87,11 @@ export function decideStream(stored: StoredPosition | null, publisher: Publisher
   }
   const timelineFault = checkTimeline(stored, publisher);
   if (timelineFault) return timelineFault;
+  // A server put back from a backup or a file copy keeps its timeline, but its log ends before what was read from it.
+  if (stored.lsn > publisher.flushLsn) {
+    const detail = `position is ${formatLsn(stored.lsn)}, the log ends at ${formatLsn(publisher.flushLsn)}`;
+    return resync('position-ahead', detail);
+  }
   const slot = publisher.slot;
   if (!slot) return resync(publisher.droppedBecause ?? 'slot-missing', `slot ${stored.slot} is not there`);
   if (slot.walStatus === 'lost' || slot.invalidationReason) {

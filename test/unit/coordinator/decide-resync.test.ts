@@ -82,9 +82,9 @@ const CASES: readonly Case[] = [
     decision: { action: 'resync', reason: 'position-ahead', salvage: true },
   },
   {
-    name: 'the slot is gone on the same server',
+    name: 'rule 21 the slot is gone, as after a restore from a base backup',
     a: { slots: new Map() },
-    decision: { action: 'resync', reason: 'slot-missing', salvage: false },
+    decision: { action: 'resync', reason: 'slot-missing', salvage: true },
   },
   {
     name: 'rule 17 the slot lost its WAL',
@@ -144,4 +144,10 @@ test('rule 25 after an asynchronous failover of a each direction has its own rea
   ]);
   expect(lineageBroken('a', decisions)).toBe(true);
   expect(lineageBroken('b', decisions), 'b itself is what it was').toBe(false);
+});
+
+test('rule 17 a missing slot alone begins no failover: it may have been dropped over its budget', () => {
+  const decisions = decideResync([siteView('a', 'b', { slots: new Map() }), siteView('b', 'a')]);
+  expect(decisions[0]).toMatchObject({ action: 'resync', reason: 'slot-missing', salvage: true });
+  expect(lineageBroken('a', decisions)).toBe(false);
 });

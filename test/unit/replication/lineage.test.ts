@@ -18,6 +18,7 @@ const publisher: PublisherView = {
   systemIdentifier: '7000',
   timeline: 1,
   inRecovery: false,
+  flushLsn: parseLsn('0/9000'),
   slot: {
     walStatus: 'reserved',
     invalidationReason: null,
@@ -43,6 +44,11 @@ describe('rule 1 a position is a system identifier, a timeline, a slot and an LS
 
   test('another system is never streamed, wherever its LSN stands', () => {
     expect(reasonFor({ systemIdentifier: '7001' })).toBe('system-changed');
+  });
+
+  test('a log that ends before the position is that of a server put back from a copy of its files', () => {
+    expect(reasonFor({ flushLsn: parseLsn('0/5000') })).toBe('stream');
+    expect(reasonFor({ flushLsn: parseLsn('0/4fff') })).toBe('position-ahead');
   });
 
   test('a standby is waited for', () => {
