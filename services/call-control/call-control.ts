@@ -42,6 +42,7 @@ export class CallControl {
       callMetrics,
       callState: this.#state,
       state: () => (this.#draining ? 'draining' : serving()),
+      opened: (withinMs) => this.#gate.opened(withinMs),
     });
   }
 

@@ -34,6 +34,8 @@ export interface RequestHandlerOptions {
   readonly metrics: CallMetrics;
   readonly log: Logger;
   readonly state: () => 'serving' | 'starting' | 'draining';
+  /** Resolves once this process serves, at the latest after so many milliseconds. */
+  readonly opened: (withinMs: number) => Promise<void>;
   /** Why new calls are refused now. */
   readonly overload: () => string | null;
 }
@@ -81,7 +83,9 @@ export class RequestHandler {
     dialed: string,
     preloaded: boolean,
   ): Promise<void> {
-    const { admission, forwarder, overload, state } = this.#options;
+    const { admission, forwarder, opened, overload, state } = this.#options;
+    // Started anew after a crash: whoever calls in that second is better served late than refused.
+    await opened(START_HOLD_MS);
     if (state() === 'starting') return this.#shed(transaction, 'starting');
     const isCall = request.method === 'INVITE';
     if (isCall && overload() !== null) return this.#shed(transaction, 'overload');
@@ -159,4 +163,5 @@ export class RequestHandler {
   }
 }
 
+const START_HOLD_MS = 3_000;
 const SHED = { draining: DRAINING, starting: NOT_READY, overload: OVERLOADED } as const;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CheckResult } from '../../shared/runtime/health.ts';
 
 export interface StartGateOptions {
@@ -13,15 +14,25 @@ const LOOK_MS = 100;
 
 /**
  * Opens once: when this process has reached Redis, and PostgreSQL or the terminals it left in Redis. Until then calls
- * get 503, since every answer would be a guess; afterwards the loss of either is only a degradation.
+ * wait a moment and get 503, since every answer would be a guess; afterwards the loss of either is only a degradation.
  */
 export class StartGate {
   readonly #options: StartGateOptions;
+  readonly #opening: Promise<void>;
+  #resolveOpening: () => void = () => {};
   #open = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: StartGateOptions) {
     this.#options = options;
+    this.#opening = new Promise((resolve) => {
+      this.#resolveOpening = resolve;
+    });
+  }
+
+  /** Resolves once open, at the latest after `withinMs`. */
+  async opened(withinMs: number): Promise<void> {
+    if (!this.#open) await Promise.race([this.#opening, delay(withinMs)]);
   }
 
   get open(): boolean {
@@ -33,6 +44,7 @@ export class StartGate {
     return new Promise((resolve) => {
       const look = async (): Promise<void> => {
         this.#open = await this.#mayOpen();
+        if (this.#open) this.#resolveOpening();
         if (this.#open || signal.aborted) resolve();
         else this.#timer = setTimeout(() => void look(), LOOK_MS);
       };

@@ -51,3 +51,20 @@ test('says what it waits for, and gives up at the signal', async () => {
   await started;
   expect(gate.open).toBe(false);
 });
+
+test('a call that comes while it opens waits for it, and no longer than it is told', async () => {
+  let up = false;
+  const gate = new StartGate({
+    databaseUp: () => up,
+    databaseTried: () => true,
+    redisUp: () => up,
+    copiesHeld: async () => false,
+  });
+  gates.push(gate);
+  void gate.start(new AbortController().signal);
+  await gate.opened(10);
+  expect(gate.open).toBe(false);
+  up = true;
+  await gate.opened(10_000);
+  expect(gate.open).toBe(true);
+});
