@@ -6,6 +6,7 @@
  */
 import {
   decideStream,
+  LINEAGE_BROKE,
   MAY_HAVE_LOST_ROWS,
   type PublisherView,
   type ResyncReason,
@@ -92,14 +93,12 @@ function publisherView(publisher: SiteState, subscriber: string): PublisherView 
 
 /**
  * True when the pair needs a failover flow of `site`: its server changed under a copy of it. A missing slot alone may have
- * been dropped over its budget: the replicator first finds out whether rows would be lost.
+ * been dropped over its budget, and a copy without a position is being made anew right now: there the replicator finds out
+ * whether rows would be lost, and says so.
  */
 export function lineageBroken(site: string, decisions: readonly DirectionDecision[]): boolean {
   return decisions.some(
     (decision) =>
-      decision.action === 'resync' &&
-      decision.salvage &&
-      decision.reason !== 'slot-missing' &&
-      decision.from === site,
+      decision.action === 'resync' && LINEAGE_BROKE.has(decision.reason) && decision.from === site,
   );
 }

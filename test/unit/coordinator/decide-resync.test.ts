@@ -151,3 +151,10 @@ test('rule 17 a missing slot alone begins no failover: it may have been dropped 
   expect(decisions[0]).toMatchObject({ action: 'resync', reason: 'slot-missing', salvage: true });
   expect(lineageBroken('a', decisions)).toBe(false);
 });
+
+test('a resynchronisation under way begins no failover, however long it takes', () => {
+  const halfWay = siteView('b', 'a', { positions: new Map([['a', position('a', 'b', '0/0')]]) });
+  const decisions = decideResync([siteView('a', 'b'), halfWay]);
+  expect(decisions[0]).toMatchObject({ action: 'resync', reason: 'never-synchronised', salvage: true });
+  expect(lineageBroken('a', decisions)).toBe(false);
+});
