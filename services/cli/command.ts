@@ -40,6 +40,8 @@ export interface Command {
   readonly options?: readonly Option[];
   /** An example or two for --help. */
   readonly examples?: readonly string[];
+  /** High-availability tools log its standard error: a failure is one line. */
+  readonly failsInOneLine?: boolean;
   run(input: Input, context: Context): Promise<Result>;
 }
 

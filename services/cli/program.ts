@@ -95,10 +95,16 @@ async function execute(
   try {
     return print(await command.run(input, context), json, terminal);
   } catch (error) {
-    return print(describeError(error), json, terminal);
+    const failure = describeError(error);
+    return print(command.failsInOneLine ? inOneLine(failure) : failure, json, terminal);
   } finally {
     await context.close();
   }
+}
+
+function inOneLine(failure: Result): Result {
+  const complaint = failure.complaint?.split(/\s*\n\s*/).join('; ') ?? '';
+  return { ...failure, complaint };
 }
 
 /** Failures go to standard error unless a program asked for JSON. */

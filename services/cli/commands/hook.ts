@@ -13,6 +13,7 @@ const SITE_OPTION = 'the site is that of the configuration, or --site with --api
 
 export const hookRepmgr: Command = {
   name: 'hook repmgr',
+  failsInOneLine: true,
   summary: `for event_notification_command='lastcall hook repmgr %n %e %s "%t" "%d"' (${SITE_OPTION})`,
   arguments: [
     { name: 'NODE', description: '%n' },
@@ -32,6 +33,7 @@ export const hookRepmgr: Command = {
 
 export const hookPatroni: Command = {
   name: 'hook patroni',
+  failsInOneLine: true,
   summary: `for callbacks: on_role_change: 'lastcall hook patroni' (${SITE_OPTION})`,
   arguments: [
     { name: 'ACTION', description: 'on_role_change, on_start ...' },
@@ -49,6 +51,7 @@ export const hookPatroni: Command = {
 
 export const hookPacemaker: Command = {
   name: 'hook pacemaker',
+  failsInOneLine: true,
   summary: `as an alert agent (CRM_alert_*), or as an OCF resource agent (${SITE_OPTION})`,
   arguments: [
     {
