@@ -12,10 +12,11 @@ export interface PgBouncer {
   url(database: string, user: string): string;
 }
 
-/** PgBouncer with transaction pooling in front of one port; whoever comes is who it says. */
+/** PgBouncer in front of one port; whoever comes is who it says. */
 export async function startPgBouncer(
   serverPort: number,
   passwords: Readonly<Record<string, string>>,
+  poolMode: 'session' | 'transaction' = 'transaction',
 ): Promise<PgBouncer> {
   const user = unprivilegedUser();
   const folder = await mkdtemp(join(privateTemporaryFolder(), 'pgbouncer-'));
@@ -36,7 +37,7 @@ unix_socket_dir =
 auth_type = trust
 auth_file = ${users}
 admin_users = bouncer
-pool_mode = transaction
+pool_mode = ${poolMode}
 ignore_startup_parameters = extra_float_digits
 `,
   );

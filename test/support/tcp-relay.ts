@@ -6,18 +6,20 @@ export type RelayRule = (from: 'client' | 'server', chunk: Buffer) => 'pass' | '
 /** A link that can be cut: a TCP port in front of another. */
 export class TcpRelay {
   rule: RelayRule = () => 'pass';
+  #targetPort: number;
   readonly #server: Server;
   readonly #pairs = new Set<[Socket, Socket]>();
   #open = true;
   #silent = false;
 
   private constructor(targetPort: number) {
+    this.#targetPort = targetPort;
     this.#server = createServer((client) => {
       if (!this.#open) {
         client.destroy();
         return;
       }
-      const upstream = connect(targetPort, '127.0.0.1');
+      const upstream = connect(this.#targetPort, '127.0.0.1');
       const pair: [Socket, Socket] = [client, upstream];
       this.#pairs.add(pair);
       const end = (): void => {
@@ -47,6 +49,11 @@ export class TcpRelay {
   /** A URL for the target, led through this relay. */
   url(direct: string): string {
     return direct.replace(/@127\.0\.0\.1:\d+/, `@127.0.0.1:${this.port}`);
+  }
+
+  /** New connections lead to another port, as when a virtual address moves; open ones stay where they are. */
+  moveTo(targetPort: number): void {
+    this.#targetPort = targetPort;
   }
 
   /** Breaks every connection and refuses new ones. */
