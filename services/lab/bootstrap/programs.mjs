@@ -55,6 +55,21 @@ export const PROGRAMS = {
     macos: ['patroni'],
     services: ['patroni'],
   },
+  // With Patroni's client of it.
+  etcd: {
+    programs: ['etcd'],
+    debian: ['etcd-server', 'python3-etcd'],
+    fedora: ['etcd'],
+    macos: ['etcd'],
+    services: ['etcd'],
+  },
+  haproxy: {
+    programs: ['haproxy'],
+    debian: ['haproxy'],
+    fedora: ['haproxy'],
+    macos: ['haproxy'],
+    services: ['haproxy'],
+  },
 };
 
 const CHAOS = ['redis', 'sipp', 'postgresql', 'repmgr', 'pgbouncer'];
@@ -69,7 +84,9 @@ export function programsFor(verb, args) {
         ...(args.join(' ').match(/--pg[= ]system/) ? ['postgresql'] : []),
       ];
     case 'test':
-      return onlyPure(args) ? [] : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni', 'compose'];
+      return onlyPure(args)
+        ? []
+        : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni', 'etcd', 'haproxy', 'compose'];
     case 'bench':
       return [...CHAOS, 'pglogical'];
     default:
