@@ -7,6 +7,8 @@ import type { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
 import type { ForwardOutcome } from '../../shared/sip/proxy/types.ts';
 import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import { DATABASE_AWAY } from './answers.ts';
+import type { CallForwarding } from './call-forwarding.ts';
+import { CallLegs } from './call-legs.ts';
 import type { CallMetrics, CallResult } from './call-metrics.ts';
 import type { CallRecorder } from './call-recorder.ts';
 import { forwardedBy } from './forwarded-by.ts';
@@ -14,7 +16,7 @@ import { assertIdentity, hideCaller, hideFromPhone, restoreFrom } from './identi
 import { callerWith, type Originator } from './originator.ts';
 import type { Callee, CallTarget, Router, Stages } from './router.ts';
 import { offlineHeader, unmark } from './site-marker.ts';
-import { StagedSearch } from './staged-search.ts';
+import { isRedirect, StagedSearch } from './staged-search.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
 import { bounded } from './user-part.ts';
 
@@ -40,6 +42,7 @@ export interface CallPlacerOptions {
   readonly proxy: StatefulProxy;
   readonly router: Router;
   readonly directory: TerminalDirectory;
+  readonly forwarding: CallForwarding;
   readonly recorder: CallRecorder;
   readonly privacy: DialedPrivacy;
   readonly metrics: CallMetrics;
@@ -127,23 +130,30 @@ export class CallPlacer {
   }
 
   #forward(call: Call, facts: CallFacts, stages: Stages): void {
-    const { metrics, proxy, recorder } = this.#options;
-    const { code, inheritedPrivacy, request, transaction } = call;
-    const [first = [], ...later] = stages.map((stage) => stage.map((target) => this.#dressed(target, call)));
-    const search = new StagedSearch(later);
+    const { forwarding, metrics, proxy, recorder } = this.#options;
+    const { code, inheritedPrivacy, originator, request, transaction } = call;
+    const legs = new CallLegs({
+      forwarding,
+      request,
+      originator,
+      facts,
+      stages,
+      dress: (target, diverters) => this.#dressed(target, call, diverters),
+    });
     proxy.forward<CallTarget>(request, transaction, {
-      targets: first,
+      targets: legs.firstTargets,
       recordRoute: true,
       edit: (draft) => this.#edit(draft, call),
       ...(inheritedPrivacy.length > 0 && {
         editResponse: (draft: MessageDraft) => restoreFrom(draft, request),
       }),
-      onProvisional: (_response, target) => search.heard(target),
-      onTargetFinal: (_status, target, response) => search.answered(target, response),
-      onExhausted: () => search.next(),
+      onProvisional: (_response, target) => legs.heard(target),
+      onTargetFinal: (_status, target, response) => legs.answered(target, response),
+      onExhausted: (bestStatus) => legs.next(bestStatus),
       onOutcome: (outcome) => {
         metrics.call(code, resultOf(outcome));
-        if (!search.peerReached) recorder.ended(facts, recordedOutcome(outcome));
+        if (!legs.peerReached && !isSentBack(outcome, originator))
+          recorder.ended(legs.facts, recordedOutcome(outcome));
       },
     });
   }
@@ -154,15 +164,22 @@ export class CallPlacer {
     if (inheritedPrivacy.length > 0) hideCaller(draft, request, inheritedPrivacy);
   }
 
-  /** A phone learns neither a withheld identity nor which sites the call passed. */
-  #dressed(target: CallTarget, { inheritedPrivacy, originator }: Call): CallTarget {
-    if (target.kind !== 'binding') return target;
+  /** Says who sent the call on (RFC 5806). A phone learns neither a withheld identity nor which sites the call passed. */
+  #dressed(
+    target: CallTarget,
+    { inheritedPrivacy, originator }: Call,
+    diverters: readonly string[],
+  ): CallTarget {
     const { withheld } = callerWith(originator, [...originator.claims.privacy, ...inheritedPrivacy]);
     return {
       ...target,
       edit: (draft) => {
-        unmark(draft);
-        if (withheld !== null) hideFromPhone(draft);
+        if (target.kind === 'binding') {
+          unmark(draft);
+          if (withheld !== null) hideFromPhone(draft);
+        }
+        for (const diverter of diverters)
+          draft.push('diversion', `<${this.#options.router.uriOf(diverter)}>;reason=deflection`);
         target.edit?.(draft);
       },
     };
@@ -189,6 +206,11 @@ export class CallPlacer {
       ...forwardedBy(request),
     };
   }
+}
+
+/** A peer site's call that the phone here sends on: that site follows, and records what comes of it. */
+function isSentBack(outcome: ForwardOutcome<CallTarget>, { sitesPassed }: Originator): boolean {
+  return sitesPassed.length > 0 && outcome.kind === 'rejected' && isRedirect(outcome.status);
 }
 
 /** R10: this server's own transaction decides. */

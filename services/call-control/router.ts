@@ -74,8 +74,8 @@ export class Router {
   }
 
   /** A request to another domain leaves through the gateway or not at all. */
-  foreignStages(request: SipRequest): Stages | null {
-    const gateway = this.#gatewayTargets(request, request.requestUri);
+  foreignStages(request: SipRequest, uri: string = request.requestUri): Stages | null {
+    const gateway = this.#gatewayTargets(request, uri);
     return gateway.length > 0 ? [gateway] : null;
   }
 

@@ -9,6 +9,7 @@ import { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
 import { SipServer } from '../../shared/sip/server.ts';
 import type { Listener } from '../../shared/sip/transport/listener.ts';
 import { Admission } from './admission.ts';
+import { CallForwarding } from './call-forwarding.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { CallPlacer } from './call-placer.ts';
 import type { CallState } from './call-state.ts';
@@ -34,6 +35,7 @@ export interface SipSideOptions {
   readonly callMetrics: CallMetrics;
   readonly callState: CallState;
   readonly state: () => 'serving' | 'starting' | 'draining';
+  readonly opened: (withinMs: number) => Promise<void>;
 }
 
 /** The SIP half of call-control: listeners, and who handles what comes in on them. */
@@ -99,7 +101,7 @@ export class SipSide {
 
 /** Wires what decides about a request. */
 function handlerOf(
-  { callMetrics: metrics, callState, config, log, state }: SipSideOptions,
+  { callMetrics: metrics, callState, config, log, opened, state }: SipSideOptions,
   server: SipServer,
   proxy: StatefulProxy,
   sources: TrustedSources,
@@ -120,25 +122,28 @@ function handlerOf(
   const peers = peerUris(config);
   const { nextHop } = sip;
   const router = new Router({ site, domain, server, location, addresses, handover, peers, nextHop });
-  const emergencyNumbers = calls.emergencyNumbers;
+  const { barredNumbers: barred, emergencyNumbers: emergency } = calls;
+  const codes = featureCodes(config);
+  const forwarding = new CallForwarding({ addresses, router, directory, codes, barred, emergency });
   const placer = new CallPlacer({
     site,
     domain,
     proxy,
     router,
     directory,
+    forwarding,
     recorder,
     privacy,
     metrics,
     dialRules: dialRules(config),
-    emergencyNumbers,
+    emergencyNumbers: emergency,
   });
   const answers = new FeatureAnswers({ recorder, addresses, metrics, answerWith: calls.eraseAnswer });
   const features = new FeatureCalls({
-    codes: featureCodes(config),
+    codes,
     returnSource: config.callReturn.source,
-    barred: calls.barredNumbers,
-    emergency: emergencyNumbers,
+    barred,
+    emergency,
     reader,
     placer,
     answers,
@@ -169,6 +174,7 @@ function handlerOf(
     metrics,
     log,
     state,
+    opened,
     overload,
   });
 }

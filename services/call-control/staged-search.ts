@@ -12,6 +12,7 @@ export class StagedSearch {
   #found = false;
   #peerReached = false;
   #peersAsked = false;
+  #redirect: SipResponse | null = null;
 
   constructor(later: Stages) {
     this.#later = [...later];
@@ -20,6 +21,11 @@ export class StagedSearch {
   /** True when a peer site delivers the call, and so writes the callee's record (R15). */
   get peerReached(): boolean {
     return this.#peerReached;
+  }
+
+  /** The first 301 or 302 of a callee's phone, here or at a peer site; a gateway's is its own business. */
+  get redirect(): SipResponse | null {
+    return this.#redirect;
   }
 
   /** A provisional response other than 100: a phone rings. */
@@ -31,7 +37,12 @@ export class StagedSearch {
   /** One target's final response; none when it was silent or not to be reached. */
   answered(target: CallTarget, response: SipResponse | undefined): void {
     if (target.kind === 'peer') this.#peersAsked = true;
-    if (response !== undefined && !isNotThere(response, target)) this.heard(target);
+    if (response === undefined || isNotThere(response, target)) return;
+    this.heard(target);
+    if (!isRedirect(response.status) || (target.kind !== 'binding' && target.kind !== 'peer')) return;
+    this.#redirect ??= response;
+    // A peer site leaves a call that its phone sends on to the site of the caller.
+    if (target.kind === 'peer') this.#peerReached = false;
   }
 
   /** When a stage has failed: the next one, 480 for a callee whom no site has, or undefined to pass the answer on. */
@@ -40,6 +51,9 @@ export class StagedSearch {
     return this.#later.shift() ?? (this.#peersAsked ? { status: 480 } : undefined);
   }
 }
+
+/** RFC 3261 21.3.2, 21.3.3: the callee is to be called elsewhere. */
+export const isRedirect = (status: number): boolean => status === 301 || status === 302;
 
 /** A peer site does not know the number yet, does not trust this one, or takes no calls now. */
 const NOT_AT_PEER = [401, 404, 407, 503];

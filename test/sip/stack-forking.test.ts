@@ -199,6 +199,55 @@ describe('CANCEL (RFC 3261 16.10)', () => {
   });
 });
 
+describe('serial forking: what to do when all have failed', () => {
+  it('may be decided later, and the caller hears only what comes of that', async () => {
+    left.onRequest = answering(302);
+    right.onRequest = answering(200);
+    proxy.options = () => ({
+      targets: [{ uri: left.uri() }],
+      onExhausted: async () => [{ uri: right.uri() }],
+    });
+    const invite = call();
+    expect((await invite.response()).status).toBe(200);
+    expect(invite.responses.map((each) => each.status)).toEqual([100, 200]);
+    expect(proxy.outcomes).toEqual(['answered']);
+  });
+
+  it('a CANCEL while it is being decided is 487 and no further INVITE leaves', async () => {
+    left.onRequest = answering(302);
+    let decide = (_targets: Target[]): void => {};
+    const decided = new Promise<Target[]>((resolve) => {
+      decide = resolve;
+    });
+    let asked = false;
+    proxy.options = () => ({
+      targets: [{ uri: left.uri() }],
+      onExhausted: () => {
+        asked = true;
+        return decided;
+      },
+    });
+    const invite = call();
+    await waitFor(() => asked, { what: 'the decision to be asked for' });
+    invite.transaction?.cancel();
+    await waitFor(() => proxy.transactions[0]?.cancelled, { what: 'the CANCEL' });
+    decide([{ uri: right.uri() }]);
+    expect((await invite.response()).status).toBe(487);
+    expect(right.requests).toEqual([]);
+    expect(proxy.outcomes).toEqual(['cancelled']);
+  });
+
+  it('a decision that fails is reported, and the best response passes', async () => {
+    left.onRequest = answering(302);
+    proxy.options = () => ({
+      targets: [{ uri: left.uri() }],
+      onExhausted: () => Promise.reject(new Error('no lookup')),
+    });
+    expect((await call().response()).status).toBe(302);
+    expect(proxy.faults.splice(0).map(({ error }) => String(error))).toEqual(['Error: no lookup']);
+  });
+});
+
 describe('targets that cannot be reached (RFC 3261 16.8, 16.9)', () => {
   /** A proxy whose timers B and F end after 1.3 s. */
   async function hurry(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { SipRequest } from '../../shared/sip/message/message.ts';
+import type { HeaderLine } from '../../shared/sip/message/response.ts';
 import type { ServerTransaction, ServerTransactionUser } from '../../shared/sip/transaction/user.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -35,8 +36,8 @@ export class IncomingCall implements ServerTransactionUser {
     this.#reply(200);
   }
 
-  reject(status: number, reason?: string): void {
-    this.#transaction.reply({ status, ...(reason !== undefined && { reason }) });
+  reject(status: number, reason?: string, headers: readonly HeaderLine[] = []): void {
+    this.#transaction.reply({ status, headers, ...(reason !== undefined && { reason }) });
   }
 
   onCancel(): void {

@@ -26,7 +26,11 @@ export interface RequestOptions {
 }
 
 /** What the phone does with a call by itself. `manual`: the test decides. */
-export type Behaviour = 'manual' | 'ring' | 'answer' | { readonly status: number; readonly reason?: string };
+export type Behaviour =
+  | 'manual'
+  | 'ring'
+  | 'answer'
+  | { readonly status: number; readonly reason?: string; readonly headers?: readonly HeaderLine[] };
 
 /** A scripted phone on the SIP library: registers with digest, calls, answers, and keeps all it heard. */
 export class SipPhone {
@@ -155,7 +159,7 @@ export class SipPhone {
     this.incoming.push(call);
     const { behaviour } = this;
     if (behaviour === 'manual') return;
-    if (typeof behaviour === 'object') call.reject(behaviour.status, behaviour.reason);
+    if (typeof behaviour === 'object') call.reject(behaviour.status, behaviour.reason, behaviour.headers);
     else {
       call.ring();
       if (behaviour === 'answer') call.answer();

@@ -4,7 +4,7 @@ import type { SipServer } from '../server.ts';
 import type { Answer, ServerTransaction, ServerTransactionUser } from '../transaction/user.ts';
 import { type BranchResult, bestResponse, otherChallenges } from './best-response.ts';
 import { Branch, type BranchOwner, type ForwardPlan } from './branch.ts';
-import type { Forwarding, ForwardOptions, ForwardOutcome, Target } from './types.ts';
+import type { Forwarding, ForwardOptions, ForwardOutcome, Instead, Target } from './types.ts';
 
 type Hooks<T extends Target> = Omit<ForwardOptions<T>, 'targets' | 'recordRoute' | 'edit'>;
 
@@ -110,6 +110,24 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
 
   #conclude(best: BranchResult<T>): void {
     const instead = this.#told(() => this.#hooks.onExhausted?.(best.status));
+    if (!(instead instanceof Promise)) this.#goOn(best, instead);
+    else
+      instead
+        .catch((error: unknown) => {
+          this.#server.faulted(error);
+          return undefined;
+        })
+        .then((decided) => this.#goOnLater(best, decided));
+  }
+
+  /** While the owner decided, a late 2xx may have passed, or the caller may have given up. */
+  #goOnLater(best: BranchResult<T>, instead: Instead<T>): void {
+    if (this.#transaction.finished) return;
+    if (this.#transaction.cancelled) this.#end({ kind: 'cancelled' }, { status: 487 });
+    else this.#goOn(best, instead);
+  }
+
+  #goOn(best: BranchResult<T>, instead: Instead<T>): void {
     if (isTargets(instead)) {
       if (instead.length > 0) {
         this.#results = [];

@@ -48,6 +48,9 @@ export type ForwardOutcome<T extends Target> =
   /** `abandon` was called. */
   | { readonly kind: 'abandoned'; readonly status: number };
 
+/** What to do instead of passing the best response on: try further targets (serial forking), or give this answer. */
+export type Instead<T extends Target> = readonly T[] | Answer | undefined;
+
 export interface ForwardOptions<T extends Target> {
   /** All tried at once (parallel forking). Empty answers 480. */
   readonly targets: readonly T[];
@@ -60,8 +63,8 @@ export interface ForwardOptions<T extends Target> {
   readonly onProvisional?: (response: SipResponse, target: T) => void;
   /** A target's own final response, before the best is chosen; without one when it was silent or not to be reached. */
   readonly onTargetFinal?: (status: number, target: T, response: SipResponse | undefined) => void;
-  /** No target accepted: further targets to try (serial forking), or an answer of the owner's instead of the best response. */
-  readonly onExhausted?: (bestStatus: number) => readonly T[] | Answer | undefined;
+  /** No target accepted. A promise keeps the caller waiting; its rejection is reported and counts as undefined. */
+  readonly onExhausted?: (bestStatus: number) => Instead<T> | Promise<Instead<T>>;
   readonly onOutcome?: (outcome: ForwardOutcome<T>) => void;
 }
 

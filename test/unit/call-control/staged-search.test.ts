@@ -66,6 +66,26 @@ describe('R15 a peer site', () => {
   );
 });
 
+describe('a callee who is to be called elsewhere (302)', () => {
+  test('is there, here or at a peer site, which leaves the call to the site of the caller', () => {
+    for (const target of [phone, peer]) {
+      const search = new StagedSearch([[gateway]]);
+      search.heard(target);
+      search.answered(target, said(302));
+      expect(search.redirect?.status).toBe(302);
+      expect(search.peerReached).toBe(false);
+      expect(search.next()).toBeUndefined();
+    }
+  });
+
+  test("is not what a gateway's 302 or another answer says", () => {
+    const search = new StagedSearch([]);
+    search.answered(gateway, said(302));
+    search.answered(phone, said(300));
+    expect(search.redirect).toBeNull();
+  });
+});
+
 test('without peer sites the last answer passes as it is', () => {
   const search = new StagedSearch([]);
   search.answered(phone, undefined);
