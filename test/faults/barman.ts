@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,7 +18,9 @@ export interface Barman {
   backup(): Promise<void>;
   /** Restores the latest backup into `dataDir`, which must not exist. */
   recover(dataDir: string): Promise<void>;
+  /** Receives no more WAL; what it has can be restored. */
   stop(): Promise<void>;
+  remove(): Promise<void>;
 }
 
 const ROLES = `
@@ -69,12 +71,16 @@ export async function startBarman(server: PostgresServer): Promise<Barman> {
     checkCommand: `barman --config ${configFile} check site-a`,
     backup: async () => {
       await barman('switch-wal', '--archive', 'site-a');
-      await barman('backup', '--wait', '--immediate-checkpoint', 'site-a');
+      await barman('backup', '--wait', 'site-a');
     },
     recover: async (dataDir) => {
       await barman('recover', 'site-a', 'latest', dataDir);
     },
     stop: () => receiver.kill(),
+    remove: async () => {
+      await receiver.kill();
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
 
@@ -100,6 +106,7 @@ backup_method = postgres
 streaming_archiver = on
 slot_name = barman
 create_slot = auto
+immediate_checkpoint = true
 retention_policy = RECOVERY WINDOW OF 14 DAYS
 last_backup_maximum_age = 2 DAYS
 minimum_redundancy = 1

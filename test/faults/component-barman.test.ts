@@ -1,4 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
@@ -19,6 +19,7 @@ import {
   startSystemPostgres,
   untilStreaming,
 } from '../support/replication-pair.ts';
+import { waitFor } from '../support/wait-for.ts';
 import { runCli } from '../unit/cli/run-cli.ts';
 import { type Barman, startBarman } from './barman.ts';
 import { type RunningCoordinator, startCoordinator } from './coordinated-sites.ts';
@@ -51,18 +52,14 @@ beforeAll(async () => {
 afterAll(async () => {
   await coordinator?.coordinator.stop();
   await stopReplicators();
-  await barman.stop();
+  await barman.remove();
   await connection.close();
   await Promise.all([lost.remove(), restored?.remove(), serverB.remove(), redis.remove()]);
+  await rm(folder, { recursive: true, force: true });
 });
 
-/** None resynchronises by itself: what comes back comes by the coordinator. */
 async function startReplicators(): Promise<void> {
-  const settings = { coordinatorGraceMs: 120_000 };
-  replicators = [
-    startReplicator(a, { b: b.replicator }, settings),
-    startReplicator(b, { a: a.replicator }, settings),
-  ];
+  replicators = [startReplicator(a, { b: b.replicator }), startReplicator(b, { a: a.replicator })];
 }
 
 async function stopReplicators(): Promise<void> {
@@ -85,6 +82,22 @@ async function lastcall(...argv: string[]): Promise<{ exit: number; out: string;
   };
   await writeFile(file, stringify(config));
   return runCli([...argv, '--config', file], { env: { PATH: process.env['PATH'] ?? '' } });
+}
+
+/** A log longer than what b has read of the lost server: nothing but the missing slot tells that it is another one. */
+async function writeBeyondPosition(): Promise<void> {
+  const [stored] = await query(
+    b.owner,
+    `SELECT lsn::text FROM lastcall.replication_position WHERE peer = 'a'`,
+  );
+  await waitFor(
+    async () => {
+      await query(a.owner, 'SELECT pg_current_xact_id(), pg_switch_wal()');
+      const beyond = 'SELECT FROM pg_control_system() WHERE pg_current_wal_flush_lsn() > $1::pg_lsn';
+      return (await query(a.owner, beyond, [stored?.['lsn']])).length > 0;
+    },
+    { what: 'the log to pass the position' },
+  );
 }
 
 async function backupFinding(): Promise<unknown> {
@@ -130,7 +143,12 @@ test('a site restored from a Barman backup gets every newer row and forget mark 
   expect(await dialed(a.owner, '111'), 'the backup is older').toBe(0);
   expect(await query(a.owner, 'SELECT FROM lastcall.forgotten_a')).toHaveLength(0);
 
+  await writeBeyondPosition();
   await startReplicators();
+  await waitFor(() => replicators[1]?.states.includes('needs-resync rows-only-here'), {
+    what: "b's replicator to keep the rows that a lacks",
+  });
+  expect(replicators[1]?.states).toContain('needs-resync slot-missing');
   const sites = [a, b];
   coordinator = startCoordinator(a, sites, { connection, url: redis.url }, { settings: onlyWhatIsAsked });
   const heal = await lastcall('heal', 'a', '--wait', '--timeout', '60', '--json');

@@ -4,7 +4,7 @@
  * membership, root and a machine of its own, which no test on a developer's machine may take.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { stringify } from 'yaml';
@@ -38,7 +38,10 @@ beforeAll(async () => {
   await writeConfig('a.yaml', a.app);
   await writeConfig('away.yaml', a.app.replace(/:\d+\//, ':1/'));
 });
-afterAll(() => server.remove());
+afterAll(async () => {
+  await server.remove();
+  await rm(folder, { recursive: true, force: true });
+});
 beforeEach(() => query(a.owner, 'DELETE FROM lastcall.failovers'));
 
 async function writeConfig(name: string, url: string): Promise<void> {

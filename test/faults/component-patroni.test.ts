@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
@@ -70,10 +70,11 @@ afterAll(async () => {
   await calls?.close();
   await coordinator?.coordinator.stop();
   await Promise.all(replicators.map(({ replicator }) => replicator.stop()));
-  await haproxy?.process.kill();
+  await haproxy?.remove();
   await cluster?.stop();
   await connection?.close();
   await Promise.all([serverB.remove(), redis.remove()]);
+  await rm(folder, { recursive: true, force: true });
 });
 
 const urlAt =

@@ -1,15 +1,15 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../services/lab/servers/free-port.ts';
-import { type ServerProcess, startServerProcess } from '../../services/lab/servers/server-process.ts';
+import { startServerProcess } from '../../services/lab/servers/server-process.ts';
 import { giveTo, spawnAs, unprivilegedUser } from '../../services/lab/servers/server-user.ts';
 import { privateTemporaryFolder } from '../../services/lab/servers/temporary-folder.ts';
 
 export interface Etcd {
   /** host:port for clients. */
   readonly address: string;
-  readonly process: ServerProcess;
+  remove(): Promise<void>;
 }
 
 /** One etcd member, which never waits for the disk. */
@@ -38,5 +38,11 @@ export async function startEtcd(): Promise<Etcd> {
     removeFolder: folder,
   });
   await process.untilReady(20_000);
-  return { address, process };
+  return {
+    address,
+    remove: async () => {
+      await process.kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
 }

@@ -1,14 +1,14 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../services/lab/servers/free-port.ts';
-import { type ServerProcess, startServerProcess } from '../../services/lab/servers/server-process.ts';
+import { startServerProcess } from '../../services/lab/servers/server-process.ts';
 import { giveTo, spawnAs, unprivilegedUser } from '../../services/lab/servers/server-user.ts';
 import { privateTemporaryFolder } from '../../services/lab/servers/temporary-folder.ts';
 
 export interface HaProxy {
   readonly port: number;
-  readonly process: ServerProcess;
+  remove(): Promise<void>;
 }
 
 /** A server and the port where its REST says whether it is the primary. */
@@ -67,5 +67,11 @@ frontend statistics
     removeFolder: folder,
   });
   await process.untilReady(20_000);
-  return { port, process };
+  return {
+    port,
+    remove: async () => {
+      await process.kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
 }

@@ -11,6 +11,7 @@ import {
 } from '../../services/lab/servers/process-identity.ts';
 import { type ServerProcess, startServerProcess } from '../../services/lab/servers/server-process.ts';
 import { giveTo, spawnAs, unprivilegedUser } from '../../services/lab/servers/server-user.ts';
+import { noteStarted } from '../../services/lab/servers/started-processes.ts';
 import { systemBinDir } from '../support/postgres.ts';
 import { type Etcd, startEtcd } from './etcd.ts';
 
@@ -44,7 +45,7 @@ export async function startPatroniCluster(folder: string, callback: string): Pro
         await node.patroni.kill();
         await node.crash();
       }
-      await etcd.process.kill();
+      await etcd.remove();
     },
   };
 }
@@ -79,17 +80,26 @@ async function startNode(
     },
   });
   await patroni.untilReady(60_000);
+  const server = await postmasterPid(dataDir);
+  // Swept as well when this process is killed.
+  if (server !== null) noteStarted(server);
   return { port, restPort, patroni, crash: () => crash(dataDir) };
 }
 
-/** Patroni's PostgreSQL is no child of Patroni's: it is found by its own pid file. */
 async function crash(dataDir: string): Promise<void> {
-  const pidFile = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
-  const pid = Number.parseInt(pidFile, 10);
-  if (!pid) return;
-  const members = processTree(pid).map(identifyProcess);
-  for (const member of processTree(pid)) signalQuietly(member, 'SIGKILL');
+  const pid = await postmasterPid(dataDir);
+  if (pid === null) return;
+  const tree = processTree(pid);
+  const members = tree.map(identifyProcess);
+  for (const member of tree) signalQuietly(member, 'SIGKILL');
   while (members.some((member) => member && stillRuns(member))) await delay(5);
+}
+
+/** Patroni's PostgreSQL is no child of Patroni's. The pid file may be a dead server's, and its number somebody else's by now. */
+async function postmasterPid(dataDir: string): Promise<number | null> {
+  const pid = Number.parseInt(await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => ''), 10);
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return command.includes(dataDir) ? pid : null;
 }
 
 interface NodeSettings {
