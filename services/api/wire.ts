@@ -46,6 +46,11 @@ export function wireApi(config: Config, log: Logger): WiredApi {
     onState: (state) => {
       logSearch(log, site, state);
       journal.setDraining(state.state === 'up');
+      if (state.state === 'up')
+        writer
+          .databaseFound()
+          .catch((err: unknown) => log.warn({ err }, 'late records not written again yet'));
+      else writer.databaseLost();
       if (state.state === 'up') void directory.warm().catch(() => {});
     },
   });

@@ -136,11 +136,21 @@ export class CallState {
       onState: (state) => {
         this.#databaseTried = true;
         this.#journal.setDraining(state.state === 'up');
+        this.#followWriter(state.state === 'up');
         if (state.state === 'up') this.#log.info({ host: state.host }, 'PostgreSQL found');
         else this.#logDatabaseLoss(state);
         if (state.state === 'up' || state.attempt === 0) this.#databaseLostAtMs = performance.now();
       },
     });
+  }
+
+  /** Lost again meanwhile: the next one found is asked the same. */
+  #followWriter(up: boolean): void {
+    if (up)
+      this.#writer
+        .databaseFound()
+        .catch((err: unknown) => this.#log.warn({ err }, 'late records not written again yet'));
+    else this.#writer.databaseLost();
   }
 
   #openStandIns({ peers, postgres }: Config): Database[] {

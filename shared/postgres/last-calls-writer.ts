@@ -3,6 +3,7 @@ import { type LastCalls, mergeLastCalls } from '../domain/last-calls.ts';
 import type { Queryable } from './database.ts';
 import type { PendingLastCalls } from './last-calls-reader.ts';
 import { translatePostgresError } from './postgres-error.ts';
+import { RecentWrites } from './recent-writes.ts';
 import { recordCalls } from './record-calls.ts';
 
 /** Where a record goes while the database is away. */
@@ -50,6 +51,9 @@ export class LastCallsWriter implements PendingLastCalls {
   #filling: Batch | null = null;
   #flight: Batch | null = null;
   #timer: NodeJS.Timeout | null = null;
+  readonly #recent = new RecentWrites();
+  /** The database was lost; whether the one found next has everything is not known yet. */
+  #distrusted = false;
 
   constructor(options: LastCallsWriterOptions) {
     this.#options = options;
@@ -76,6 +80,10 @@ export class LastCallsWriter implements PendingLastCalls {
 
   inMemory(terminalIds: readonly number[]): Map<number, LastCalls> {
     const rows = new Map<number, LastCalls>();
+    for (const id of this.#distrusted ? terminalIds : []) {
+      const row = this.#recent.find(id);
+      if (row) addTo(rows, row);
+    }
     for (const batch of [this.#flight, this.#filling]) {
       for (const id of terminalIds) {
         const row = batch?.rows.get(id);
@@ -91,6 +99,25 @@ export class LastCallsWriter implements PendingLastCalls {
     const rows = new Map(await this.#options.journal.pending(terminalIds));
     for (const row of waiting.values()) addTo(rows, row);
     return rows;
+  }
+
+  /** From now on what was written lately is a source of its own (C8): the next primary may not have it. */
+  databaseLost(): void {
+    this.#distrusted = true;
+  }
+
+  /**
+   * A primary is found, perhaps a promoted standby: writes again, with its own dates, what was written lately. Newer
+   * entries and forget marks win over it, so a primary that has everything is not changed (R12, S4).
+   */
+  async databaseFound(): Promise<void> {
+    if (!this.#distrusted) return;
+    const { database, site, budgetMs, maxRows } = this.#options;
+    const rows = this.#recent.all();
+    for (let at = 0; at < rows.length; at += maxRows) {
+      await recordCalls(database, site, rows.slice(at, at + maxRows), 'as-recorded', budgetMs);
+    }
+    this.#distrusted = false;
   }
 
   /** Records not yet in the table or the journal. */
@@ -126,6 +153,7 @@ export class LastCallsWriter implements PendingLastCalls {
     const { database, site, journal, budgetMs } = this.#options;
     try {
       await recordCalls(database, site, rows, 'live', budgetMs, waitedMs);
+      this.#recent.keep(rows);
       return { durability: 'durable', refused: NONE_REFUSED };
     } catch (cause) {
       const error = translatePostgresError(cause);

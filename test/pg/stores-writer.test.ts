@@ -91,6 +91,41 @@ describe('LastCallsWriter', () => {
     return rows.map((row) => row['number']);
   };
 
+  it('S4 what a promoted standby never had is a source at once, and written again with its own date', async () => {
+    const terminal = aTerminal();
+    const writer = open();
+    const row = dialed(terminal, '4711');
+    expect(await writer.record(row)).toBe('durable');
+    // As the standby stands that was promoted before this row reached it.
+    await a.transaction('owner', async (client) => {
+      await client.query('SET LOCAL session_replication_role = replica');
+      await client.query('DELETE FROM lastcall.lastcalls_a WHERE terminal_id = $1', [terminal]);
+    });
+    expect((await writer.pending([terminal])).size).toBe(0);
+    writer.databaseLost();
+    expect((await writer.pending([terminal])).get(terminal)?.dialed?.number).toBe('4711');
+    await writer.databaseFound();
+    expect((await writer.pending([terminal])).size).toBe(0);
+    const [found] = await a.query<{ number: string; at: number }>(
+      'app',
+      'SELECT last_dialed_call AS number, last_dialed_date AS at FROM lastcall.lastcalls_a WHERE terminal_id = $1',
+      [terminal],
+    );
+    expect(found).toEqual({ number: '4711', at: row.dialed?.at });
+  });
+
+  it('S3 what was forgotten meanwhile is not written again', async () => {
+    const terminal = aTerminal();
+    const writer = open();
+    await writer.record(dialed(terminal, '4711'));
+    await a.query('app', 'SELECT lastcall.forget($1)', [terminal]);
+    writer.databaseLost();
+    await writer.databaseFound();
+    expect(
+      await a.query('app', 'SELECT 1 FROM lastcall.lastcalls_a WHERE terminal_id = $1', [terminal]),
+    ).toEqual([]);
+  });
+
   it('a record is in the table when its promise says durable', async () => {
     const terminal = aTerminal();
     expect(await open().record(dialed(terminal, '1'))).toBe('durable');
