@@ -18,6 +18,7 @@ export function chart(comparisons: readonly Comparison[]): string {
   });
   const line = BAR.left + BAR.width / 2;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="860" height="${height}" font-family="sans-serif" font-size="12">
+<title>Lastcall against native logical replication</title>
 <rect width="100%" height="100%" fill="white"/>
 <text x="8" y="20" font-size="15">Lastcall against native logical replication (line: native; left of it is better; lastcall : native)</text>
 ${bars.join('\n')}
