@@ -84,9 +84,10 @@ BEGIN
     RAISE EXCEPTION 'site % has no copy here', quote_nullable(peer)
       USING ERRCODE = 'undefined_object', HINT = 'SELECT lastcall.add_site(...) makes one; the own site is never resynchronised.';
   END IF;
+  -- No autovacuum meanwhile: the swap waits 50 ms for its locks, and a vacuum of what was just copied holds them for many seconds.
   FOREACH kind IN ARRAY ARRAY['lastcalls', 'terminals', 'forgotten', 'heartbeat'] LOOP
     EXECUTE format('DROP TABLE IF EXISTS %I', 'staging_' || kind || '_' || peer);
-    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL) WITH (fillfactor = %s)', 'staging_' || kind || '_' || peer,
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL) WITH (fillfactor = %s, autovacuum_enabled = false)', 'staging_' || kind || '_' || peer,
       kind || '_' || peer, CASE kind WHEN 'lastcalls' THEN 70 ELSE 100 END);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO lastcall_replicator, lastcall_coordinator', 'staging_' || kind || '_' || peer);
   END LOOP;
@@ -112,6 +113,7 @@ BEGIN
     copy := kind || '_' || peer;
     EXECUTE format('ALTER TABLE %I RENAME TO %I', copy, 'retired_' || copy);
     EXECUTE format('ALTER TABLE %I RENAME TO %I', 'staging_' || copy, copy);
+    EXECUTE format('ALTER TABLE %I RESET (autovacuum_enabled)', copy);
     IF kind = 'lastcalls' THEN
       EXECUTE format('ALTER TABLE %I NO INHERIT lastcalls_all', 'retired_' || copy);
       EXECUTE format('ALTER TABLE %I INHERIT lastcalls_all', copy);
