@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq';
 import { LastcallError } from '../../shared/domain/errors.ts';
-import { JOB_RETENTION, queueOptions } from '../../shared/redis/queues.ts';
+import { closeBullmq, JOB_RETENTION, queueOptions } from '../../shared/redis/queues.ts';
 import type { FailoverRequest } from './deps.ts';
 
 /** Until it is done: the coordinator may be away, and PostgreSQL with it. */
@@ -34,6 +34,6 @@ export class FailoverQueue {
   }
 
   async close(): Promise<void> {
-    await this.#queue.close().catch(() => {});
+    await closeBullmq(this.#queue);
   }
 }

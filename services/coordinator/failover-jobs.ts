@@ -1,5 +1,5 @@
 import { Queue, Worker } from 'bullmq';
-import { JOB_RETENTION, queueOptions, workerOptions } from '../../shared/redis/queues.ts';
+import { closeBullmq, JOB_RETENTION, queueOptions, workerOptions } from '../../shared/redis/queues.ts';
 import type { FailoverRequest } from './ledger.ts';
 import type { CoordinatorLog } from './settings.ts';
 
@@ -54,6 +54,6 @@ export class FailoverJobs {
 
   /** Running jobs are given back by the lock's end; `stop` waits for nothing in Redis. */
   async stop(): Promise<void> {
-    await Promise.allSettled([this.#worker.close(true), this.#queue.close()]);
+    await Promise.all([closeBullmq(this.#worker, true), closeBullmq(this.#queue)]);
   }
 }

@@ -1,6 +1,6 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import type { LastCalls } from '../domain/last-calls.ts';
-import { JOB_RETENTION, queueOptions, workerOptions } from './queues.ts';
+import { closeBullmq, JOB_RETENTION, queueOptions, workerOptions } from './queues.ts';
 
 /** One append: rows of distinct terminals. */
 export interface JournalEntry {
@@ -61,7 +61,7 @@ export class JournalQueue {
   }
 
   async close(): Promise<void> {
-    await this.#queue.close().catch(() => {});
+    await closeBullmq(this.#queue);
   }
 
   async #usable(): Promise<Queue<JournalEntry>> {
@@ -71,7 +71,7 @@ export class JournalQueue {
     } catch (error) {
       if (this.#queue === queue) {
         this.#queue = this.#openQueue();
-        void queue.close().catch(() => {});
+        void closeBullmq(queue);
       }
       throw error;
     }

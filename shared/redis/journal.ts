@@ -6,6 +6,7 @@ import type { RedisConnection } from './connect.ts';
 import { JournalMemory } from './journal-memory.ts';
 import { type JournalEntry, JournalQueue } from './journal-queue.ts';
 import { JournalState } from './journal-state.ts';
+import { closeBullmq } from './queues.ts';
 import { translateRedisError } from './redis-error.ts';
 
 export interface JournalOptions {
@@ -122,7 +123,7 @@ export class Journal {
         'records lost: neither PostgreSQL nor Redis took them',
       );
     // Without Redis there is nothing to wait for.
-    await this.#worker?.close(this.#options.redis.state.state !== 'up').catch(() => {});
+    if (this.#worker) await closeBullmq(this.#worker, this.#options.redis.state.state !== 'up');
     await this.#queue.close();
   }
 
@@ -214,7 +215,7 @@ export class Journal {
   /** A worker whose first connection was cut short never runs. */
   #reviveWorker(): void {
     if (!this.#draining || this.#worker === null || this.#worker.isRunning()) return;
-    void this.#worker.close(true).catch(() => {});
+    void closeBullmq(this.#worker, true);
     this.#worker = this.#startWorker();
   }
 

@@ -1,4 +1,4 @@
-import type { JobsOptions, QueueOptions, WorkerOptions } from 'bullmq';
+import type { JobsOptions, Queue, QueueOptions, Worker, WorkerOptions } from 'bullmq';
 import { keyPrefix } from './keys.ts';
 
 /** The BullMQ queues of a site. */
@@ -18,6 +18,22 @@ export function workerOptions(site: string, url: string): WorkerOptions {
 
 /** A finished job has its report in PostgreSQL; Redis keeps the last few for debugging. */
 export const JOB_RETENTION: JobsOptions = { removeOnComplete: 100, removeOnFail: 1_000 };
+
+const CLOSE_LIMIT_MS = 2_000;
+
+/**
+ * Ends a queue, or a worker when the job in its hands is done (`force`: at once). Never throws. One whose connection is
+ * just coming back can wait for ever, so after 2 s it is cut off.
+ */
+export async function closeBullmq(part: Queue | Worker, force = false): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), CLOSE_LIMIT_MS);
+  });
+  const closed = (part as Worker).close(force).catch(() => {});
+  if ((await Promise.race([closed, limit])) === 'late') void part.disconnect().catch(() => {});
+  clearTimeout(timer);
+}
 
 function connectionOptions(
   url: string,

@@ -284,4 +284,18 @@ describe('R12 Redis gone too', () => {
     await server.start();
     await waitFor(() => redis.state.state === 'up', { what: 'Redis again' });
   });
+
+  it('nor for one that is just coming back, whatever each connection is about', async () => {
+    const { apply } = table();
+    const kept = Array.from({ length: 12 }, () => journal(apply));
+    for (const each of kept) each.setDraining(true);
+    await kept[0]?.append([dialed(1, 10, '100')]);
+    await server.stop();
+    await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
+    await server.start();
+    await waitFor(() => redis.state.state === 'up', { what: 'Redis again' });
+    const startedAt = performance.now();
+    await Promise.all(kept.map((each) => each.close()));
+    expect(performance.now() - startedAt).toBeLessThan(8_000);
+  });
 });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Queue, Worker } from 'bullmq';
-import { JOB_RETENTION, queueOptions, workerOptions } from '../../../shared/redis/queues.ts';
+import { closeBullmq, JOB_RETENTION, queueOptions, workerOptions } from '../../../shared/redis/queues.ts';
 import type { CoordinatorLog } from '../settings.ts';
 import type { Channel, Notice } from './channels.ts';
 import type { LastcallEvent } from './event.ts';
@@ -59,7 +59,7 @@ export class AlertDispatcher {
   }
 
   async stop(): Promise<void> {
-    await Promise.allSettled([this.#worker.close(), this.#queue.close()]);
+    await Promise.all([closeBullmq(this.#worker), closeBullmq(this.#queue)]);
   }
 
   /** Never rejects. Without Redis the event is delivered at once and only once. */
