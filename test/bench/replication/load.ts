@@ -15,8 +15,14 @@ INSERT INTO lastcall.lastcalls (terminal_id, user_id, last_dialed_call, last_dia
 VALUES (:id, :id, '+4930' || :number, :number, clock_timestamp(), '+4940' || :number, :number, clock_timestamp(), 'call-' || :number || '@a', '+4989' || :id);
 `;
 
+/** Many rows a transaction, for a backlog too large to be written call by call. */
+const BULK_SCRIPT = `INSERT INTO lastcall.lastcalls (terminal_id, user_id, last_dialed_call, last_dialed_num_id, last_dialed_date)
+SELECT id, id, '+4930' || id, id, clock_timestamp() FROM (SELECT 1 + floor(random() * :terminals)::bigint AS id FROM generate_series(1, :rows)) random;
+`;
+
 export interface LoadResult {
-  readonly transactions: number;
+  /** Rows written. */
+  readonly writes: number;
   readonly perSecond: number;
 }
 
@@ -28,19 +34,25 @@ export interface Load {
   readonly writes?: number;
   /** Absent: full speed. */
   readonly perSecond?: number;
+  /** Rows in each transaction; absent: one, as a call writes it. */
+  readonly bulk?: number;
 }
 
 export async function writeLoad(origin: PostgresServer, folder: string, load: Load): Promise<LoadResult> {
   const script = join(folder, 'upsert.sql');
-  await writeFile(script, SCRIPT);
-  const extent = load.writes ? ['-t', String(Math.ceil(load.writes / 8))] : ['-T', String(load.seconds)];
+  const rows = load.bulk ?? 1;
+  await writeFile(script, load.bulk ? BULK_SCRIPT : SCRIPT);
+  const extent = load.writes
+    ? ['-t', String(Math.ceil(load.writes / rows / 8))]
+    : ['-T', String(load.seconds)];
   const rate = load.perSecond ? ['-R', String(load.perSecond)] : [];
   // A backlog is only to be there: without waiting for the disk at each commit it is there sooner.
   const env = load.writes ? { ...process.env, PGOPTIONS: '-c synchronous_commit=off' } : process.env;
   const { stdout } = await run(
     'pgbench',
     [
-      ...['-n', '-c', '8', '-j', '8', '-M', 'prepared', '-f', script, '-D', `terminals=${load.terminals}`],
+      ...['-n', '-c', '8', '-j', '8', '-M', 'prepared', '-f', script],
+      ...['-D', `terminals=${load.terminals}`, '-D', `rows=${rows}`],
       ...extent,
       ...rate,
       origin.url(),
@@ -48,8 +60,8 @@ export async function writeLoad(origin: PostgresServer, folder: string, load: Lo
     { env },
   );
   return {
-    transactions: Number(/actually processed: (\d+)/.exec(stdout)?.[1] ?? 0),
-    perSecond: Number(/tps = ([\d.]+) \(without/.exec(stdout)?.[1] ?? 0),
+    writes: rows * Number(/actually processed: (\d+)/.exec(stdout)?.[1] ?? 0),
+    perSecond: rows * Number(/tps = ([\d.]+) \(without/.exec(stdout)?.[1] ?? 0),
   };
 }
 

@@ -21,7 +21,7 @@ export async function steady(stage: Stage, engine: Engine, load: Load): Promise<
     sourcePerSecond: written.perSecond,
     p50Ms: latency.p50Ms,
     p99Ms: latency.p99Ms,
-    cpuMsPerThousand: (usedMs / written.transactions) * 1000,
+    cpuMsPerThousand: (usedMs / written.writes) * 1000,
     drainedAfterMs: drainedMs - (load.seconds ?? 0) * 1000,
   };
 }
@@ -35,18 +35,22 @@ export async function catchUp(stage: Stage, engine: Engine, load: Load): Promise
   const startedAt = performance.now();
   await engine.resume();
   const worker = engine.workers()[0]?.pid;
-  let largestMb = 0;
+  const megabytes: number[] = [];
   const watch = setInterval(() => {
-    if (worker) largestMb = Math.max(largestMb, residentMegabytes(worker));
+    if (worker) megabytes.push(residentMegabytes(worker));
   }, 100);
   await untilCaughtUp(stage, engine);
   clearInterval(watch);
   const tookMs = performance.now() - startedAt;
   const usedMs = (await engineMs(engine, origin, subscriber)) - before;
   return {
-    changesPerSecond: (written.transactions / tookMs) * 1000,
-    cpuMsPerThousand: (usedMs / written.transactions) * 1000,
-    ...(worker && { workerMegabytes: largestMb }),
+    changesPerSecond: (written.writes / tookMs) * 1000,
+    cpuMsPerThousand: (usedMs / written.writes) * 1000,
+    ...(worker && {
+      workerMegabytes: Math.max(...megabytes),
+      // Flat when the first half of the time needed as much.
+      workerMegabytesByHalf: Math.max(...megabytes.slice(0, megabytes.length >> 1)),
+    }),
   };
 }
 
