@@ -77,7 +77,7 @@ describe.each(['session', 'transaction'] as const)('PgBouncer with %s pooling', 
   beforeAll(async () => {
     bouncer = await startPgBouncer(primary.port, { lastcall_app: 'lastcall-test', bouncer: 'any' }, poolMode);
   });
-  afterAll(() => bouncer.process.kill());
+  afterAll(() => bouncer.remove());
 
   test('calls are recorded, read and forgotten, terminals kept, by many connections at once', async () => {
     const stores = await openStores(bouncer.url('postgres', 'lastcall_app'));

@@ -56,9 +56,8 @@ export async function startStandby(
   settings: Record<string, string | number> = {},
 ): Promise<PostgresServer> {
   const user = unprivilegedUser();
-  const folder = await mkdtemp(join(privateTemporaryFolder(), 'standby-'));
-  await giveTo(user, folder);
-  const dataDir = join(folder, 'data');
+  const dataDir = await mkdtemp(join(privateTemporaryFolder(), 'standby-'));
+  await giveTo(user, dataDir);
   const binDir = await systemBinDir();
   if (binDir === null) throw new Error('no PostgreSQL of the system: apt-get install postgresql');
   await runProgram(

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../services/lab/servers/free-port.ts';
@@ -84,6 +84,7 @@ export async function startRepmgrCluster(): Promise<RepmgrCluster> {
     remove: async () => {
       await daemon?.stop();
       await Promise.all([primary.remove(), standby.remove()]);
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }

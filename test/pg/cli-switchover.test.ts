@@ -21,7 +21,7 @@ beforeAll(async () => {
   bouncer = await startPgBouncer(primary.port, { lastcall_app: 'lastcall-test', bouncer: 'any' });
 });
 afterAll(async () => {
-  await bouncer.process.kill();
+  await bouncer.remove();
   await site.remove();
 });
 

@@ -1,4 +1,4 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '../../services/lab/servers/free-port.ts';
 import { type ServerProcess, startServerProcess } from '../../services/lab/servers/server-process.ts';
@@ -10,6 +10,7 @@ export interface PgBouncer {
   readonly process: ServerProcess;
   readonly configFile: string;
   url(database: string, user: string): string;
+  remove(): Promise<void>;
 }
 
 /** PgBouncer in front of one port; whoever comes is who it says. */
@@ -56,5 +57,9 @@ ignore_startup_parameters = extra_float_digits
     removeFolder: folder,
   });
   await process.untilReady(10_000);
-  return { process, configFile, url };
+  const remove = async (): Promise<void> => {
+    await process.kill();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { process, configFile, url, remove };
 }
