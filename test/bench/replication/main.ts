@@ -2,13 +2,13 @@
 import { parseArgs } from 'node:util';
 import type { Engine } from './engine.ts';
 import { type Row, report } from './report.ts';
-import { catchUp, type Figures, fill, resynchronise, steady, withEngine } from './scenarios.ts';
+import { catchUp, type Figures, fill, inTurn, resynchronise, steady } from './scenarios.ts';
 import { buildStage, type Stage } from './stage.ts';
 
 interface Scenario {
   readonly name: string;
   readonly terminals: number;
-  readonly run: (engine: Engine) => Promise<Figures>;
+  readonly run: (engines: readonly Engine[]) => Promise<Map<Engine, Figures>>;
   /** Once, and ours alone: it shows what our worker needs, and takes long. */
   readonly oursOnce?: boolean;
 }
@@ -51,37 +51,43 @@ function scenarios(stage: Stage, quick: boolean): Scenario[] {
     ...[2_000, 5_000, null].map((perSecond) => ({
       name: `${perSecond ? `${perSecond}/s` : 'full speed'}, 10 k terminals`,
       terminals: 10_000,
-      run: (engine: Engine) =>
-        steady(stage, engine, { terminals: 10_000, seconds, ...(perSecond && { perSecond }) }),
+      run: (engines: readonly Engine[]) =>
+        inTurn(stage, engines, (engine) =>
+          steady(stage, engine, { terminals: 10_000, seconds, ...(perSecond && { perSecond }) }),
+        ),
     })),
     ...[10_000, many].map((terminals) => ({
       name: `catch-up, ${terminals} terminals`,
       terminals,
-      run: (engine: Engine) => catchUp(stage, engine, { terminals, writes }),
+      run: (engines: readonly Engine[]) => catchUp(stage, engines, { terminals, writes }),
     })),
     {
       name: 'catch-up, hot set of 1 k terminals',
       terminals: 1_000,
-      run: (engine) => catchUp(stage, engine, { terminals: 1_000, writes: hotWrites }),
+      run: (engines) => catchUp(stage, engines, { terminals: 1_000, writes: hotWrites }),
     },
     {
       name: `backlog of ${backlog} writes over ${many} terminals`,
       terminals: many,
       oursOnce: true,
-      run: (engine) => catchUp(stage, engine, { terminals: many, writes: backlog, bulk: 100 }),
+      run: (engines) => catchUp(stage, engines, { terminals: many, writes: backlog, bulk: 100 }),
     },
-    { name: `resync of ${many} rows`, terminals: many, run: (engine) => resynchronise(engine, many) },
+    {
+      name: `resync of ${many} rows`,
+      terminals: many,
+      run: (engines) => inTurn(stage, engines, (engine) => resynchronise(engine, many)),
+    },
   ];
 }
 
 async function measure(stage: Stage, scenario: Scenario, allRounds: number): Promise<Row[]> {
   const { name, terminals, run, oursOnce = false } = scenario;
   const rounds = oursOnce ? 1 : allRounds;
+  const engines = stage.engines.filter((engine) => !oursOnce || engine.name === 'lastcall');
   const rows: Row[] = [];
   await fill(stage.origin, terminals);
   for (let round = 1; round <= rounds; round++) {
-    for (const engine of stage.engines.filter((each) => !oursOnce || each.name === 'lastcall')) {
-      const figures = await withEngine(stage, engine, () => run(engine));
+    for (const [engine, figures] of await run(engines)) {
       rows.push({ scenario: name, engine: engine.name, round, figures });
       const shown = Object.entries(figures).map(([figure, value]) => `${figure} ${value.toFixed(1)}`);
       console.log(`${name} | ${engine.name} ${round}/${rounds} | ${shown.join(', ')}`);

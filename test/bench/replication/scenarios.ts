@@ -26,11 +26,32 @@ export async function steady(stage: Stage, engine: Engine, load: Load): Promise<
   };
 }
 
-/** How fast it works off what gathered while it was away. */
-export async function catchUp(stage: Stage, engine: Engine, load: Load): Promise<Figures> {
-  const { origin, subscriber, folder } = stage;
-  await engine.pause();
-  const written = await writeLoad(origin, folder, load);
+/** How fast each works off what gathered while all were away: one backlog for all, one engine at a time. */
+export async function catchUp(
+  stage: Stage,
+  engines: readonly Engine[],
+  load: Load,
+): Promise<Map<Engine, Figures>> {
+  const figures = new Map<Engine, Figures>();
+  try {
+    for (const engine of engines) {
+      await engine.synchronise();
+      await untilCaughtUp(stage, engine);
+      await engine.pause();
+    }
+    const { writes } = await writeLoad(stage.origin, stage.folder, load);
+    for (const engine of engines) {
+      figures.set(engine, await workOff(stage, engine, writes));
+      await engine.remove();
+    }
+    return figures;
+  } finally {
+    await Promise.all(engines.map((engine) => engine.remove()));
+  }
+}
+
+async function workOff(stage: Stage, engine: Engine, writes: number): Promise<Figures> {
+  const { origin, subscriber } = stage;
   const before = await engineMs(engine, origin, subscriber);
   const startedAt = performance.now();
   await engine.resume();
@@ -44,8 +65,8 @@ export async function catchUp(stage: Stage, engine: Engine, load: Load): Promise
   const tookMs = performance.now() - startedAt;
   const usedMs = (await engineMs(engine, origin, subscriber)) - before;
   return {
-    changesPerSecond: (written.writes / tookMs) * 1000,
-    cpuMsPerThousand: (usedMs / written.writes) * 1000,
+    changesPerSecond: (writes / tookMs) * 1000,
+    cpuMsPerThousand: (usedMs / writes) * 1000,
     ...(worker && {
       workerMegabytes: Math.max(...megabytes),
       // Flat when the first half of the time needed as much.
@@ -102,15 +123,23 @@ export async function untilCaughtUp({ origin }: Stage, engine: Engine): Promise<
   );
 }
 
-/** Both engines over the same rows, one after the other: neither pays for the other. */
-export async function withEngine<T>(stage: Stage, engine: Engine, body: () => Promise<T>): Promise<T> {
-  await engine.synchronise();
-  await untilCaughtUp(stage, engine);
-  try {
-    return await body();
-  } finally {
-    await engine.remove();
+/** Each engine over the same rows, one after the other: none pays for another. */
+export async function inTurn(
+  stage: Stage,
+  engines: readonly Engine[],
+  run: (engine: Engine) => Promise<Figures>,
+): Promise<Map<Engine, Figures>> {
+  const figures = new Map<Engine, Figures>();
+  for (const engine of engines) {
+    try {
+      await engine.synchronise();
+      await untilCaughtUp(stage, engine);
+      figures.set(engine, await run(engine));
+    } finally {
+      await engine.remove();
+    }
   }
+  return figures;
 }
 
 export { fill };

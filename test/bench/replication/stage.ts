@@ -27,6 +27,8 @@ const SETTINGS = {
   max_slot_wal_keep_size: '100GB',
   checkpoint_timeout: '30min',
   autovacuum_naptime: '10s',
+  // Else the native subscription waits up to 5 s before it connects again, which swallows a small backlog.
+  wal_retrieve_retry_interval: '100ms',
 };
 
 export async function buildStage(): Promise<Stage> {
