@@ -1,6 +1,7 @@
 import type { OpenDatabase } from '../../shared/postgres/all-directions.ts';
 import { compareConfiguredSites } from '../../shared/postgres/compare-configured.ts';
 import { Database } from '../../shared/postgres/database.ts';
+import { followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
 import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
 import { recordCalls } from '../../shared/postgres/record-calls.ts';
@@ -15,7 +16,6 @@ import type { CheckResult, HealthOptions } from '../../shared/runtime/health.ts'
 import type { Part } from '../../shared/runtime/lifecycle.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import { Metrics } from '../../shared/runtime/metrics.ts';
-import { climbingLevel, retryDelayMs } from '../../shared/runtime/retry.ts';
 import { buildApp } from './app.ts';
 import { FailoverQueue } from './failover-queue.ts';
 import { TerminalDirectory } from './terminal-directory.ts';
@@ -38,19 +38,15 @@ export function wireApi(config: Config, log: Logger): WiredApi {
     commandTimeoutMs: config.redis.commandTimeoutMs,
     onState: (state) => log[state.state === 'up' ? 'info' : 'warn'](state, 'Redis'),
   });
+  const logState = logDatabase(log, site);
   const database: Database = new Database({
     url: postgres.url,
     applicationName: 'lastcall-api',
     maxConnections: postgres.maxConnections,
     connectTimeoutMs: postgres.connectTimeoutMs,
     onState: (state) => {
-      logSearch(log, site, state);
-      journal.setDraining(state.state === 'up');
-      if (state.state === 'up')
-        writer
-          .databaseFound()
-          .catch((err: unknown) => log.warn({ err }, 'late records not written again yet'));
-      else writer.databaseLost();
+      logState(state);
+      followDatabase({ log, journal, writer }, state.state === 'up');
       if (state.state === 'up') void directory.warm().catch(() => {});
     },
   });
@@ -148,7 +144,7 @@ function openPeers(config: Config, log: Logger): Map<string, Database> {
     Object.entries(config.peers).flatMap(([peer, { coordinatorUrl, replicatorUrl }]) => {
       const url = coordinatorUrl ?? replicatorUrl;
       if (url === null) return [];
-      const onState = (state: SearchState) => logSearch(log, peer, state);
+      const onState = logDatabase(log, peer);
       return [[peer, new Database({ url, applicationName: 'lastcall-api', maxConnections: 2, onState })]];
     }),
   );
@@ -156,14 +152,6 @@ function openPeers(config: Config, log: Logger): Map<string, Database> {
 
 async function closeAll(databases: ReadonlyMap<string, Database>): Promise<void> {
   await Promise.all([...databases.values()].map((database) => database.close()));
-}
-
-type SearchState = Parameters<NonNullable<ConstructorParameters<typeof Database>[0]['onState']>>[0];
-
-/** The longer the search lasts the louder. */
-function logSearch(log: Logger, site: string, { state, attempt, ...rest }: SearchState): void {
-  const level = state === 'up' ? 'info' : climbingLevel(retryDelayMs('transient', attempt, () => 0) ?? 0);
-  log[level]({ of: site, state, attempt, ...rest }, 'PostgreSQL');
 }
 
 function stateCheck(

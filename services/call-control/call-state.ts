@@ -1,4 +1,5 @@
 import { Database } from '../../shared/postgres/database.ts';
+import { followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
 import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
 import { recordCalls } from '../../shared/postgres/record-calls.ts';
@@ -12,7 +13,6 @@ import type { Config } from '../../shared/runtime/config-schema.ts';
 import type { HealthCheck } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import type { Metrics } from '../../shared/runtime/metrics.ts';
-import { climbingLevel } from '../../shared/runtime/retry.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { CallRecorder } from './call-recorder.ts';
 import { SkewAlarm } from './skew-alarm.ts';
@@ -41,7 +41,6 @@ export class CallState {
   /** Peers' databases, read while this site's own is away. */
   readonly #standIns: readonly Database[];
   readonly #log: Logger;
-  #databaseLostAtMs = performance.now();
   #databaseTried = false;
 
   constructor({ config, log, metrics, callMetrics }: CallStateOptions) {
@@ -127,7 +126,8 @@ export class CallState {
     await this.redis.close();
   }
 
-  #openDatabase({ postgres }: Config): Database {
+  #openDatabase({ postgres, site }: Config): Database {
+    const logState = logDatabase(this.#log, site);
     return new Database({
       url: postgres.url,
       applicationName: 'lastcall-call-control',
@@ -135,22 +135,11 @@ export class CallState {
       connectTimeoutMs: postgres.connectTimeoutMs,
       onState: (state) => {
         this.#databaseTried = true;
-        this.#journal.setDraining(state.state === 'up');
-        this.#followWriter(state.state === 'up');
-        if (state.state === 'up') this.#log.info({ host: state.host }, 'PostgreSQL found');
-        else this.#logDatabaseLoss(state);
-        if (state.state === 'up' || state.attempt === 0) this.#databaseLostAtMs = performance.now();
+        logState(state);
+        const parts = { log: this.#log, journal: this.#journal, writer: this.#writer };
+        followDatabase(parts, state.state === 'up');
       },
     });
-  }
-
-  /** Lost again meanwhile: the next one found is asked the same. */
-  #followWriter(up: boolean): void {
-    if (up)
-      this.#writer
-        .databaseFound()
-        .catch((err: unknown) => this.#log.warn({ err }, 'late records not written again yet'));
-    else this.#writer.databaseLost();
   }
 
   #openStandIns({ peers, postgres }: Config): Database[] {
@@ -166,16 +155,6 @@ export class CallState {
             }),
           ]
         : [],
-    );
-  }
-
-  /** The longer it lasts the louder. */
-  #logDatabaseLoss({ attempt, host, reason }: { attempt: number; host: string; reason: string }): void {
-    const forMs = performance.now() - this.#databaseLostAtMs;
-    const level = attempt === 0 ? 'warn' : climbingLevel(forMs);
-    this.#log[level](
-      { host, reason, attempt, forMs: Math.round(forMs) },
-      'PostgreSQL away, looking for its primary',
     );
   }
 
