@@ -52,8 +52,9 @@ export class LastCallsWriter implements PendingLastCalls {
   #flight: Batch | null = null;
   #timer: NodeJS.Timeout | null = null;
   readonly #recent = new RecentWrites();
-  /** The database was lost; whether the one found next has everything is not known yet. */
-  #distrusted = false;
+  #losses = 0;
+  /** How many of them are made good; while some are not, whether the database has everything is not known. */
+  #lossesMended = 0;
 
   constructor(options: LastCallsWriterOptions) {
     this.#options = options;
@@ -103,7 +104,7 @@ export class LastCallsWriter implements PendingLastCalls {
 
   /** From now on what was written lately is a source of its own (C8): the next primary may not have it. */
   databaseLost(): void {
-    this.#distrusted = true;
+    this.#losses++;
   }
 
   /**
@@ -113,11 +114,17 @@ export class LastCallsWriter implements PendingLastCalls {
   async databaseFound(): Promise<void> {
     if (!this.#distrusted) return;
     const { database, site, budgetMs, maxRows } = this.#options;
+    const losses = this.#losses;
     const rows = this.#recent.all();
     for (let at = 0; at < rows.length; at += maxRows) {
       await recordCalls(database, site, rows.slice(at, at + maxRows), 'as-recorded', budgetMs);
     }
-    this.#distrusted = false;
+    // Only those before the rewrite: what was lost during it may have taken the rewritten with it.
+    this.#lossesMended = Math.max(this.#lossesMended, losses);
+  }
+
+  get #distrusted(): boolean {
+    return this.#lossesMended < this.#losses;
   }
 
   /** Records not yet in the table or the journal. */

@@ -70,9 +70,13 @@ describe('LastCallsWriter', () => {
   function gated() {
     let statements = 0;
     let open = () => {};
-    const door = new Promise<void>((resolve) => {
-      open = resolve;
-    });
+    let door = Promise.resolve();
+    const close = () => {
+      door = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+    };
+    close();
     const queryable: Queryable = {
       query: async (text, values, budgetMs) => {
         statements++;
@@ -80,7 +84,7 @@ describe('LastCallsWriter', () => {
         return database.query(text, values, budgetMs);
       },
     };
-    return { queryable, open: () => open(), statements: () => statements };
+    return { queryable, close, open: () => open(), statements: () => statements };
   }
   const numbers = async (terminals: readonly number[]): Promise<unknown[]> => {
     const rows = await a.query(
@@ -112,6 +116,24 @@ describe('LastCallsWriter', () => {
       [terminal],
     );
     expect(found).toEqual({ number: '4711', at: row.dialed?.at });
+  });
+
+  it('S4 lost again while what was written lately is written again: it stays a source until the next find', async () => {
+    const terminal = aTerminal();
+    const { queryable, open: openDoor, close: closeDoor, statements } = gated();
+    openDoor();
+    const writer = open({ queryable });
+    await writer.record(dialed(terminal, '4711'));
+    closeDoor();
+    writer.databaseLost();
+    const found = writer.databaseFound();
+    expect(statements()).toBe(2);
+    writer.databaseLost();
+    openDoor();
+    await found;
+    expect((await writer.pending([terminal])).get(terminal)?.dialed?.number).toBe('4711');
+    await writer.databaseFound();
+    expect((await writer.pending([terminal])).size).toBe(0);
   });
 
   it('S3 what was forgotten meanwhile is not written again', async () => {
