@@ -1,6 +1,6 @@
-import { Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import { LastcallError } from '../../shared/domain/errors.ts';
-import { closeBullmq, JOB_RETENTION, queueOptions } from '../../shared/redis/queues.ts';
+import { closeQueue, JOB_RETENTION, openQueue, type QueuePlace } from '../../shared/redis/queues.ts';
 import type { FailoverRequest } from './deps.ts';
 
 /** Until it is done: the coordinator may be away, and PostgreSQL with it. */
@@ -11,10 +11,8 @@ export class FailoverQueue {
   readonly #queue: Queue<FailoverRequest>;
   readonly #budgetMs: number;
 
-  constructor(site: string, redisUrl: string, budgetMs: number) {
-    this.#queue = new Queue<FailoverRequest>('failover', queueOptions(site, redisUrl));
-    // Every failure also reaches the caller; without a listener it would end the process.
-    this.#queue.on('error', () => {});
+  constructor(place: QueuePlace, budgetMs: number) {
+    this.#queue = openQueue('failover', place);
     this.#budgetMs = budgetMs;
   }
 
@@ -34,6 +32,6 @@ export class FailoverQueue {
   }
 
   async close(): Promise<void> {
-    await closeBullmq(this.#queue);
+    await closeQueue(this.#queue);
   }
 }

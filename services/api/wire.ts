@@ -76,7 +76,10 @@ export function wireApi(config: Config, log: Logger): WiredApi {
     standIns: [...peers.values()],
   });
   const directory = new TerminalDirectory(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
-  const failovers = new FailoverQueue(site, config.redis.url, config.redis.commandTimeoutMs * 2);
+  const failovers = new FailoverQueue(
+    { site, url: config.redis.url, log },
+    config.redis.commandTimeoutMs * 2,
+  );
   const health: HealthOptions = {
     metrics,
     draining: () => draining,

@@ -1,5 +1,5 @@
-import { Queue, Worker } from 'bullmq';
-import { closeBullmq, JOB_RETENTION, queueOptions, workerOptions } from '../../shared/redis/queues.ts';
+import type { Queue, Worker } from 'bullmq';
+import { closeQueue, JOB_RETENTION, openQueue, openWorker } from '../../shared/redis/queues.ts';
 import type { FailoverRequest } from './ledger.ts';
 import type { CoordinatorLog } from './settings.ts';
 
@@ -24,18 +24,15 @@ export class FailoverJobs {
   readonly #worker: Worker<FailoverRequest>;
 
   constructor({ site, redisUrl, log, work }: FailoverJobsOptions) {
-    this.#queue = new Queue('failover', queueOptions(site, redisUrl));
-    this.#worker = new Worker('failover', (job) => work(job.data), {
-      ...workerOptions(site, redisUrl),
+    const place = { site, url: redisUrl, log };
+    this.#queue = openQueue('failover', place);
+    this.#worker = openWorker('failover', (job) => work(job.data), place, {
       autorun: false,
       concurrency: 16,
       lockDuration: 2 * STALLED_MS,
       stalledInterval: STALLED_MS,
       maxStalledCount: 1_000_000,
     });
-    // Redis away is told by readiness; failures also reach their callers.
-    this.#queue.on('error', () => undefined);
-    this.#worker.on('error', () => undefined);
     this.#worker.on('failed', (job, err) =>
       log.warn({ err, failover: job?.data.id }, 'failover job will be tried again'),
     );
@@ -54,6 +51,6 @@ export class FailoverJobs {
 
   /** Running jobs are given back by the lock's end; `stop` waits for nothing in Redis. */
   async stop(): Promise<void> {
-    await Promise.all([closeBullmq(this.#worker, true), closeBullmq(this.#queue)]);
+    await Promise.all([closeQueue(this.#worker, true), closeQueue(this.#queue)]);
   }
 }

@@ -1,6 +1,6 @@
-import { type Job, Queue, Worker } from 'bullmq';
+import type { Job, Queue, Worker } from 'bullmq';
 import type { LastCalls } from '../domain/last-calls.ts';
-import { closeBullmq, JOB_RETENTION, queueOptions, workerOptions } from './queues.ts';
+import { closeQueue, JOB_RETENTION, openQueue, openWorker, type QueuePlace } from './queues.ts';
 
 /** One append: rows of distinct terminals. */
 export interface JournalEntry {
@@ -23,14 +23,12 @@ const QUEUE = 'journal';
  * short, so what could not connect is made anew.
  */
 export class JournalQueue {
-  readonly #site: string;
-  readonly #url: string;
+  readonly #place: QueuePlace;
   #queue: Queue<JournalEntry>;
 
-  constructor(site: string, url: string) {
-    this.#site = site;
-    this.#url = url;
-    this.#queue = this.#openQueue();
+  constructor(place: QueuePlace) {
+    this.#place = place;
+    this.#queue = openQueue(QUEUE, place);
   }
 
   /** Resolves when the entry is in Redis. */
@@ -51,8 +49,7 @@ export class JournalQueue {
 
   /** One entry at a time, in order; an entry whose process died is taken up again after 10 s. */
   openWorker(apply: (job: Job<JournalEntry>) => Promise<void>): Worker<JournalEntry> {
-    return new Worker<JournalEntry>(QUEUE, apply, {
-      ...workerOptions(this.#site, this.#url),
+    return openWorker<JournalEntry>(QUEUE, apply, this.#place, {
       concurrency: 1,
       lockDuration: 10_000,
       stalledInterval: 5_000,
@@ -61,7 +58,7 @@ export class JournalQueue {
   }
 
   async close(): Promise<void> {
-    await closeBullmq(this.#queue);
+    await closeQueue(this.#queue);
   }
 
   async #usable(): Promise<Queue<JournalEntry>> {
@@ -70,18 +67,11 @@ export class JournalQueue {
       await queue.waitUntilReady();
     } catch (error) {
       if (this.#queue === queue) {
-        this.#queue = this.#openQueue();
-        void closeBullmq(queue);
+        this.#queue = openQueue(QUEUE, this.#place);
+        void closeQueue(queue);
       }
       throw error;
     }
-    return queue;
-  }
-
-  #openQueue(): Queue<JournalEntry> {
-    const queue = new Queue<JournalEntry>(QUEUE, queueOptions(this.#site, this.#url));
-    // Every failure also reaches the caller that awaits; without a listener it would end the process.
-    queue.on('error', () => {});
     return queue;
   }
 }

@@ -6,7 +6,7 @@ import type { RedisConnection } from './connect.ts';
 import { JournalMemory } from './journal-memory.ts';
 import { type JournalEntry, JournalQueue } from './journal-queue.ts';
 import { JournalState } from './journal-state.ts';
-import { closeBullmq } from './queues.ts';
+import { closeQueue } from './queues.ts';
 import { translateRedisError } from './redis-error.ts';
 
 export interface JournalOptions {
@@ -56,7 +56,7 @@ export class Journal {
 
   constructor(options: JournalOptions) {
     this.#options = options;
-    this.#queue = new JournalQueue(options.site, options.url);
+    this.#queue = new JournalQueue(options);
     this.#state = new JournalState(options.redis, options.site);
     this.#memory = new JournalMemory(options.memoryRows);
   }
@@ -123,7 +123,7 @@ export class Journal {
         'records lost: neither PostgreSQL nor Redis took them',
       );
     // Without Redis there is nothing to wait for.
-    if (this.#worker) await closeBullmq(this.#worker, this.#options.redis.state.state !== 'up');
+    if (this.#worker) await closeQueue(this.#worker, this.#options.redis.state.state !== 'up');
     await this.#queue.close();
   }
 
@@ -207,15 +207,13 @@ export class Journal {
   }
 
   #startWorker(): Worker<JournalEntry> {
-    const worker = this.#queue.openWorker((job) => this.#drain(job));
-    worker.on('error', (err) => this.#options.log.debug({ err }, 'journal worker'));
-    return worker;
+    return this.#queue.openWorker((job) => this.#drain(job));
   }
 
   /** A worker whose first connection was cut short never runs. */
   #reviveWorker(): void {
     if (!this.#draining || this.#worker === null || this.#worker.isRunning()) return;
-    void closeBullmq(this.#worker, true);
+    void closeQueue(this.#worker, true);
     this.#worker = this.#startWorker();
   }
 

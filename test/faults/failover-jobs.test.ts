@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { Queue } from 'bullmq';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RedisConnection } from '../../shared/redis/connect.ts';
-import { queueOptions } from '../../shared/redis/queues.ts';
+import { openQueue } from '../../shared/redis/queues.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { connectRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import {
@@ -64,7 +64,7 @@ test('a site that joins while the coordinator runs is watched, one that leaves i
 });
 
 test('a request that comes as a job while PostgreSQL is away is kept there and done when it is back', async () => {
-  const queue = new Queue('failover', queueOptions('b', redisServer.url));
+  const queue = openQueue('failover', { site: 'b', url: redisServer.url, log: pino({ level: 'silent' }) });
   await queue.waitUntilReady();
   await servers[1].stop('immediate');
   await waitFor(() => !reachable('b'), { what: 'site b to be missed' });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Queue, Worker } from 'bullmq';
-import { closeBullmq, JOB_RETENTION, queueOptions, workerOptions } from '../../../shared/redis/queues.ts';
+import type { Queue, Worker } from 'bullmq';
+import { closeQueue, JOB_RETENTION, openQueue, openWorker } from '../../../shared/redis/queues.ts';
 import type { CoordinatorLog } from '../settings.ts';
 import type { Channel, Notice } from './channels.ts';
 import type { LastcallEvent } from './event.ts';
@@ -34,18 +34,12 @@ export class AlertDispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#queue = new Queue('alert', {
-      ...queueOptions(options.site, options.redisUrl),
-      defaultJobOptions: { ...JOB_RETENTION, ...ATTEMPTS },
-    });
-    this.#worker = new Worker('alert', (job) => this.#deliver(job.data), {
-      ...workerOptions(options.site, options.redisUrl),
+    const place = { site: options.site, url: options.redisUrl, log: options.log };
+    this.#queue = openQueue('alert', place, { defaultJobOptions: { ...JOB_RETENTION, ...ATTEMPTS } });
+    this.#worker = openWorker('alert', (job) => this.#deliver(job.data), place, {
       autorun: false,
       settings: { backoffStrategy: (attempt) => Math.min(LONGEST_DELAY_MS, 1_000 * 2 ** attempt) },
     });
-    // Redis away is told by the coordinator's readiness; each failure here also reaches its caller.
-    this.#queue.on('error', () => undefined);
-    this.#worker.on('error', () => undefined);
     this.#worker.on('failed', (job, err) =>
       options.log.warn(
         { err, channel: job?.data.channel, event: job?.data.notice.event, attempt: job?.attemptsMade },
@@ -59,7 +53,7 @@ export class AlertDispatcher {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([closeBullmq(this.#worker), closeBullmq(this.#queue)]);
+    await Promise.all([closeQueue(this.#worker), closeQueue(this.#queue)]);
   }
 
   /** Never rejects. Without Redis the event is delivered at once and only once. */
