@@ -31,6 +31,9 @@ export interface Result {
   readonly exit?: ExitStatus;
 }
 
+/** The command line lacks something, or says two things at once: exit status 2. */
+export class WrongUsage extends Error {}
+
 /** One command as data: the help, the parser and the tests read the same. */
 export interface Command {
   /** `terminals add` */

@@ -28,6 +28,9 @@ export interface Context {
   readonly signal: AbortSignal;
   /** For what goes on printing; a single result is returned instead. */
   out(text: string): void;
+  /** A question, on standard error. */
+  err(text: string): void;
+  readonly stdin: Terminal['stdin'];
   config(): FoundConfig;
   /** This site's database; throws the catalogue error at once when no primary answers. */
   database(role?: DatabaseRole): Promise<Database>;
@@ -61,6 +64,8 @@ export function openContext(input: Input, terminal: Terminal): Context {
     env: terminal.env,
     signal: terminal.signal,
     out: (text) => terminal.out(text),
+    err: (text) => terminal.err(text),
+    stdin: terminal.stdin,
     config,
     database: (role = 'app') => open(ownUrl(config().config, role)),
     peerDatabase: (site) => open(peerUrl(config().config, site)),

@@ -1,10 +1,11 @@
 import { ERRORS, LastcallError } from '../../shared/domain/errors.ts';
 import { ConfigError } from '../../shared/runtime/config.ts';
-import type { Result } from './command.ts';
+import { type Result, WrongUsage } from './command.ts';
 
 /** Any failure as the operator reads it: code, what is wrong, what to do. Never a stack trace. */
 export function describeError(error: unknown): Result {
   if (error instanceof ConfigError) return describeFaults(error);
+  if (error instanceof WrongUsage) return describeUsage(error);
   const known = error instanceof LastcallError ? error : new LastcallError('INTERNAL', { cause: error });
   const details = detailLines(known);
   const { remedy } = ERRORS[known.code];
@@ -18,6 +19,12 @@ export function describeError(error: unknown): Result {
     ].join('\n'),
     exit: known.code === 'CONFIG_MISSING' ? 2 : 1,
   };
+}
+
+/** As commander says it. */
+function describeUsage({ message }: WrongUsage): Result {
+  const data = { error: { code: 'WRONG_USAGE', message } };
+  return { data, text: '', complaint: `error: ${message}`, exit: 2 };
 }
 
 function describeFaults({ faults }: ConfigError): Result {

@@ -3,6 +3,7 @@ import { type Command, type ExitStatus, Input, type Result } from './command.ts'
 import { commands, GROUPS } from './commands.ts';
 import { type Context, GLOBAL_OPTIONS, openContext } from './context.ts';
 import { describeError } from './describe-error.ts';
+import type { Typed } from './terminal-password.ts';
 
 /** Where a run reads and writes: the process, or a test. */
 export interface Terminal {
@@ -10,6 +11,8 @@ export interface Terminal {
   readonly cwd: string;
   out(text: string): void;
   err(text: string): void;
+  /** What is typed or piped in. */
+  readonly stdin: Typed;
   /** Ends what watches until interrupted. */
   readonly signal: AbortSignal;
 }

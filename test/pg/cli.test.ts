@@ -1,4 +1,6 @@
+import { PassThrough, Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { digestSecrets } from '../../shared/postgres/terminals.ts';
 import { withClient } from '../support/postgres.ts';
 import { type CliRun, runCli } from '../unit/cli/run-cli.ts';
 import { startTwoSites, type TwoSites } from './two-sites.ts';
@@ -16,6 +18,12 @@ const json = async (site: string, ...argv: string[]) => {
 };
 const add = (number: string, ...more: string[]) =>
   at('a', 'terminals', 'add', '--number', number, '--password', 'pw', ...more);
+/** A terminal at which somebody types. */
+const typing = (text: string) => {
+  const keys = Object.assign(new PassThrough(), { isTTY: true });
+  keys.write(text);
+  return keys;
+};
 const sql = (site: string, text: string, values: unknown[] = []) =>
   withClient(sites.ownerUrl(site), async (client) => (await client.query(text, values)).rows);
 
@@ -43,6 +51,24 @@ describe('lastcall terminals', () => {
     expect((await at('a', 'terminals', 'remove', '1001')).exit).toBe(0);
     expect((await json('a', 'terminals', 'list')).data).toEqual([]);
     expect((await at('a', 'terminals', 'remove', '1001')).err).toContain('TERMINAL_NOT_FOUND');
+  });
+
+  it.each([
+    {
+      how: 'piped in',
+      options: ['--password-stdin'],
+      stdin: Readable.from(['s3cret\n', 'more\n']),
+      asked: '',
+    },
+    { how: 'typed', options: [], stdin: typing('s3cret\r'), asked: 'Password: \n' },
+  ])('a password $how is on no command line, and shown nowhere', async ({ options, stdin, asked }) => {
+    const argv = ['terminals', 'add', '--number', '1010', ...options, '--config', sites.configFile('a')];
+    const run = await runCli(argv, { stdin });
+    expect(run).toMatchObject({ exit: 0, err: asked });
+    expect(run.out).not.toContain('s3cret');
+    const [stored] = await sql('a', "SELECT ha1_md5 FROM lastcall.terminals WHERE number = '1010'");
+    expect(stored.ha1_md5).toBe(digestSecrets('1010', 'lastcall.test', 's3cret').ha1Md5);
+    await at('a', 'terminals', 'remove', '1010');
   });
 
   it('a duplicate is refused by name with status 1 and changes nothing', async () => {

@@ -4,6 +4,7 @@ import type { Terminal } from '../../../shared/domain/terminal.ts';
 import type { Queryable } from '../../../shared/postgres/database.ts';
 import { addTerminal, digestSecrets } from '../../../shared/postgres/terminals.ts';
 import type { Command } from '../command.ts';
+import { PASSWORD_OPTIONS, terminalPassword } from '../terminal-password.ts';
 import { dialable, listOf, sipUri, whole } from '../value-forms.ts';
 
 export const terminalsAdd: Command = {
@@ -17,7 +18,7 @@ export const terminalsAdd: Command = {
       parse: dialable,
     },
     { flags: '--username <name>', description: 'for its registration; default: the number' },
-    { flags: '--password <text>', description: 'for its registration', required: true },
+    ...PASSWORD_OPTIONS,
     { flags: '--aor <uri>', description: 'address of record; default: sip:USERNAME@DOMAIN', parse: sipUri },
     { flags: '--id <n>', description: 'terminal id; default: the next free one', parse: whole(1) },
     { flags: '--user-id <n>', description: 'the subscriber it belongs to', parse: whole(1) },
@@ -30,8 +31,12 @@ export const terminalsAdd: Command = {
     },
     { flags: '--disabled', description: 'provision it without letting it register' },
   ],
-  examples: ['lastcall terminals add --number 1006 --password s3cret'],
+  examples: [
+    'lastcall terminals add --number 1006',
+    'pwgen -s 24 1 | tee 1006.secret | lastcall terminals add --number 1006 --password-stdin',
+  ],
   async run(input, context) {
+    const password = await terminalPassword(input, context);
     const { domain } = context.config().config;
     const database = await context.database();
     const number = input.text('number');
@@ -41,7 +46,7 @@ export const terminalsAdd: Command = {
       userId: input.maybeWhole('userId'),
       username,
       aor: input.maybeText('aor') ?? `sip:${username}@${domain}`,
-      ...digestSecrets(username, domain, input.text('password')),
+      ...digestSecrets(username, domain, password),
       number,
       numberId: input.maybeWhole('numberId'),
       features: input.list('features') as readonly Feature[],

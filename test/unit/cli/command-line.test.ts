@@ -41,6 +41,8 @@ describe('lastcall', () => {
     [['status', '--frob'], 'unknown option'],
     [['lookup', '1001'], 'missing required argument'],
     [['terminals', 'add', '--number', '1006'], 'required option'],
+    [['terminals', 'add', '--number', '1006', '--password-stdin'], 'the password is empty'],
+    [['terminals', 'add', '--number', '1006', '--password-stdin', '--password', 'x'], 'not both'],
     [['terminals', 'add', '--number', 'abc def', '--password', 'x'], 'expected a number as dialed'],
     [
       ['terminals', 'add', '--number', '1006', '--password', 'x', '--id', 'six'],

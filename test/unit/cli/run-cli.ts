@@ -1,4 +1,6 @@
+import { Readable } from 'node:stream';
 import { runCommandLine } from '../../../services/cli/program.ts';
+import type { Typed } from '../../../services/cli/terminal-password.ts';
 
 export interface CliRun {
   readonly exit: number;
@@ -10,6 +12,8 @@ export interface CliSurroundings {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly signal?: AbortSignal;
+  /** By default empty, and no terminal. */
+  readonly stdin?: Typed;
   readonly onOut?: (text: string) => void;
 }
 
@@ -21,6 +25,7 @@ export async function runCli(argv: readonly string[], surroundings: CliSurroundi
     env: surroundings.env ?? {},
     cwd: surroundings.cwd ?? '/nonexistent',
     signal: surroundings.signal ?? new AbortController().signal,
+    stdin: surroundings.stdin ?? Readable.from([]),
     out: (text) => {
       out += text;
       surroundings.onOut?.(text);
