@@ -2,7 +2,6 @@ import type { ReturnSource } from '../../shared/domain/feature-call.ts';
 import type { FeatureCodes } from '../../shared/domain/feature-code.ts';
 import type { LastCalls } from '../../shared/domain/last-calls.ts';
 import type { DialRule } from '../../shared/domain/number.ts';
-import type { OpenDatabase } from '../../shared/postgres/all-directions.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
 import type { Failover } from '../../shared/postgres/failovers.ts';
 import type { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
@@ -39,8 +38,8 @@ export interface ApiDeps {
   readonly directory: Pick<TerminalDirectory, 'find'>;
   readonly lookupBudgetMs: number;
   readonly statementBudgetMs: number;
-  /** The other sites' databases as lastcall_coordinator. */
-  readonly peers: ReadonlyMap<string, OpenDatabase>;
+  /** The other sites' databases as lastcall_coordinator, always as of now. */
+  readonly peers: ReadonlyMap<string, Queryable>;
   readonly reader: Pick<LastCallsReader, 'read'>;
   readonly writer: Pick<LastCallsWriter, 'record'>;
   readonly journal: { append(rows: readonly LastCalls[]): Promise<unknown> };

@@ -9,4 +9,4 @@ const { values } = parseArgs({ options: { config: { type: 'string' } } });
 const config = configOrExit(values.config);
 const log = createLogger('api', config.site, config.log);
 
-await runProcess(wireApi(config, log).parts, log);
+await runProcess(wireApi(config, log, values.config).parts, log);

@@ -1,9 +1,9 @@
-import type { OpenDatabase } from '../../shared/postgres/all-directions.ts';
 import { compareConfiguredSites } from '../../shared/postgres/compare-configured.ts';
 import { Database } from '../../shared/postgres/database.ts';
 import { followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
 import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
+import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { recordCalls } from '../../shared/postgres/record-calls.ts';
 import { CallOnce } from '../../shared/redis/call-once.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
@@ -16,6 +16,7 @@ import type { CheckResult, HealthOptions } from '../../shared/runtime/health.ts'
 import type { Part } from '../../shared/runtime/lifecycle.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import { Metrics } from '../../shared/runtime/metrics.ts';
+import { followConfig } from '../../shared/runtime/watch-config.ts';
 import { buildApp } from './app.ts';
 import { FailoverQueue } from './failover-queue.ts';
 import { TerminalDirectory } from './terminal-directory.ts';
@@ -27,8 +28,11 @@ export interface WiredApi {
   readonly parts: readonly Part[];
 }
 
-/** The api process. Nothing waits for PostgreSQL or Redis: it serves what it can. */
-export function wireApi(config: Config, log: Logger): WiredApi {
+/**
+ * The api process. Nothing waits for PostgreSQL or Redis: it serves what it can. `file`: where `config` is from, and where
+ * peers that are added while it runs are read.
+ */
+export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
   const { site, domain, postgres, calls } = config;
   const metrics = new Metrics({ site });
   let draining = false;
@@ -67,13 +71,18 @@ export function wireApi(config: Config, log: Logger): WiredApi {
     maxRows: calls.batchRows,
     budgetMs: postgres.statementBudgetMs,
   });
+  let configured = config.peers;
   const peers = openPeers(config, log);
+  const takePeers = (read: Config) => {
+    configured = read.peers;
+    peers.setUrls(peerUrls(read));
+  };
   const reader = new LastCallsReader({
     database,
     site,
     pending: writer,
     budgetMs: postgres.lookupBudgetMs,
-    standIns: [...peers.values()],
+    standIns: () => [...peers.all.values()],
   });
   const directory = new TerminalDirectory(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
   const failovers = new FailoverQueue(
@@ -106,20 +115,21 @@ export function wireApi(config: Config, log: Logger): WiredApi {
     directory,
     lookupBudgetMs: postgres.lookupBudgetMs,
     statementBudgetMs: postgres.statementBudgetMs,
-    peers: new Map<string, OpenDatabase>([...peers].map(([peer, opened]) => [peer, async () => opened])),
+    peers: peers.all,
     reader,
     writer,
     journal,
     callOnce: new CallOnce({ redis, site }),
     enqueueFailover: (request) => failovers.add(request),
-    compare: (repair) => compareConfiguredSites(config, repair),
+    compare: (repair) => compareConfiguredSites({ ...config, peers: configured }, repair),
     health,
   });
 
   const parts: Part[] = [
     { name: 'redis', start: () => redis.start(), stop: () => redis.close() },
-    { name: 'database', start: () => search(database), stop: () => database.close() },
-    { name: 'peers', start: () => [...peers.values()].forEach(search), stop: () => closeAll(peers) },
+    { name: 'database', start: () => void database.start().catch(() => {}), stop: () => database.close() },
+    { name: 'peers', start: () => peers.start(), stop: () => peers.close() },
+    followConfig(file, takePeers, log),
     { name: 'failovers', stop: () => failovers.close() },
     { name: 'journal', start: () => journal.start(), stop: () => journal.close() },
     { name: 'writer', stop: () => writer.drain() },
@@ -137,24 +147,23 @@ export function wireApi(config: Config, log: Logger): WiredApi {
   return { app, parts };
 }
 
-/** The search goes on in the background for as long as it takes; `close` ends it. */
-function search(database: Database): void {
-  void database.start().catch(() => {});
+function openPeers(config: Config, log: Logger): PeerDatabases {
+  return new PeerDatabases({
+    urls: peerUrls(config),
+    open: (peer, url) => {
+      const onState = logDatabase(log, peer);
+      return new Database({ url, applicationName: 'lastcall-api', maxConnections: 2, onState });
+    },
+  });
 }
 
-function openPeers(config: Config, log: Logger): Map<string, Database> {
+function peerUrls({ peers }: Config): Map<string, string> {
   return new Map(
-    Object.entries(config.peers).flatMap(([peer, { coordinatorUrl, replicatorUrl }]) => {
+    Object.entries(peers).flatMap(([peer, { coordinatorUrl, replicatorUrl }]) => {
       const url = coordinatorUrl ?? replicatorUrl;
-      if (url === null) return [];
-      const onState = logDatabase(log, peer);
-      return [[peer, new Database({ url, applicationName: 'lastcall-api', maxConnections: 2, onState })]];
+      return url === null ? [] : [[peer, url] as const];
     }),
   );
-}
-
-async function closeAll(databases: ReadonlyMap<string, Database>): Promise<void> {
-  await Promise.all([...databases.values()].map((database) => database.close()));
 }
 
 function stateCheck(

@@ -63,6 +63,11 @@ export class CallControl {
     };
   }
 
+  /** Peers whose databases were added or removed while running; whom SIP goes to is as it was at the start. */
+  setPeers(peers: Config['peers']): void {
+    this.#state.setPeers(peers);
+  }
+
   get parts(): readonly Part[] {
     return [
       { name: 'call state', start: () => this.#state.start(), stop: () => this.#state.stop() },

@@ -2,6 +2,7 @@ import { Database } from '../../shared/postgres/database.ts';
 import { followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
 import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
+import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { recordCalls } from '../../shared/postgres/record-calls.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
 import { DialedPrivacy } from '../../shared/redis/dialed-privacy.ts';
@@ -39,7 +40,7 @@ export class CallState {
   readonly #journal: Journal;
   readonly #writer: LastCallsWriter;
   /** Peers' databases, read while this site's own is away. */
-  readonly #standIns: readonly Database[];
+  readonly #standIns: PeerDatabases;
   readonly #log: Logger;
   #databaseTried = false;
 
@@ -68,7 +69,7 @@ export class CallState {
       site,
       pending: this.#writer,
       budgetMs,
-      standIns: this.#standIns,
+      standIns: () => [...this.#standIns.all.values()],
     });
     this.recorder = new CallRecorder({
       writer: this.#writer,
@@ -112,7 +113,13 @@ export class CallState {
     this.redis.start();
     this.#journal.start();
     // Rejects only when closed.
-    for (const database of [this.database, ...this.#standIns]) database.start().catch(() => {});
+    this.database.start().catch(() => {});
+    this.#standIns.start();
+  }
+
+  /** Peers that were added or removed while running. */
+  setPeers(peers: Config['peers']): void {
+    this.#standIns.setUrls(standInUrls(peers));
   }
 
   /** Resolves when every record taken so far is in the table or the journal. */
@@ -122,7 +129,7 @@ export class CallState {
 
   async stop(): Promise<void> {
     await this.#journal.close();
-    await Promise.all([this.database, ...this.#standIns].map((database) => database.close()));
+    await Promise.all([this.database.close(), this.#standIns.close()]);
     await this.redis.close();
   }
 
@@ -142,20 +149,13 @@ export class CallState {
     });
   }
 
-  #openStandIns({ peers, postgres }: Config): Database[] {
+  #openStandIns({ peers, postgres }: Config): PeerDatabases {
     const { connectTimeoutMs } = postgres;
-    return Object.values(peers).flatMap(({ replicatorUrl: url }) =>
-      url
-        ? [
-            new Database({
-              url,
-              applicationName: 'lastcall-call-control',
-              maxConnections: 2,
-              connectTimeoutMs,
-            }),
-          ]
-        : [],
-    );
+    const applicationName = 'lastcall-call-control';
+    return new PeerDatabases({
+      open: (_site, url) => new Database({ url, applicationName, maxConnections: 2, connectTimeoutMs }),
+      urls: standInUrls(peers),
+    });
   }
 
   #openRedis({ redis }: Config): RedisConnection {
@@ -197,4 +197,10 @@ export class CallState {
       gauge.set(this.#writer.waiting),
     );
   }
+}
+
+function standInUrls(peers: Config['peers']): Map<string, string> {
+  return new Map(
+    Object.entries(peers).flatMap(([site, { replicatorUrl: url }]) => (url ? [[site, url] as const] : [])),
+  );
 }

@@ -5,6 +5,7 @@ import { builtOrExit, configOrExit } from '../../shared/runtime/config-or-exit.t
 import { startHealth } from '../../shared/runtime/health.ts';
 import { type Part, runProcess } from '../../shared/runtime/lifecycle.ts';
 import { createLogger } from '../../shared/runtime/logger.ts';
+import { followConfig } from '../../shared/runtime/watch-config.ts';
 import { CallControl } from './call-control.ts';
 
 /** Beyond the calls in progress: for batches, the journal and the connections. */
@@ -26,4 +27,5 @@ const health: Part = {
   stop: () => app?.close(),
 };
 
-await runProcess([health, ...callControl.parts], log, config.sip.drainSeconds * 1000 + STOP_MARGIN_MS);
+const peers = followConfig(values.config, (read) => callControl.setPeers(read.peers), log);
+await runProcess([health, ...callControl.parts, peers], log, config.sip.drainSeconds * 1000 + STOP_MARGIN_MS);

@@ -7,7 +7,7 @@ import { type CheckResult, startHealth } from '../../shared/runtime/health.ts';
 import { runProcess } from '../../shared/runtime/lifecycle.ts';
 import { createLogger } from '../../shared/runtime/logger.ts';
 import { Metrics } from '../../shared/runtime/metrics.ts';
-import { watchConfig } from '../../shared/runtime/watch-config.ts';
+import { followConfig } from '../../shared/runtime/watch-config.ts';
 import { configuredChannels } from './alerts/channels.ts';
 import { AlertDispatcher } from './alerts/dispatcher.ts';
 import { AlertGate } from './alerts/gate.ts';
@@ -61,7 +61,6 @@ const coordinator = new Coordinator({
 
 let draining = false;
 let health: FastifyInstance | null = null;
-let unwatch: () => void = () => undefined;
 
 await runProcess(
   [
@@ -87,13 +86,7 @@ await runProcess(
         await coordinator.stop();
       },
     },
-    {
-      name: 'sites',
-      start: () => {
-        unwatch = watchConfig(values.config, (read) => coordinator.setSites(coordinatorUrls(read)), log);
-      },
-      stop: () => unwatch(),
-    },
+    followConfig(values.config, (read) => coordinator.setSites(coordinatorUrls(read)), log),
   ],
   log,
 );

@@ -23,8 +23,8 @@ export interface LastCallsReaderOptions {
   readonly pending: PendingLastCalls;
   /** Hard limit of one lookup, milliseconds (F1). */
   readonly budgetMs: number;
-  /** Peers' databases: each holds a copy of every table, so one of them answers while none here can be read. */
-  readonly standIns?: readonly Queryable[];
+  /** Peers' databases, as of now: each holds a copy of every table, so one of them answers while none here can be read. */
+  readonly standIns?: () => readonly Queryable[];
 }
 
 interface Waiting {
@@ -80,7 +80,8 @@ export class LastCallsReader {
   }
 
   async #readAnyTables(ids: readonly number[]): Promise<Tables> {
-    const { standIns = [], budgetMs } = this.#options;
+    const { budgetMs } = this.#options;
+    const standIns = this.#options.standIns?.() ?? [];
     const reading = this.#readTables(ids);
     if (standIns.length === 0) return reading;
     // While the database is being lost its first lookups take long to fail; the peers must still have time to answer.

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { type Config, configPath, loadConfig } from './config.ts';
+import type { Part } from './lifecycle.ts';
 import type { Logger } from './logger.ts';
 
 const LOOK_MS = 2_000;
@@ -32,6 +33,18 @@ export function watchConfig(
   return () => {
     clearInterval(timer);
     process.off('SIGHUP', read);
+  };
+}
+
+/** {@link watchConfig} for as long as the process runs. */
+export function followConfig(...watched: Parameters<typeof watchConfig>): Part {
+  let unwatch = (): void => {};
+  return {
+    name: 'configuration',
+    start: () => {
+      unwatch = watchConfig(...watched);
+    },
+    stop: () => unwatch(),
   };
 }
 

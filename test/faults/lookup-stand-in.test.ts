@@ -25,7 +25,7 @@ beforeAll(async () => {
     site: 'a',
     pending: { pending: async () => new Map() },
     budgetMs: BUDGET_MS,
-    standIns: [peer],
+    standIns: () => [peer],
   });
   // What replication has brought to b of site a.
   await query(

@@ -25,12 +25,19 @@ export interface Answer {
   readonly json: any;
 }
 
+export interface StartOptions {
+  readonly databaseAway?: boolean;
+  readonly listen?: boolean;
+  /** Looked at for peers while the api runs. */
+  readonly file?: string;
+}
+
 /** The api of a site as its process wires it, without the listener unless `listen`. Ready when the database is found, unless `databaseAway`. */
 export async function startApi(
   yaml: string,
-  { databaseAway = false, listen = false } = {},
+  { databaseAway = false, listen = false, file }: StartOptions = {},
 ): Promise<StartedApi> {
-  const { app, parts } = wireApi(parseConfig(yaml), pino({ level: 'silent' }));
+  const { app, parts } = wireApi(parseConfig(yaml), pino({ level: 'silent' }), file);
   const inside = parts.filter((part) => listen || part.name !== 'http');
   for (const part of inside) await part.start?.(new AbortController().signal);
   if (!databaseAway) await waitFor(() => checkState(app, 'database', 'up'), { what: 'the database' });

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import { type OpenDatabase, readAllDirections } from '../../../shared/postgres/all-directions.ts';
+import { readAllDirections } from '../../../shared/postgres/all-directions.ts';
+import type { Queryable } from '../../../shared/postgres/database.ts';
 import { readSites } from '../../../shared/postgres/read-last-calls.ts';
 import { requestResync, setPaused } from '../../../shared/postgres/replication-control.ts';
 import { directionJson } from '../../../shared/postgres/replication-status.ts';
@@ -24,7 +25,7 @@ const ACTIONS = {
 >;
 
 export function replicationRoutes(app: ApiApp, deps: ApiDeps): void {
-  const databases = new Map<string, OpenDatabase>([[deps.site, async () => deps.database], ...deps.peers]);
+  const databases = () => new Map<string, Queryable>([[deps.site, deps.database], ...deps.peers]);
 
   app.get(
     '/v1/replication',
@@ -37,7 +38,8 @@ export function replicationRoutes(app: ApiApp, deps: ApiDeps): void {
       },
     },
     async () => {
-      const directions = await readAllDirections(databases, STATUS_BUDGET_MS);
+      const opened = new Map([...databases()].map(([site, database]) => [site, async () => database]));
+      const directions = await readAllDirections(opened, STATUS_BUDGET_MS);
       return { site: deps.site, directions: directions.map(directionJson) };
     },
   );
@@ -56,7 +58,7 @@ export function replicationRoutes(app: ApiApp, deps: ApiDeps): void {
         },
       },
       async ({ params: { from, to } }, reply) => {
-        await write(await subscriber(databases, from, to), from, 'operator');
+        await write(await subscriber(databases(), from, to), from, 'operator');
         return reply.code(202).send({ from, to, action, accepted: true });
       },
     );
@@ -64,12 +66,12 @@ export function replicationRoutes(app: ApiApp, deps: ApiDeps): void {
 }
 
 /** The database of `to`, which must know `from`. */
-async function subscriber(databases: ReadonlyMap<string, OpenDatabase>, from: string, to: string) {
-  const open = databases.get(to);
-  if (!open) throw new LastcallError('SITE_UNKNOWN', { details: { site: to, known: [...databases.keys()] } });
+async function subscriber(databases: ReadonlyMap<string, Queryable>, from: string, to: string) {
+  const database = databases.get(to);
+  if (!database)
+    throw new LastcallError('SITE_UNKNOWN', { details: { site: to, known: [...databases.keys()] } });
   if (from === to)
     throw new LastcallError('INVALID_VALUE', { details: { message: 'from and to are the same site' } });
-  const database = await open();
   const known = (await readSites(database)).map((entry) => entry.site);
   if (!known.includes(from)) throw new LastcallError('SITE_UNKNOWN', { details: { site: from, known } });
   return database;
