@@ -2,6 +2,7 @@ import type { ReturnSource } from '../../shared/domain/feature-call.ts';
 import type { FeatureCodes } from '../../shared/domain/feature-code.ts';
 import type { LastCalls } from '../../shared/domain/last-calls.ts';
 import type { DialRule } from '../../shared/domain/number.ts';
+import type { Comparison } from '../../shared/postgres/compare.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
 import type { Failover } from '../../shared/postgres/failovers.ts';
 import type { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
@@ -10,7 +11,6 @@ import type { CallOnce } from '../../shared/redis/call-once.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { HealthOptions } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
-import type { CompareTables } from './routes/compare.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
 import type { Role } from './tokens.ts';
 
@@ -46,6 +46,7 @@ export interface ApiDeps {
   readonly callOnce: Pick<CallOnce, 'run'>;
   /** The BullMQ queue that the coordinator works on; rejects when Redis is away. */
   readonly enqueueFailover: (request: FailoverRequest) => Promise<void>;
-  readonly compare: CompareTables;
+  /** Compares every copy with its origin; with `repair` copies the origin's rows over what differs. */
+  readonly compare: (repair: boolean) => Promise<Comparison>;
   readonly health: HealthOptions;
 }

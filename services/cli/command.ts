@@ -1,4 +1,5 @@
 import type { Context } from './context.ts';
+import type { Input } from './input.ts';
 
 /** 0 done, 1 failed, 2 wrong usage, 3 it works but not everything is well; 7 is OCF_NOT_RUNNING, for Pacemaker only. */
 export type ExitStatus = 0 | 1 | 2 | 3 | 7;
@@ -46,36 +47,4 @@ export interface Command {
   /** High-availability tools log its standard error: a failure is one line. */
   readonly failsInOneLine?: boolean;
   run(input: Input, context: Context): Promise<Result>;
-}
-
-/** The parsed arguments and options of one call, read by name and type. */
-export class Input {
-  readonly #values: ReadonlyMap<string, unknown>;
-
-  constructor(values: ReadonlyMap<string, unknown>) {
-    this.#values = values;
-  }
-
-  text(name: string): string {
-    return String(this.#values.get(name));
-  }
-
-  maybeText(name: string): string | null {
-    const value = this.#values.get(name);
-    return value === undefined || value === null ? null : String(value);
-  }
-
-  maybeWhole(name: string): number | null {
-    const value = this.#values.get(name);
-    return typeof value === 'number' ? value : null;
-  }
-
-  flag(name: string): boolean {
-    return this.#values.get(name) === true;
-  }
-
-  list(name: string): readonly string[] {
-    const value = this.#values.get(name);
-    return Array.isArray(value) ? value.map(String) : [];
-  }
 }

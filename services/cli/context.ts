@@ -4,9 +4,9 @@ import { findPrimary } from '../../shared/postgres/find-primary.ts';
 import type { Config } from '../../shared/runtime/config.ts';
 import { formatHostPort, type HostPort } from '../../shared/runtime/config-field.ts';
 import { ApiClient } from './api-client.ts';
-import type { Input } from './command.ts';
 import { type FoundConfig, findConfig } from './find-config.ts';
-import type { Terminal } from './program.ts';
+import type { Input } from './input.ts';
+import type { Terminal } from './terminal.ts';
 
 export const GLOBAL_OPTIONS = [
   { flags: '--config <file>', description: "the site's configuration (or LASTCALL_CONFIG)" },

@@ -1,21 +1,10 @@
 import { type Command as Commander, CommanderError, createCommand } from 'commander';
-import { type Command, type ExitStatus, Input, type Result } from './command.ts';
+import type { Command, ExitStatus, Result } from './command.ts';
 import { commands, GROUPS } from './commands.ts';
-import { type Context, GLOBAL_OPTIONS, openContext } from './context.ts';
+import { GLOBAL_OPTIONS, openContext } from './context.ts';
 import { describeError } from './describe-error.ts';
-import type { Typed } from './terminal-password.ts';
-
-/** Where a run reads and writes: the process, or a test. */
-export interface Terminal {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cwd: string;
-  out(text: string): void;
-  err(text: string): void;
-  /** What is typed or piped in. */
-  readonly stdin: Typed;
-  /** Ends what watches until interrupted. */
-  readonly signal: AbortSignal;
-}
+import { Input } from './input.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Runs one command line (without the two leading words of `process.argv`) and resolves with its exit status. */
 export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<ExitStatus> {
@@ -118,5 +107,3 @@ function print(result: Result, json: boolean, terminal: Terminal): ExitStatus {
   if (result.complaint !== undefined) terminal.err(`${result.complaint}\n`);
   return exit;
 }
-
-export type { Context };

@@ -1,10 +1,8 @@
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { type Input, type Option, WrongUsage } from './command.ts';
+import { type Option, WrongUsage } from './command.ts';
 import type { Context } from './context.ts';
-
-/** Standard input, or what a test puts there. */
-export type Typed = Readable & { readonly isTTY?: boolean };
+import type { Input } from './input.ts';
+import type { Typed } from './terminal.ts';
 
 export const PASSWORD_OPTIONS: readonly Option[] = [
   { flags: '--password-stdin', description: 'read its password, one line, from standard input' },

@@ -1,4 +1,4 @@
-import type { TransportName } from './transport/flow.ts';
+import type { TransportName } from './transport/listener.ts';
 
 /** Running totals since start, for the owner to export. */
 export interface SipCounters {

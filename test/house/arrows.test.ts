@@ -58,3 +58,26 @@ test('an import is seen in every form it is written in', () => {
   const text = `import a from '1';\nimport {\n b,\n} from '2';\nexport * from '3';\nimport '4';\nawait import('5');\n// from '6'`;
   expect(importsOf(text)).toEqual(['1', '2', '3', '4', '5']);
 });
+
+test('no file imports itself by way of others, not even its types', () => {
+  const imports = new Map(
+    readSources('shared', 'services').map((file) => [
+      file.path,
+      file.imports.map((specifier) => importedPath(file, specifier)).filter((path) => path !== null),
+    ]),
+  );
+  expect([...imports.keys()].flatMap((path) => circleFrom(path, imports) ?? [])).toEqual([]);
+});
+
+/** The way from a file back to itself, null when there is none. */
+function circleFrom(start: string, imports: ReadonlyMap<string, readonly string[]>): string | null {
+  const ways = [[start]];
+  const seen = new Set<string>();
+  for (const way of ways)
+    for (const next of imports.get(way.at(-1) ?? '') ?? []) {
+      if (next === start) return [...way, next].join(' -> ');
+      if (!seen.has(next)) ways.push([...way, next]);
+      seen.add(next);
+    }
+  return null;
+}

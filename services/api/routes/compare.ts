@@ -1,4 +1,4 @@
-import { type Static, Type } from '@sinclair/typebox';
+import { Type } from '@sinclair/typebox';
 import type { ApiDeps } from '../deps.ts';
 import { Site } from '../schemas/field-types.ts';
 import type { ApiApp } from '../typebox-provider.ts';
@@ -16,9 +16,6 @@ const TableComparison = Type.Object({
   repaired: Type.Integer(),
 });
 const Comparison = Type.Object({ equal: Type.Boolean(), tables: Type.Array(TableComparison) });
-
-/** Compares every copy with its origin; with `repair` copies the origin's rows over what differs. */
-export type CompareTables = (repair: boolean) => Promise<Static<typeof Comparison>>;
 
 export function compareRoutes(app: ApiApp, deps: ApiDeps): void {
   app.post(

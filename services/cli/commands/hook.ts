@@ -1,6 +1,7 @@
-import type { Command, Input, Result } from '../command.ts';
+import type { Command, Result } from '../command.ts';
 import type { Context } from '../context.ts';
 import { type HookVerdict, pacemakerVerdict, patroniVerdict, repmgrVerdict } from '../hook-events.ts';
+import type { Input } from '../input.ts';
 import {
   isResourceRunning,
   OCF_NOT_RUNNING,

@@ -2,8 +2,9 @@ import { LastcallError } from '../../../shared/domain/errors.ts';
 import type { Queryable } from '../../../shared/postgres/database.ts';
 import { readSites } from '../../../shared/postgres/read-last-calls.ts';
 import { requestResync, setPaused } from '../../../shared/postgres/replication-control.ts';
-import type { Argument, Command, Input } from '../command.ts';
+import type { Argument, Command } from '../command.ts';
 import type { Context } from '../context.ts';
+import type { Input } from '../input.ts';
 import { site } from '../value-forms.ts';
 
 const DIRECTION: readonly Argument[] = [

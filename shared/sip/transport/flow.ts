@@ -1,6 +1,4 @@
-import type { Listener } from './listener.ts';
-
-export type TransportName = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
+import type { Listener, TransportName } from './listener.ts';
 
 /** Told when a message could not be handed to the network (RFC 3261 18.4). */
 export interface SendErrorSink {

@@ -1,5 +1,6 @@
 import { hostPortText, hostText, reachableAddress } from './address.ts';
-import type { TransportName } from './flow.ts';
+
+export type TransportName = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
 /** PEM text or DER bytes, as node:tls takes them. */
 export interface Certificate {

@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { parseUri, type SipUri } from '../syntax/uri.ts';
 import { bareHost } from './address.ts';
-import type { TransportName } from './flow.ts';
+import type { TransportName } from './listener.ts';
 
 /** Where a URI leads, RFC 3263 without NAPTR and SRV: transport parameter, maddr or host, port or the default. */
 export interface Destination {

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import type { SipMessage } from '../message/message.ts';
 import { type Connection, newToken } from './connections.ts';
-import type { SendErrorSink, TransportName } from './flow.ts';
+import type { SendErrorSink } from './flow.ts';
 import { PONG } from './keepalive.ts';
-import type { Listener } from './listener.ts';
+import type { Listener, TransportName } from './listener.ts';
 import { StreamFramer } from './stream-framer.ts';
 import type { TransportContext } from './transport.ts';
 

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { runCommandLine } from '../../../services/cli/program.ts';
-import type { Typed } from '../../../services/cli/terminal-password.ts';
+import type { Typed } from '../../../services/cli/terminal.ts';
 
 export interface CliRun {
   readonly exit: number;
