@@ -1,21 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import {
-  CallSites,
-  clearLastCalls,
-  ownRow,
-  provision,
-  type RunningSite,
-  untilRow,
-} from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
 import { runSipp, type SippRun } from '../support/sipp.ts';
+import { clearLastCalls, ownRow, untilRow } from '../support/site-rows.ts';
 
 let sites: CallSites;
 let a: RunningSite;
 let target: string;
 
 beforeAll(async () => {
-  sites = await CallSites.start();
-  await provision(sites.databases.a, [
+  sites = await CallSites.start([
     { terminalId: 1, number: '1001' },
     { terminalId: 2, number: '1002' },
   ]);

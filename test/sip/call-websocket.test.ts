@@ -1,23 +1,16 @@
 import { SessionState } from 'sip.js';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { BrowserPhone } from '../support/sip-phone-browser.ts';
-import {
-  CallSites,
-  clearLastCalls,
-  DOMAIN,
-  passwordOf,
-  provision,
-  type RunningSite,
-  untilRow,
-} from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
+import { clearLastCalls, untilRow } from '../support/site-rows.ts';
+import { DOMAIN, passwordOf } from '../support/site-terminals.ts';
 
 let sites: CallSites;
 let a: RunningSite;
 const browsers: BrowserPhone[] = [];
 
 beforeAll(async () => {
-  sites = await CallSites.start();
-  await provision(sites.databases.a, [
+  sites = await CallSites.start([
     { terminalId: 1, number: '1001' },
     { terminalId: 2, number: '1002' },
   ]);

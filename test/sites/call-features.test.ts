@@ -1,17 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { SipResponse } from '../../shared/sip/message/message.ts';
 import { SipPhone } from '../support/sip-phone.ts';
-import {
-  CallSites,
-  clearLastCalls,
-  DOMAIN,
-  ownRow,
-  passwordOf,
-  provision,
-  type RunningSite,
-  untilRow,
-  writeRow,
-} from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
+import { clearLastCalls, ownRow, untilRow, writeRow } from '../support/site-rows.ts';
+import { DOMAIN, passwordOf } from '../support/site-terminals.ts';
 
 let sites: CallSites;
 /** A registrar for phones. */
@@ -22,15 +14,13 @@ let alice: SipPhone;
 let bob: SipPhone;
 
 beforeAll(async () => {
-  sites = await CallSites.start();
   const terminals = [
     { terminalId: 1, number: '1001', features: ['redial', 'return', 'erase', 'trace'] as const },
     { terminalId: 2, number: '1002' },
     { terminalId: 3, number: '1003' },
     { terminalId: 4, number: '1004', features: [] },
   ];
-  await provision(sites.databases.a, terminals);
-  await provision(sites.databases.b, terminals);
+  sites = await CallSites.start(terminals);
   const calls = {
     featureCodes: { '*52': 'redial', '*69': 'return', '##': 'redial', '*60': 'erase', '*57': 'trace' },
     barredNumbers: ['0900*'],

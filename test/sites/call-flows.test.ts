@@ -1,14 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { expectCopiesEqualOrigins } from '../support/invariants.ts';
 import type { SipPhone } from '../support/sip-phone.ts';
-import {
-  CallSites,
-  clearLastCalls,
-  ownRow,
-  provision,
-  type RunningSite,
-  untilRow,
-} from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
+import { clearLastCalls, ownRow, untilRow } from '../support/site-rows.ts';
+import { provision } from '../support/site-terminals.ts';
 
 /** A and B live at site a, C at site b; A also works at b now and then. */
 const A = { terminalId: 1, number: '1001' };

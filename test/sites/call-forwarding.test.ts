@@ -1,14 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SipPhone } from '../support/sip-phone.ts';
-import {
-  CallSites,
-  clearLastCalls,
-  DOMAIN,
-  ownRow,
-  provision,
-  type RunningSite,
-  untilRow,
-} from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
+import { clearLastCalls, ownRow, untilRow } from '../support/site-rows.ts';
+import { DOMAIN } from '../support/site-terminals.ts';
 
 /** A, B and C live at site a, D at site b. */
 let sites: CallSites;
@@ -20,13 +14,11 @@ let carol: SipPhone;
 let dave: SipPhone;
 
 beforeAll(async () => {
-  sites = await CallSites.start();
   const terminals = [1, 2, 3, 4, 5, 6, 7, 8].map((terminalId) => ({
     terminalId,
     number: `100${terminalId}`,
   }));
-  await provision(sites.databases.a, terminals);
-  await provision(sites.databases.b, terminals);
+  sites = await CallSites.start(terminals);
   siteA = await sites.run('a', { calls: { emergencyNumbers: ['112'], barredNumbers: ['0900*'] } });
   siteB = await sites.run('b');
 });

@@ -1,15 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { HeaderLine } from '../../shared/sip/message/response.ts';
 import { SipPhone } from '../support/sip-phone.ts';
-import {
-  CallSites,
-  clearLastCalls,
-  DOMAIN,
-  provision,
-  type RunningSite,
-  untilRow,
-  writeRow,
-} from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
+import { clearLastCalls, untilRow, writeRow } from '../support/site-rows.ts';
+import { DOMAIN } from '../support/site-terminals.ts';
 
 let sites: CallSites;
 /** Has a gateway for numbers of nobody here, and no peer site. */
@@ -20,13 +14,11 @@ let b: RunningSite;
 let outside: SipPhone;
 
 beforeAll(async () => {
-  sites = await CallSites.start();
   const terminals = [
     { terminalId: 1, number: '1001', features: ['redial', 'return', 'erase'] as const },
     { terminalId: 2, number: '1002' },
   ];
-  await provision(sites.databases.a, terminals);
-  await provision(sites.databases.b, terminals);
+  sites = await CallSites.start(terminals);
   outside = await SipPhone.start({
     server: sites.udp('b'),
     username: 'proxy',

@@ -1,16 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readiness } from '../../shared/runtime/health.ts';
 import { query } from '../support/replication-pair.ts';
-import {
-  CallSites,
-  clearLastCalls,
-  DOMAIN,
-  ownRow,
-  provision,
-  type RunningSite,
-  untilRow,
-  writeRow,
-} from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
+import { clearLastCalls, ownRow, untilRow, writeRow } from '../support/site-rows.ts';
+import { DOMAIN, provision } from '../support/site-terminals.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let sites: CallSites;
@@ -19,8 +12,7 @@ let a: RunningSite;
 const LOOKUP_BUDGET_MS = 1_500;
 
 beforeAll(async () => {
-  sites = await CallSites.start();
-  await provision(sites.databases.a, [
+  sites = await CallSites.start([
     { terminalId: 1, number: '1001' },
     { terminalId: 2, number: '1002' },
     { terminalId: 3, number: '1003' },

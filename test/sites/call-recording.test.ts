@@ -1,15 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { query } from '../support/replication-pair.ts';
 import { SipPhone } from '../support/sip-phone.ts';
-import {
-  CallSites,
-  clearLastCalls,
-  DOMAIN,
-  ownRow,
-  provision,
-  type RunningSite,
-  untilRow,
-} from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
+import { clearLastCalls, ownRow, untilRow } from '../support/site-rows.ts';
+import { DOMAIN, provision } from '../support/site-terminals.ts';
 
 let sites: CallSites;
 let a: RunningSite;
@@ -19,13 +13,11 @@ let alice: SipPhone;
 let bob: SipPhone;
 
 beforeAll(async () => {
-  sites = await CallSites.start();
   const terminals = [
     { terminalId: 1, number: '1001' },
     { terminalId: 2, number: '1002' },
   ];
-  await provision(sites.databases.a, terminals);
-  await provision(sites.databases.b, terminals);
+  sites = await CallSites.start(terminals);
   a = await sites.run('a', { peers: { b: {} }, calls: { emergencyNumbers: ['112'] } });
   b = await sites.run('b', {
     peers: { a: {} },

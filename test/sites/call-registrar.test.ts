@@ -1,14 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { HeaderLine } from '../../shared/sip/message/response.ts';
 import type { SipPhone } from '../support/sip-phone.ts';
-import { CallSites, DOMAIN, provision, type RunningSite, untilRow } from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
+import { untilRow } from '../support/site-rows.ts';
+import { DOMAIN } from '../support/site-terminals.ts';
 
 let sites: CallSites;
 let a: RunningSite;
 
 beforeAll(async () => {
-  sites = await CallSites.start();
-  await provision(sites.databases.a, [
+  sites = await CallSites.start([
     { terminalId: 1, number: '1001' },
     { terminalId: 2, number: '1002' },
     { terminalId: 8, number: '1008', enabled: false },

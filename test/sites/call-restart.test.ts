@@ -1,14 +1,15 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { CallControlProcess } from '../support/sip-phone-process.ts';
-import { CallSites, DOMAIN, provision, untilRow } from '../support/sip-phone-sites.ts';
+import { CallSites } from '../support/sip-phone-sites.ts';
+import { untilRow } from '../support/site-rows.ts';
+import { DOMAIN } from '../support/site-terminals.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let sites: CallSites;
 let callControl: CallControlProcess | undefined;
 
 beforeAll(async () => {
-  sites = await CallSites.start();
-  await provision(sites.databases.a, [
+  sites = await CallSites.start([
     { terminalId: 1, number: '1001' },
     { terminalId: 2, number: '1002' },
   ]);

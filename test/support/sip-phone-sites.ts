@@ -2,26 +2,20 @@ import pino from 'pino';
 import { stringify } from 'yaml';
 import { CallControl } from '../../services/call-control/call-control.ts';
 import { freePort } from '../../services/lab/servers/free-port.ts';
-import type { Feature } from '../../shared/domain/feature-code.ts';
-import { digestSecrets } from '../../shared/postgres/terminals.ts';
 import { parseConfig } from '../../shared/runtime/config.ts';
-import { expectCopiesEqualOrigins } from './invariants.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import {
   makeSite,
-  query,
   type RunningReplicator,
   type SiteDatabase,
   startReplicator,
   untilStreaming,
 } from './replication-pair.ts';
 import { type PhoneOptions, SipPhone } from './sip-phone.ts';
-import { waitFor } from './wait-for.ts';
+import { DOMAIN, type NewTerminal, passwordOf, provision } from './site-terminals.ts';
 
 export type SiteName = 'a' | 'b';
-export const DOMAIN = 'lastcall.test';
-export const passwordOf = (username: string): string => `secret-${username}`;
 
 /** Overrides of one site's configuration, section by section. */
 export type Overrides = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -57,10 +51,11 @@ export class CallSites {
     this.#parts = parts;
   }
 
-  /** Two databases in one PostgreSQL, and no replication. */
-  static async start(): Promise<CallSites> {
+  /** Two databases in one PostgreSQL, these terminals in both, and no replication. */
+  static async start(terminals: readonly NewTerminal[]): Promise<CallSites> {
     const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
     const [a, b] = [await openSite(postgres, 'a'), await openSite(postgres, 'b')];
+    await Promise.all([provision(a, terminals), provision(b, terminals)]);
     return new CallSites({
       servers: { a: postgres, b: postgres },
       redis,
@@ -214,98 +209,4 @@ async function openSite(postgres: PostgresServer, name: SiteName): Promise<SiteD
 
 async function sipPorts(): Promise<CallSitesParts['ports']> {
   return { a: [await freePort(), await freePort()], b: [await freePort(), await freePort()] };
-}
-
-export interface NewTerminal {
-  readonly terminalId: number;
-  readonly number: string;
-  readonly features?: readonly Feature[];
-  readonly enabled?: boolean;
-}
-
-/** Terminals written straight into the site's own table, as provisioning leaves them. */
-export async function provision(database: SiteDatabase, terminals: readonly NewTerminal[]): Promise<void> {
-  for (const { terminalId, number, features = ['redial', 'return'], enabled = true } of terminals) {
-    const { ha1Md5, ha1Sha256 } = digestSecrets(number, DOMAIN, passwordOf(number));
-    await query(
-      database.owner,
-      `INSERT INTO lastcall.terminals_${database.site}
-         (terminal_id, user_id, username, aor, ha1_md5, ha1_sha256, number, number_id, features, enabled)
-       VALUES ($1, $2, $3, $4, $5, $6, $3, $7, $8, $9)
-       ON CONFLICT (terminal_id) DO UPDATE SET features = excluded.features, enabled = excluded.enabled, updated_at = clock_timestamp()`,
-      [
-        terminalId,
-        terminalId * 10,
-        number,
-        `sip:${number}@${DOMAIN}`,
-        ha1Md5,
-        ha1Sha256,
-        terminalId * 100,
-        features,
-        enabled,
-      ],
-    );
-  }
-}
-
-/** One site's own row of a terminal; undefined without one. */
-export function ownRow(
-  database: SiteDatabase,
-  terminalId: number,
-): Promise<Record<string, unknown> | undefined> {
-  return rowOf(database, terminalId, database.site);
-}
-
-async function rowOf(
-  database: SiteDatabase,
-  terminalId: number,
-  origin: string,
-): Promise<Record<string, unknown> | undefined> {
-  const table = `lastcall.lastcalls_${origin}`;
-  const [row] = await query(database.owner, `SELECT * FROM ${table} WHERE terminal_id = $1`, [terminalId]);
-  return row;
-}
-
-/** Waits until the terminal's row in that database, its site's own one or the copy of `origin`'s, holds these columns. */
-export function untilRow(
-  database: SiteDatabase,
-  terminalId: number,
-  columns: Readonly<Record<string, unknown>>,
-  origin: string = database.site,
-): Promise<Record<string, unknown>> {
-  return waitFor(
-    async () => {
-      const row = await rowOf(database, terminalId, origin);
-      const holds = Object.entries(columns).every(([name, value]) => String(row?.[name]) === String(value));
-      if (!holds) throw new Error(`row is ${JSON.stringify(row)}`);
-      return row;
-    },
-    { what: `${JSON.stringify(columns)} of terminal ${terminalId} of ${origin} at ${database.site}` },
-  );
-}
-
-/** Writes a terminal's row at its own site, e.g. to start a test from a known call. */
-export async function writeRow(
-  database: SiteDatabase,
-  terminalId: number,
-  columns: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const names = Object.keys(columns);
-  await query(
-    database.owner,
-    `INSERT INTO lastcall.lastcalls_${database.site} (terminal_id, ${names.join(', ')})
-     VALUES ($1, ${names.map((_, index) => `$${index + 2}`).join(', ')})`,
-    [terminalId, ...Object.values(columns)],
-  );
-}
-
-/** Forgets every last call at both sites, marks included, in the copies as well. */
-export async function clearLastCalls(sites: CallSites): Promise<void> {
-  const both = Object.values(sites.databases);
-  for (const { owner, site } of both) {
-    const written = sites.replicates ? [site] : ['a', 'b'];
-    const tables = written.flatMap((name) => [`lastcall.lastcalls_${name}`, `lastcall.forgotten_${name}`]);
-    await query(owner, `TRUNCATE ${tables.join(', ')}`);
-  }
-  if (sites.replicates) await expectCopiesEqualOrigins(both);
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { freePort } from '../../services/lab/servers/free-port.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
-import { passwordOf } from './sip-phone-sites.ts';
+import { passwordOf } from './site-terminals.ts';
 
 export interface SippOptions {
   /** `host:port` that requests go to; absent for a scenario that is called. */
