@@ -4,29 +4,24 @@ import { callGroup, emptyLastCalls, type LastCalls } from '../../shared/domain/l
 import { micros } from '../../shared/domain/micros.ts';
 import { Database, type Queryable } from '../../shared/postgres/database.ts';
 import { LastCallsReader, type PendingLastCalls } from '../../shared/postgres/last-calls-reader.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { aTerminal, openSite, type SiteDatabase } from './site-databases.ts';
+import { aTerminal, type SiteDatabase } from './site-databases.ts';
+import { type StartedStore, startStore } from './started-store.ts';
 
 const NOTHING_PENDING: PendingLastCalls = { pending: async () => new Map() };
 const BUDGET_MS = 500;
 
 describe('LastCallsReader', () => {
-  let server: PostgresServer;
+  let store: StartedStore;
   let a: SiteDatabase;
   let database: Database;
 
   beforeAll(async () => {
-    server = await startPostgres();
-    a = await openSite(server, 'a', ['b', 'c']);
-    database = new Database({ url: a.url('app'), applicationName: 'test' });
-    await database.start();
+    store = await startStore(['b', 'c']);
+    a = store.site;
+    database = store.database;
   });
-  afterAll(async () => {
-    await database.close();
-    await a.close();
-    await server.remove();
-  });
+  afterAll(() => store.stop());
 
   /** What went to the database, beside the database itself. */
   function watched(): { readonly queryable: Queryable; readonly statements: string[] } {
@@ -249,14 +244,12 @@ describe('LastCallsReader', () => {
   });
 
   it('C7 database gone: unreadable, quickly, never no data', async () => {
-    const own = await startPostgres();
-    const site = await openSite(own, 'a', ['b']);
-    const gone = new Database({ url: site.url('app'), applicationName: 'test' });
-    await gone.start();
+    const own = await startStore();
+    const { database: gone, server } = own;
     const reader = openReader(gone);
     try {
       expect(await redial(reader, 1)).toEqual({ kind: 'none' });
-      await own.kill();
+      await server.kill();
       const started = performance.now();
       expect((await redial(reader, 1)).kind).toBe('unreadable');
       expect(performance.now() - started).toBeLessThan(BUDGET_MS);
@@ -268,9 +261,7 @@ describe('LastCallsReader', () => {
       };
       expect(await redial(openReader(gone, pending), 1)).toMatchObject({ number: 'pending' });
     } finally {
-      await gone.close();
-      await site.close().catch(() => {});
-      await own.remove();
+      await own.stop();
     }
   });
 

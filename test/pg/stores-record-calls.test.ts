@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callGroup, emptyLastCalls, type LastCalls } from '../../shared/domain/last-calls.ts';
 import { micros, parseTimestamptz } from '../../shared/domain/micros.ts';
-import { Database, type Queryable } from '../../shared/postgres/database.ts';
+import type { Database, Queryable } from '../../shared/postgres/database.ts';
 import { forgetLastCalls } from '../../shared/postgres/forget.ts';
 import { readLastCalls } from '../../shared/postgres/read-last-calls.ts';
 import { recordCalls } from '../../shared/postgres/record-calls.ts';
 import { addTerminal, findTerminal, removeTerminal } from '../../shared/postgres/terminals.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { aTerminal, openSite, type SiteDatabase } from './site-databases.ts';
+import { aTerminal, type SiteDatabase } from './site-databases.ts';
+import { type StartedStore, startStore } from './started-store.ts';
 
 const T = parseTimestamptz('2026-01-01 00:00:00.123456+00') ?? micros(0);
 const FUTURE = parseTimestamptz('2126-01-01 00:00:00+00') ?? micros(0);
@@ -25,21 +25,16 @@ const missed = (terminal: number, at = T): LastCalls => ({
 });
 
 describe('recordCalls', () => {
-  let server: PostgresServer;
+  let store: StartedStore;
   let a: SiteDatabase;
   let database: Database;
 
   beforeAll(async () => {
-    server = await startPostgres();
-    a = await openSite(server, 'a', ['b']);
-    database = new Database({ url: a.url('app'), applicationName: 'test' });
-    await database.start();
+    store = await startStore();
+    a = store.site;
+    database = store.database;
   });
-  afterAll(async () => {
-    await database.close();
-    await a.close();
-    await server.remove();
-  });
+  afterAll(() => store.stop());
 
   const live = (rows: readonly LastCalls[], waitedMs = 0) =>
     recordCalls(database, 'a', rows, 'live', 5_000, waitedMs);

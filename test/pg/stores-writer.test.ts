@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chooseFreshest } from '../../shared/domain/choose-freshest.ts';
 import { callGroup, emptyLastCalls, type LastCalls, mergeLastCalls } from '../../shared/domain/last-calls.ts';
 import { micros } from '../../shared/domain/micros.ts';
-import { Database, type Queryable } from '../../shared/postgres/database.ts';
+import type { Database, Queryable } from '../../shared/postgres/database.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
 import { LastCallsWriter, type WriteJournal } from '../../shared/postgres/last-calls-writer.ts';
 import { recordCalls } from '../../shared/postgres/record-calls.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { aTerminal, openSite, type SiteDatabase } from './site-databases.ts';
+import { aTerminal, type SiteDatabase } from './site-databases.ts';
+import { type StartedStore, startStore } from './started-store.ts';
 
 /** A journal that a test can read: rows in the order they came. */
 class ListJournal implements WriteJournal {
@@ -37,21 +37,16 @@ const dialed = (terminal: number, number: string): LastCalls => ({
 });
 
 describe('LastCallsWriter', () => {
-  let server: PostgresServer;
+  let store: StartedStore;
   let a: SiteDatabase;
   let database: Database;
 
   beforeAll(async () => {
-    server = await startPostgres();
-    a = await openSite(server, 'a', ['b']);
-    database = new Database({ url: a.url('app'), applicationName: 'test' });
-    await database.start();
+    store = await startStore();
+    a = store.site;
+    database = store.database;
   });
-  afterAll(async () => {
-    await database.close();
-    await a.close();
-    await server.remove();
-  });
+  afterAll(() => store.stop());
 
   function open(
     options: { queryable?: Queryable; journal?: WriteJournal; maxDelayMs?: number; maxRows?: number } = {},
@@ -305,24 +300,22 @@ describe('LastCallsWriter', () => {
   });
 
   it('R12 server stopped: journalled at once, still seen by reads, applied later with its own date', async () => {
-    const own = await startPostgres();
-    const site = await openSite(own, 'a', ['b']);
-    const lost = new Database({ url: site.url('app'), applicationName: 'test' });
-    await lost.start();
+    const own = await startStore();
+    const { database: lost, server } = own;
     const journal = new ListJournal();
     const writer = open({ queryable: lost, journal });
     const reader = new LastCallsReader({ database: lost, site: 'a', pending: writer, budgetMs: 500 });
     const terminal = aTerminal();
     try {
       expect(await writer.record(dialed(terminal, 'before'))).toBe('durable');
-      await own.stop('immediate');
+      await server.stop('immediate');
       const started = performance.now();
       const row = dialed(terminal, 'while down');
       expect(await writer.record(row)).toBe('journalled');
       expect(performance.now() - started).toBeLessThan(1_500);
       const { sources, marks } = await reader.read(terminal);
       expect(chooseFreshest(['dialed'], sources, marks)).toMatchObject({ number: 'while down' });
-      await own.start();
+      await server.start();
       await waitFor(() => lost.state.state === 'up', { what: 'the database to be found again' });
       for (const journalled of [...journal.rows, ...journal.rows])
         await recordCalls(lost, 'a', [journalled], 'as-recorded');
@@ -332,17 +325,13 @@ describe('LastCallsWriter', () => {
       );
       expect(rows).toEqual([{ number: 'while down', at: row.dialed?.at }]);
     } finally {
-      await lost.close();
-      await site.close().catch(() => {});
-      await own.remove();
+      await own.stop();
     }
   });
 
   it('S4 a server killed under a stream of records: every one is in the table or in the journal', async () => {
-    const own = await startPostgres();
-    const site = await openSite(own, 'a', ['b']);
-    const lost = new Database({ url: site.url('app'), applicationName: 'test' });
-    await lost.start();
+    const own = await startStore();
+    const { database: lost, server } = own;
     const journal = new ListJournal();
     const writer = open({ queryable: lost, journal, maxDelayMs: 1 });
     const terminals = Array.from({ length: 300 }, aTerminal);
@@ -352,9 +341,9 @@ describe('LastCallsWriter', () => {
         return writer.record(dialed(terminal, '1'));
       });
       await records[60];
-      await own.kill();
+      await server.kill();
       await Promise.all(records);
-      await own.start();
+      await server.start();
       await waitFor(() => lost.state.state === 'up', { what: 'the database to be found again' });
       const rows = await lost.query<{ id: number }>('SELECT terminal_id AS id FROM lastcall.lastcalls');
       const kept = new Set([...rows.map((row) => row.id), ...journal.rows.map((row) => row.terminalId)]);
@@ -362,9 +351,7 @@ describe('LastCallsWriter', () => {
       expect(rows.length).toBeGreaterThan(50);
       expect(journal.rows.length).toBeGreaterThan(50);
     } finally {
-      await lost.close();
-      await site.close().catch(() => {});
-      await own.remove();
+      await own.stop();
     }
   });
 });
