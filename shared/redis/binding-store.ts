@@ -1,21 +1,30 @@
 import { randomUUID } from 'node:crypto';
 import type { Binding } from '../domain/binding.ts';
 import type { RedisConnection } from './connect.ts';
-import { bindingKey, bindingMarkKey } from './keys.ts';
+import { bindingChannel, bindingKey, bindingMarkKey } from './keys.ts';
 
-/** Replaces the stored text only if it is still what was read; the key dies with its last binding. */
+/** Replaces the stored text only if it is still what was read, and tells so; the key dies with its last binding. */
 const SWAP = `
   local before = redis.call('GET', KEYS[1])
   if (before or '') ~= ARGV[1] then return 0 end
   if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3]) end
+  redis.call('PUBLISH', ARGV[4], ARGV[5])
   return 1`;
 const ATTEMPTS = 10;
 const PAGE = 500;
+
+/** One address of record's bindings as store `by` left them. */
+interface Told {
+  readonly by: string;
+  readonly aor: string;
+  readonly bindings: readonly Binding[];
+}
 
 /** A site's bindings as they stand in Redis: one text an address of record. Rejects with what ioredis throws. */
 export class BindingStore {
   readonly #redis: RedisConnection;
   readonly #site: string;
+  readonly #id = randomUUID();
 
   constructor(redis: RedisConnection, site: string) {
     this.#redis = redis;
@@ -40,10 +49,21 @@ export class BindingStore {
       const bindings = next(parse(before));
       if (bindings === null) return;
       const after = bindings.length === 0 ? '' : JSON.stringify(bindings);
-      const swapped = await this.#redis.client.eval(SWAP, 1, key, before ?? '', after, lastExpiry(bindings));
+      const values = [before ?? '', after, lastExpiry(bindings), bindingChannel(this.#site)];
+      const told: Told = { by: this.#id, aor, bindings };
+      const swapped = await this.#redis.client.eval(SWAP, 1, key, ...values, JSON.stringify(told));
       if (swapped === 1) return;
     }
     throw new Error('bindings changed under every attempt');
+  }
+
+  /** Tells what other processes change from `onListening` on, which is called at each connection. */
+  listen(onChange: (aor: string, bindings: readonly Binding[]) => void, onListening: () => void): void {
+    const hear = (text: string) => {
+      const { by, aor, bindings } = JSON.parse(text) as Told;
+      if (by !== this.#id) onChange(aor, bindings);
+    };
+    this.#redis.subscribe(bindingChannel(this.#site), hear, onListening);
   }
 
   /** Puts back what a Redis that lost its data no longer knows. */

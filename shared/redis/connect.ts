@@ -23,6 +23,7 @@ export class RedisConnection {
   #state: RedisState = { state: 'down', reason: 'not connected yet' };
   readonly #onState: (state: RedisState) => void;
   readonly #ready: (() => void)[] = [];
+  readonly #subscribers: Redis[] = [];
   #probe: NodeJS.Timeout | null = null;
 
   constructor({ url, commandTimeoutMs, onState = () => {} }: RedisOptions) {
@@ -63,9 +64,26 @@ export class RedisConnection {
     if (this.#state.state === 'up') listener();
   }
 
+  /**
+   * Hears what is published on `channel`, on a connection of its own that is made anew with this one. What is said while
+   * it is away is lost: `onSubscribed` is called each time it is there again.
+   */
+  subscribe(channel: string, onMessage: (text: string) => void, onSubscribed: () => void): void {
+    const client = this.client.duplicate({ autoResubscribe: false });
+    this.#subscribers.push(client);
+    // That Redis is away this connection tells.
+    client.on('error', () => {});
+    client.on('message', (_channel, text) => onMessage(text));
+    client.on('ready', () => client.subscribe(channel).then(onSubscribed, () => client.disconnect(true)));
+    this.onReady(() => {
+      if (client.status === 'wait') void client.connect().catch(() => {});
+      else client.disconnect(true);
+    });
+  }
+
   async close(): Promise<void> {
     if (this.#probe) clearInterval(this.#probe);
-    this.client.disconnect();
+    for (const client of [this.client, ...this.#subscribers]) client.disconnect();
   }
 
   async #ping(): Promise<void> {

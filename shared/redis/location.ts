@@ -19,7 +19,7 @@ const WRITE_BACK_RETRY_MS = 1_000;
 
 /**
  * The location service (RFC 3261 section 10): bindings in Redis, shared by every call-control of the site, and mirrored
- * in memory. A change is atomic per address of record; losing a race means reading again. Redis away: reads and changes
+ * in memory, where each hears of what the others change. A change is atomic per address of record; losing a race means reading again. Redis away: reads and changes
  * go on in memory, and the changes are made again in Redis when it returns, on top of those of other processes. A
  * restarted process finds the bindings in Redis; a Redis that lost its data gets them from memory.
  */
@@ -36,6 +36,10 @@ export class Location {
     this.#options = options;
     this.#store = new BindingStore(options.redis, options.site);
     options.redis.onReady(() => void this.#synchronise());
+    this.#store.listen(
+      (aor, bindings) => this.#mirrorStored(aor, bindings),
+      () => void this.#mirrorAll(),
+    );
   }
 
   /** The live bindings, most preferred first. */
@@ -71,9 +75,7 @@ export class Location {
   async #read(aor: string): Promise<readonly Binding[]> {
     if (this.#mayAskRedis(aor)) {
       try {
-        const bindings = await this.#store.read(aor);
-        // A change made in memory while this was on its way is newer.
-        if (!this.#unsaved.has(aor)) this.#remember(aor, bindings);
+        this.#mirrorStored(aor, await this.#store.read(aor));
       } catch {
         // The mirror has to do.
       }
@@ -101,6 +103,11 @@ export class Location {
     return outcome;
   }
 
+  /** A change made in memory while this was on its way from Redis is newer. */
+  #mirrorStored(aor: string, bindings: readonly Binding[]): void {
+    if (!this.#unsaved.has(aor)) this.#remember(aor, bindings);
+  }
+
   #remember(aor: string, bindings: readonly Binding[]): void {
     if (bindings.length === 0) this.#mirror.delete(aor);
     else this.#mirror.set(aor, bindings);
@@ -110,7 +117,7 @@ export class Location {
     return this.#options.redis.state.state === 'up' && !this.#unsaved.has(aor);
   }
 
-  /** At each connection: what Redis lost, what it missed, then the mirror anew, so that the next outage finds it whole. */
+  /** At each connection: what Redis lost, and what it missed. */
   async #synchronise(): Promise<void> {
     try {
       const mark = await this.#store.mark();
@@ -119,10 +126,18 @@ export class Location {
           if (!this.#unsaved.has(aor)) await this.#store.restore(aor, bindings);
       this.#mark = mark;
       await this.#writeBack();
-      for await (const page of this.#store.all())
-        for (const [aor, bindings] of page) if (!this.#unsaved.has(aor)) this.#remember(aor, bindings);
     } catch {
       // Away again: the next connection begins anew, and the old mark says whether data was lost meanwhile.
+    }
+  }
+
+  /** What others changed while nobody was listening, so that the next outage finds the mirror whole. */
+  async #mirrorAll(): Promise<void> {
+    try {
+      for await (const page of this.#store.all())
+        for (const [aor, bindings] of page) this.#mirrorStored(aor, bindings);
+    } catch {
+      // Away again: the next connection begins anew.
     }
   }
 

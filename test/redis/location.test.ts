@@ -127,6 +127,29 @@ describe('Redis gone', () => {
     await regain();
   });
 
+  it('a process knows what its sibling registered and removed, though it never read it', async () => {
+    const own = await startRedis();
+    const connections = [await connectRedis(own.url), await connectRedis(own.url)] as const;
+    const [here, sibling] = connections.map(
+      (connection) => new Location({ redis: connection, site: 'a', maxContacts: 10 }),
+    ) as [Location, Location];
+    try {
+      await sibling.change('sip:early@test', { bindings: [binding('sip:early')] });
+      await waitFor(() => here.size === 1, { what: 'the early registration' });
+      await sibling.change('sip:late@test', { bindings: [binding('sip:late')] });
+      await waitFor(() => here.size === 2, { what: 'the late registration' });
+      await sibling.change('sip:early@test', { removeAll: true, callId: 'other', cseq: 1 });
+      await waitFor(() => here.size === 1, { what: 'the removal' });
+      await own.kill();
+      await waitFor(() => connections[0].state.state === 'down', { what: 'the loss to be seen' });
+      expect(await contacts(here, 'sip:late@test')).toEqual(['sip:late']);
+      expect(await here.find('sip:early@test')).toEqual([]);
+    } finally {
+      await Promise.all(connections.map((connection) => connection.close()));
+      await own.remove();
+    }
+  });
+
   it('what two processes changed meanwhile is written back side by side', async () => {
     const aor = 'sip:both@test';
     const [one, two] = [location(), location()];
