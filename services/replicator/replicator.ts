@@ -44,6 +44,8 @@ export class Replicator {
   readonly #ownerName = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
   #peers: Readonly<Record<string, string>>;
   #own: Connection | null = null;
+  /** Heartbeat and slot check lose it together: the second must not open another beside the first's. */
+  #connecting: Promise<Connection> | null = null;
   #loops: Promise<unknown>[] = [];
   #lastBeatAtMs: number | null = null;
 
@@ -198,6 +200,13 @@ export class Replicator {
 
   async #connectOwn(): Promise<Connection> {
     if (this.#own && !this.#own.closed) return this.#own;
+    this.#connecting ??= this.#openOwn().finally(() => {
+      this.#connecting = null;
+    });
+    return this.#connecting;
+  }
+
+  async #openOwn(): Promise<Connection> {
     this.#own = await connectToPrimary(this.#options.ownUrl, { applicationName: 'lastcall-replicator' });
     await this.#control.listen(this.#own);
     return this.#own;
