@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { expectCopiesEqualOrigins, expectCopyRejectsApp, watchPosition } from '../support/invariants.ts';
+import { expectCopiesEqualOrigins } from '../support/invariants.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import {
   makeSite,
@@ -67,72 +67,6 @@ beforeAll(() => {
   beating = setInterval(() => void query(a.replicator, 'SELECT lastcall.beat()').catch(() => undefined), 100);
 });
 afterAll(() => clearInterval(beating));
-
-const contains = (text: string) => (chunk: Buffer) => chunk.includes(text);
-
-describe('the worker loses its databases at each step', () => {
-  const bindsAdvance = contains('advanc');
-
-  const steps: [name: string, relay: () => TcpRelay, rule: () => TcpRelay['rule']][] = [
-    [
-      'before the batch reaches its database',
-      () => toOwn,
-      () => (from, chunk) => (from === 'client' && bindsAdvance(chunk) ? 'cut' : 'pass'),
-    ],
-    [
-      'after the commit, before it hears of it',
-      () => toOwn,
-      () => {
-        let sent = false;
-        return (from, chunk) => {
-          if (from === 'client' && bindsAdvance(chunk)) sent = true;
-          return sent && from === 'server' ? 'cut' : 'pass';
-        };
-      },
-    ],
-    [
-      'after it heard of the commit',
-      () => toOwn,
-      () => {
-        let sent = false;
-        return (from, chunk) => {
-          if (from === 'client' && bindsAdvance(chunk)) sent = true;
-          return sent && from === 'server' ? 'cut-after' : 'pass';
-        };
-      },
-    ],
-    [
-      'between commit and acknowledgement',
-      () => toOrigin,
-      () => (from, chunk) => (from === 'client' && chunk[5] === 0x72 ? 'cut' : 'pass'),
-    ],
-    [
-      'in the middle of what the origin sends',
-      () => toOrigin,
-      () => {
-        let passed = 0;
-        return (from) => (from === 'server' && ++passed > 3 ? 'cut' : 'pass');
-      },
-    ],
-  ];
-
-  test.each(steps)('%s: nothing is lost and nothing repeated', async (_, relay, rule) => {
-    const before = atB.states.length;
-    const position = watchPosition(b, 'a');
-    relay().rule = rule();
-    for (let i = 0; i < 10; i++) await write();
-    await waitFor(() => atB.states.slice(before).some((state) => state.startsWith('stopped')), {
-      what: 'the fault to be noticed',
-    });
-    await write();
-    relay().heal();
-    await untilStreaming(atB);
-    await expectCopiesEqualOrigins([a, b]);
-    await position.stop();
-    await expectCopyRejectsApp(b, 'a');
-    expect(atB.states.slice(before).filter((state) => state.startsWith('resyncing'))).toEqual([]);
-  });
-});
 
 describe('links and servers', () => {
   test('the link is cut for a while', async () => {

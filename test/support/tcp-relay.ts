@@ -1,11 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Sees each chunk before it is passed on; `cut` breaks that connection instead, `cut-after` once it has been passed on. */
-export type RelayRule = (from: 'client' | 'server', chunk: Buffer) => 'pass' | 'cut' | 'cut-after';
-
 /** A link that can be cut: a TCP port in front of another. */
 export class TcpRelay {
-  rule: RelayRule = () => 'pass';
   #targetPort: number;
   readonly #server: Server;
   readonly #pairs = new Set<[Socket, Socket]>();
@@ -29,8 +25,8 @@ export class TcpRelay {
       };
       client.on('error', end).on('close', end);
       upstream.on('error', end).on('close', end);
-      client.on('data', (chunk) => this.#pass('client', chunk, upstream, end));
-      upstream.on('data', (chunk) => this.#pass('server', chunk, client, end));
+      client.on('data', (chunk) => this.#silent || upstream.write(chunk));
+      upstream.on('data', (chunk) => this.#silent || client.write(chunk));
     });
     this.#server.on('error', () => undefined);
   }
@@ -73,19 +69,10 @@ export class TcpRelay {
   heal(): void {
     this.#open = true;
     this.#silent = false;
-    this.rule = () => 'pass';
   }
 
   async close(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  #pass(from: 'client' | 'server', chunk: Buffer, to: Socket, end: () => void): void {
-    if (this.#silent) return;
-    const verdict = this.rule(from, chunk);
-    if (verdict === 'cut') end();
-    else if (verdict === 'cut-after') to.write(chunk, end);
-    else to.write(chunk);
   }
 }
