@@ -67,6 +67,7 @@ export async function failoverRecords(urls: Readonly<Record<string, string>>): P
 export async function untilFailoversDone(
   urls: Readonly<Record<string, string>>,
   count: number,
+  deadlineMs = 25_000,
 ): Promise<FailoverRecord[]> {
   let records: FailoverRecord[] = [];
   return waitFor(
@@ -75,7 +76,7 @@ export async function untilFailoversDone(
       const ended = records.every(({ state }) => state !== 'running');
       return ended && records.filter(({ state }) => state === 'done').length >= count ? records : null;
     },
-    { what: `${count} failovers to be done`, deadlineMs: 25_000, everyMs: 50 },
+    { what: `${count} failovers to be done`, deadlineMs, everyMs: 50 },
   ).catch((cause: Error) => {
     throw new Error(`${cause.message}; there are ${JSON.stringify(records)}`);
   });

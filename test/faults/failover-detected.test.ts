@@ -104,7 +104,7 @@ test('rule 1 a promotion that nobody reports is found, resynchronised once and s
   startCoordinators();
   await dialAndLose(first(), '111', [standby(2), standby(1)]);
   await first().kill();
-  const readers = watchReaders(b.owner, 'lastcalls_freshest');
+  const readers = watchReaders(b, 'lastcalls_freshest');
   await promote(standby(1));
   // As some tools do: a slot of the old name, beyond which a naive consumer would stream on and miss what was written before.
   await query(standby(1).url(), `SELECT pg_create_logical_replication_slot('lastcall_b', 'pgoutput')`);
@@ -113,7 +113,7 @@ test('rule 1 a promotion that nobody reports is found, resynchronised once and s
     `INSERT INTO lastcall.lastcalls (terminal_id, last_received_call, last_received_date) VALUES (1, '300', clock_timestamp())`,
   );
 
-  const records = await untilFailoversDone({ a: standby(1).url(), b: b.owner }, 1);
+  const records = await untilFailoversDone({ a: standby(1).url(), b: b.owner }, 1, 60_000);
   // Both coordinators may have seen it at the same moment: then the second finds it answered.
   const done = records.filter(({ state }) => state === 'done');
   expect(done.map(({ site, reason }) => ({ site, reason }))).toEqual([
@@ -123,14 +123,19 @@ test('rule 1 a promotion that nobody reports is found, resynchronised once and s
   expect(done[0]?.salvaged_rows).toBe(TERMINALS);
   await expectCopiesEqualOrigins([atServer(standby(1)), b]);
   await expectSameFreshest([atServer(standby(1)), b]);
-  const { fewestRows, longestReadMs } = await readers.stop();
+  const { fewestRows, longestWaitMs } = await readers.stop();
   expect(fewestRows, 'I6 rows that a reader saw').toBe(TERMINALS);
-  expect(longestReadMs, 'I6 milliseconds that a reader waited').toBeLessThan(400);
-  const told = coordinators.flatMap(({ events }) => events.map(({ event }) => event));
-  expect(told).toEqual(
-    expect.arrayContaining(['failover-begun', 'failover-ended', 'salvaged', 'replication-started']),
+  expect(longestWaitMs, 'I6 milliseconds that a reader waited').toBeLessThan(100);
+  // Told after the report is written; a direction's start by the next look.
+  const expected = ['failover-begun', 'failover-ended', 'salvaged', 'replication-started'];
+  await waitFor(
+    () => {
+      const told = coordinators.flatMap(({ events }) => events.map(({ event }) => event as string));
+      return expected.every((event) => told.includes(event));
+    },
+    { what: `${expected.join(', ')} to be told` },
   );
-});
+}, 90_000);
 
 test('a failover that begins during another supersedes it, and nothing of either is lost', async () => {
   let reached = () => {};

@@ -5,7 +5,7 @@ import {
   expectSameFreshest,
   watchReaders,
 } from '../support/invariants.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { type PostgresServer, startPostgres, withClient } from '../support/postgres.ts';
 import {
   makeSite,
   query,
@@ -208,6 +208,13 @@ describe('columns', () => {
 });
 
 describe('operators', () => {
+  const requestResync = () =>
+    query(
+      b.app,
+      `INSERT INTO lastcall.replication_control (peer, resync_requested_at, resync_reason) VALUES ('a', clock_timestamp(), 'operator')
+       ON CONFLICT (peer) DO UPDATE SET resync_requested_at = excluded.resync_requested_at, resync_reason = excluded.resync_reason`,
+    );
+
   test('a paused direction holds still, resumed it catches up', async () => {
     await query(
       b.app,
@@ -230,19 +237,16 @@ describe('operators', () => {
     const [{ count }] = (await query(b.owner, 'SELECT count(*)::int AS count FROM lastcall.lastcalls_a')) as [
       { count: number },
     ];
-    const readers = watchReaders(b.app, 'lastcalls_a');
+    const readers = watchReaders(b, 'lastcalls_a');
     const asked = atB.states.length;
-    await query(
-      b.app,
-      `UPDATE lastcall.replication_control SET resync_requested_at = clock_timestamp(), resync_reason = 'operator' WHERE peer = 'a'`,
-    );
+    await requestResync();
     await waitFor(
       () =>
         atB.states.slice(asked).includes('resyncing operator') && direction(atB, 'a').state === 'streaming',
     );
     const seen = await readers.stop();
     expect(seen.fewestRows).toBe(count);
-    expect(seen.longestReadMs).toBeLessThan(1_000);
+    expect(seen.longestWaitMs).toBeLessThan(100);
     expect(
       await query(b.owner, `SELECT FROM lastcall.replication_control WHERE resync_requested_at IS NOT NULL`),
     ).toEqual([]);
@@ -250,18 +254,14 @@ describe('operators', () => {
   });
 
   test('I6 a reader in a long transaction delays the swap and is not made to wait', async () => {
-    const { withClient } = await import('../support/postgres.ts');
     await withClient(b.app, async (reader) => {
       await reader.query('BEGIN');
       await reader.query('SELECT count(*) FROM lastcall.lastcalls_a');
-      await query(
-        b.app,
-        `UPDATE lastcall.replication_control SET resync_requested_at = clock_timestamp(), resync_reason = 'operator' WHERE peer = 'a'`,
-      );
+      await requestResync();
       await waitFor(() => direction(atB, 'a').state === 'resyncing');
-      const others = watchReaders(b.app, 'lastcalls_a');
+      const others = watchReaders(b, 'lastcalls_a');
       await new Promise((resolve) => setTimeout(resolve, 1_000));
-      expect((await others.stop()).longestReadMs).toBeLessThan(500);
+      expect((await others.stop()).longestWaitMs).toBeLessThan(100);
       expect(direction(atB, 'a').state).toBe('resyncing');
       await reader.query('COMMIT');
     });

@@ -85,31 +85,78 @@ export function watchPosition(subscriber: SiteDatabase, peer: string): { stop():
   };
 }
 
-/** I6: reads a copy without pause. Call `stop` for the fewest rows that a read saw and the longest read, in milliseconds. */
+/**
+ * I6: reads `table` of the site without pause, and beside it, on a connection alike, the site's own table, which no
+ * resynchronisation locks. Call `stop` for the fewest rows that a read saw and the longest wait, in milliseconds:
+ * what a read took beyond the usual, and beyond the longest that the own table's reader had to wait meanwhile, which is
+ * the machine's.
+ */
 export function watchReaders(
-  url: string,
+  { site, app }: Pick<SiteDatabase, 'site' | 'app'>,
   table: string,
-): { stop(): Promise<{ fewestRows: number; longestReadMs: number; reads: number }> } {
+): { stop(): Promise<{ fewestRows: number; longestWaitMs: number; reads: number }> } {
+  const reader = readOnAndOn(app, table);
+  const control = readOnAndOn(app, `lastcalls_${site}`);
+  return {
+    async stop() {
+      const reads = await reader.stop();
+      const others = await control.stop();
+      return {
+        reads: reads.length,
+        fewestRows: Math.min(...reads.map(({ rows }) => rows)),
+        longestWaitMs: longestBeyond(reads, others),
+      };
+    },
+  };
+}
+
+interface Read {
+  readonly beganAtMs: number;
+  readonly endedAtMs: number;
+  /** When the read before it had ended: nothing that held this connection up lies outside. */
+  readonly idleSinceMs: number;
+  readonly rows: number;
+}
+
+function readOnAndOn(url: string, table: string): { stop(): Promise<Read[]> } {
   let running = true;
-  const result = { fewestRows: Number.POSITIVE_INFINITY, longestReadMs: 0, reads: 0 };
+  const reads: Read[] = [];
   const loop = withClient(url, async (client) => {
+    let idleSinceMs = performance.now();
     while (running) {
-      const startedAt = performance.now();
+      const beganAtMs = performance.now();
       const { rows } = await client.query(`SELECT count(*)::int AS count FROM lastcall.${table}`);
-      result.longestReadMs = Math.max(result.longestReadMs, performance.now() - startedAt);
-      result.fewestRows = Math.min(result.fewestRows, rows[0].count);
-      result.reads++;
+      const endedAtMs = performance.now();
+      reads.push({ idleSinceMs, beganAtMs, endedAtMs, rows: rows[0].count });
+      idleSinceMs = endedAtMs;
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   });
+  loop.catch(() => undefined);
   return {
     async stop() {
       running = false;
       await loop;
-      return result;
+      return reads;
     },
   };
 }
+
+function longestBeyond(reads: readonly Read[], others: readonly Read[]): number {
+  const usualMs = median(reads.map(({ beganAtMs, endedAtMs }) => endedAtMs - beganAtMs));
+  let longestMs = 0;
+  for (const { beganAtMs, endedAtMs } of reads) {
+    const waitedMs = endedAtMs - beganAtMs - usualMs;
+    if (waitedMs <= longestMs) continue;
+    const meanwhile = others.filter((other) => other.endedAtMs > beganAtMs && other.idleSinceMs < endedAtMs);
+    const machineMs = Math.max(0, ...meanwhile.map((other) => other.endedAtMs - other.idleSinceMs));
+    longestMs = Math.max(longestMs, waitedMs - machineMs);
+  }
+  return longestMs;
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((x, y) => x - y)[Math.floor(values.length / 2)] ?? 0;
 
 /** I8: the application cannot write a copy. */
 export async function expectCopyRejectsApp(subscriber: SiteDatabase, peer: string): Promise<void> {
