@@ -43,6 +43,7 @@ export class CallState {
   readonly #standIns: PeerDatabases;
   readonly #log: Logger;
   #databaseTried = false;
+  readonly #standInsTried = new Set<string>();
 
   constructor({ config, log, metrics, callMetrics }: CallStateOptions) {
     const { calls, postgres, site, sip } = config;
@@ -103,9 +104,11 @@ export class CallState {
     };
   }
 
-  /** True once the first attempt to find PostgreSQL has ended, either way. */
+  /** True once the first attempt to find PostgreSQL, and the peers' that stand in for it, has ended, either way. */
   get databaseTried(): boolean {
-    return this.#databaseTried;
+    return (
+      this.#databaseTried && [...this.#standIns.all.keys()].every((site) => this.#standInsTried.has(site))
+    );
   }
 
   /** Begins to connect; waits for nobody: SIP answers meanwhile. */
@@ -153,7 +156,10 @@ export class CallState {
     const { connectTimeoutMs } = postgres;
     const applicationName = 'lastcall-call-control';
     return new PeerDatabases({
-      open: (_site, url) => new Database({ url, applicationName, maxConnections: 2, connectTimeoutMs }),
+      open: (site, url) => {
+        const onState = () => this.#standInsTried.add(site);
+        return new Database({ url, applicationName, maxConnections: 2, connectTimeoutMs, onState });
+      },
       urls: standInUrls(peers),
     });
   }
