@@ -15,6 +15,8 @@ export interface PendingLastCalls {
   pending(terminalIds: readonly number[]): Promise<ReadonlyMap<number, LastCalls>>;
   /** The part of it that this process holds itself, for when the rest cannot be read. */
   inMemory?(terminalIds: readonly number[]): ReadonlyMap<number, LastCalls>;
+  /** What this process wrote lately, for when this site's table cannot be read: a peer's copy of it may lack that yet. */
+  recent?(terminalIds: readonly number[]): ReadonlyMap<number, LastCalls>;
 }
 
 export interface LastCallsReaderOptions {
@@ -75,8 +77,16 @@ export class LastCallsReader {
     const [tables, pending] = await Promise.all([this.#readAnyTables(ids), pendingRead]);
     for (const { terminalId, resolve } of waiting) {
       const known = tables.get(terminalId) ?? { sources: [], marks: [] };
-      resolve({ marks: known.marks, sources: [...known.sources, ...pending(terminalId)] });
+      const sources = [...known.sources, ...pending(terminalId), ...this.#recent(terminalId, known.sources)];
+      resolve({ marks: known.marks, sources });
     }
+  }
+
+  #recent(terminalId: number, tables: readonly Source[]): Source[] {
+    const { site, pending } = this.#options;
+    if (!tables.some((source) => source.site === site && 'unreadable' in source)) return [];
+    const row = pending.recent?.([terminalId]).get(terminalId);
+    return row ? [{ site, pending: true, row }] : [];
   }
 
   async #readAnyTables(ids: readonly number[]): Promise<Tables> {

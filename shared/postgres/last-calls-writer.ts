@@ -79,12 +79,17 @@ export class LastCallsWriter implements PendingLastCalls {
     return landed;
   }
 
+  recent(terminalIds: readonly number[]): Map<number, LastCalls> {
+    return new Map(
+      terminalIds.flatMap((id) => {
+        const row = this.#recent.find(id);
+        return row ? [[id, row] as const] : [];
+      }),
+    );
+  }
+
   inMemory(terminalIds: readonly number[]): Map<number, LastCalls> {
-    const rows = new Map<number, LastCalls>();
-    for (const id of this.#distrusted ? terminalIds : []) {
-      const row = this.#recent.find(id);
-      if (row) addTo(rows, row);
-    }
+    const rows = this.#distrusted ? this.recent(terminalIds) : new Map<number, LastCalls>();
     for (const batch of [this.#flight, this.#filling]) {
       for (const id of terminalIds) {
         const row = batch?.rows.get(id);

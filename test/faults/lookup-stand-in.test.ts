@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chooseFreshest } from '../../shared/domain/choose-freshest.ts';
+import { callGroup, emptyLastCalls, type LastCalls } from '../../shared/domain/last-calls.ts';
 import { Database } from '../../shared/postgres/database.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { makeSite, query, type SiteDatabase, siteOf } from '../support/replication-pair.ts';
 
@@ -11,6 +13,8 @@ let b: SiteDatabase;
 let own: Database;
 let peer: Database;
 let reader: LastCallsReader;
+/** What the process that reads has written lately. */
+const recent = new Map<number, LastCalls>();
 
 beforeAll(async () => {
   servers = await Promise.all([startPostgres(), startPostgres()]);
@@ -23,7 +27,7 @@ beforeAll(async () => {
   reader = new LastCallsReader({
     database: own,
     site: 'a',
-    pending: { pending: async () => new Map() },
+    pending: { pending: async () => new Map(), recent: () => recent },
     budgetMs: BUDGET_MS,
     standIns: () => [peer],
   });
@@ -45,7 +49,7 @@ const redial = async (terminal: number) => {
   return chooseFreshest(['dialed'], sources, marks);
 };
 
-test('C6 while the own database is away a peer copy answers, as degraded; C7 what it lacks is unreadable, never "no data"; C9 its marks hold', async () => {
+test('C6 while the own database is away a peer copy answers, as degraded; C7 what it lacks is unreadable, never "no data"; C9 its marks hold; C8 what was written here lately is newer', async () => {
   expect(await redial(1), 'the own tables are empty and readable').toMatchObject({ kind: 'none' });
   await servers[0]?.kill();
   const startedAt = performance.now();
@@ -53,6 +57,13 @@ test('C6 while the own database is away a peer copy answers, as degraded; C7 wha
   expect(performance.now() - startedAt).toBeLessThan(BUDGET_MS + 200);
   expect(await redial(2)).toMatchObject({ kind: 'unreadable' });
   expect(await redial(3)).toMatchObject({ kind: 'unreadable' });
+  const justNow = callGroup(systemClock(), { number: '101' });
+  recent.set(1, { ...emptyLastCalls(1), dialed: justNow });
+  expect(await redial(1), "newer than the peer's copy of it").toMatchObject({
+    kind: 'number',
+    number: '101',
+  });
+  recent.clear();
   // The peer's server comes back unnoticed: its connections are dead, and the first statement finds that out.
   await servers[1]?.kill();
   await servers[1]?.start();
