@@ -1,27 +1,77 @@
-/** What the calls of one fault came to. */
-export interface Tally {
-  calls: number;
-  /** Star codes that reached somebody else than the model's freshest number. */
-  wrong: number;
-  /** When calls had no final answer, or one that says the server and not the subscriber is at fault. */
-  readonly failedAtMs: number[];
-  /** When star codes were answered 480 or 503 although the model has a number. */
-  readonly refusedAtMs: number[];
-  readonly remarks: string[];
+import type { Judgement } from './freshest-model.ts';
+
+/** A call of a site's phones, judged. */
+export type SiteJudgement = Judgement & { readonly site: string };
+
+/** Calls of a site that may fail: those under way in a process that was killed, or begun before it was back. */
+export interface Forgiven {
+  readonly site: string;
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
-export const emptyTally = (): Tally => ({ calls: 0, wrong: 0, failedAtMs: [], refusedAtMs: [], remarks: [] });
-
-export interface FaultReport extends Tally {
+export interface FaultReport {
   readonly fault: string;
   readonly durationMs: number;
-  /** Rows of the model that no site has any more. */
+  readonly calls: number;
+  readonly failed: number;
+  readonly wrong: number;
+  readonly refused: number;
+  /** Rows of the model that a site does not show. */
   readonly lost: number;
   readonly salvaged: number;
-  readonly streamingMs: number | null;
-  readonly equalMs: number | null;
+  readonly streamingMs: number;
+  readonly equalMs: number;
+  /** Each call that was not right, and each lost row. */
+  readonly remarks: readonly string[];
   /** Why the bar does not hold; empty when it does. */
   readonly faults: readonly string[];
+}
+
+export const orList = (numbers: Iterable<string | null>): string =>
+  [...numbers].map((number) => number ?? 'nobody').join(' or ');
+
+/** The report's part that is about calls. */
+export function tallyCalls(
+  judged: readonly SiteJudgement[],
+  forgiven: Forgiven | null,
+): Pick<FaultReport, 'calls' | 'failed' | 'wrong' | 'refused' | 'remarks' | 'faults'> {
+  const of = (verdict: string) => judged.filter((judgement) => judgement.verdict === verdict);
+  const [failed, wrong, refused] = [of('failed'), of('wrong'), of('refused')];
+  const notServed = [...refused, ...failed];
+  const unforgiven = (some: readonly SiteJudgement[]) => some.filter((one) => !isForgiven(one, forgiven));
+  return {
+    calls: judged.length,
+    failed: failed.length,
+    wrong: wrong.length,
+    refused: refused.length,
+    remarks: [
+      ...[...wrong, ...unforgiven(notServed)].map(remarkOf),
+      ...notServed.filter((one) => isForgiven(one, forgiven)).map((one) => `(forgiven) ${remarkOf(one)}`),
+    ],
+    faults: [
+      ...(judged.length === 0 ? ['no calls'] : []),
+      ...counted(unforgiven(failed).length, 'calls failed'),
+      ...counted(wrong.length, 'wrong numbers'),
+      ...counted(unforgiven(refused).length, 'star codes refused'),
+    ],
+  };
+}
+
+/** `3 records lost`; nothing for none. */
+export const counted = (count: number, what: string): string[] => (count > 0 ? [`${count} ${what}`] : []);
+
+const isForgiven = ({ site, call }: SiteJudgement, forgiven: Forgiven | null): boolean =>
+  forgiven !== null &&
+  site === forgiven.site &&
+  call.beganMs < forgiven.toMs &&
+  call.endedMs > forgiven.fromMs;
+
+function remarkOf({ site, call, verdict, expected }: SiteJudgement): string {
+  const time = new Date(call.beganMs).toISOString().slice(11, 23);
+  const took = Math.round(call.endedMs - call.beganMs);
+  const answer = `${call.status ?? 'no answer'} after ${took} ms, reached ${orList(call.reached) || 'nobody'}`;
+  return `${verdict}: ${time} at ${site} ${call.caller} dialed ${call.dialed}: ${answer}, expected ${orList(expected)}`;
 }
 
 const COLUMNS = [
@@ -40,18 +90,11 @@ const COLUMNS = [
 
 /** The table that the run ends with. */
 export function reportTable(reports: readonly FaultReport[]): string {
-  const seconds = (ms: number | null) => (ms === null ? '-' : (ms / 1000).toFixed(1));
+  const seconds = (ms: number) => (ms / 1000).toFixed(1);
   const rows = reports.map((report) => [
     report.fault,
     seconds(report.durationMs),
-    ...[
-      report.calls,
-      report.failedAtMs.length,
-      report.wrong,
-      report.refusedAtMs.length,
-      report.lost,
-      report.salvaged,
-    ].map(String),
+    ...[report.calls, report.failed, report.wrong, report.refused, report.lost, report.salvaged].map(String),
     seconds(report.streamingMs),
     seconds(report.equalMs),
     report.faults.length === 0 ? 'holds' : report.faults.join('; '),

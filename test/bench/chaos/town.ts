@@ -1,117 +1,119 @@
-import { setMaxListeners } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Endpoints } from '../../../services/lab/endpoints.ts';
 import { query } from '../../support/replication-pair.ts';
-import { waitFor } from '../../support/wait-for.ts';
-import { Household } from './household.ts';
-import { emptyTally, type Tally } from './tally.ts';
+import { FreshestModel } from './freshest-model.ts';
+import { MEMBERS } from './households.ts';
+import { SitePhones } from './site-phones.ts';
+import { orList, type SiteJudgement } from './tally.ts';
 
-const MEMBERS = 3;
+/** How long a household waits between two calls. */
+const PAUSE_S = 1;
 
-/** Households at both sites of a lab, who call at a steady rate. */
+/** A call-control writes records a moment after it has answered, together: so long, on a busy machine. */
+const UNWRITTEN_MS = 500;
+
+/** Terminals that a lab needs for this many calls a second at two sites together. */
+export const terminalsFor = (callsPerSecond: number): number => 2 * MEMBERS * householdsFor(callsPerSecond);
+
+const householdsFor = (callsPerSecond: number): number => Math.ceil((PAUSE_S * callsPerSecond) / 2);
+
+/** The households of both sites of a lab, and what the freshest number of each subscriber is. */
 export class Town {
-  readonly households: ReadonlyMap<string, readonly Household[]>;
-  readonly #startedAt = performance.now();
-  #tally = emptyTally();
-  #calling: Promise<void>[] = [];
-  readonly #stopping = new AbortController();
-  #resting = new Set<string>();
-  readonly #busy = new Map<string, number>();
+  readonly #endpoints: Endpoints;
+  readonly #phones: ReadonlyMap<string, SitePhones>;
+  readonly #model = new FreshestModel();
+  readonly #killedAtMs = new Map<string, number>();
+  #judged: SiteJudgement[] = [];
 
-  private constructor(households: ReadonlyMap<string, readonly Household[]>) {
-    this.households = households;
+  private constructor(endpoints: Endpoints, phones: ReadonlyMap<string, SitePhones>) {
+    this.#endpoints = endpoints;
+    this.#phones = phones;
   }
 
-  static async settle(endpoints: Endpoints, householdsPerSite: number): Promise<Town> {
-    const households = new Map<string, Household[]>();
-    let next = 0;
-    for (const [site, { sip }] of Object.entries(endpoints.sites)) {
-      const settled: Household[] = [];
-      for (let count = 0; count < householdsPerSite; count++) {
-        settled.push(
-          await Household.settle(endpoints.terminals.slice(next, next + MEMBERS), `sip:${sip.udp}`),
-        );
-        next += MEMBERS;
-      }
-      households.set(site, settled);
+  /** Everybody registers at home. `folder` is for SIPp's files. */
+  static async settle(endpoints: Endpoints, folder: string, callsPerSecond: number): Promise<Town> {
+    const count = MEMBERS * householdsFor(callsPerSecond);
+    const phones = new Map<string, SitePhones>();
+    for (const [index, site] of Object.keys(endpoints.sites).entries()) {
+      const terminals = endpoints.terminals.slice(index * count, (index + 1) * count);
+      phones.set(
+        site,
+        await SitePhones.start({ site, terminals, callsPerSecond: callsPerSecond / 2, folder }),
+      );
     }
-    return new Town(households);
+    const town = new Town(endpoints, phones);
+    for (const site of phones.keys()) await town.move(site, site);
+    return town;
   }
 
-  nowMs = (): number => performance.now() - this.#startedAt;
-
-  /** Begins to call, `rate` calls a second at all sites together. */
-  start(rate: number): void {
-    const all = [...this.households].flatMap(([site, list]) =>
-      list.map((household) => ({ site, household })),
-    );
-    setMaxListeners(all.length + 1, this.#stopping.signal);
-    const everyMs = (1000 * all.length) / rate;
-    this.#calling = all.map(({ site, household }, index) =>
-      this.#keepCalling(site, household, everyMs, (index * everyMs) / all.length),
-    );
+  get sites(): string[] {
+    return [...this.#phones.keys()];
   }
 
-  /** A fresh tally from here on; returns it, to be read when the fault is over. */
-  count(): Tally {
-    this.#tally = emptyTally();
-    return this.#tally;
+  /** The phones of site `of` register at another one, as phones do whose server is gone. */
+  async move(of: string, to: string): Promise<void> {
+    await this.#phonesOf(of).register(this.#sip(to));
   }
 
-  /** No household of the site calls any more, and none has a call under way. */
+  /** The phones of site `of` begin to call through the server of the other one. */
+  async call(of: string, through = of): Promise<void> {
+    await this.#phonesOf(of).call(this.#sip(through));
+  }
+
+  /** The phones of the site call no more; all their calls have ended and are judged. */
   async rest(site: string): Promise<void> {
-    this.#resting.add(site);
-    await waitFor(() => (this.#busy.get(site) ?? 0) === 0, {
-      what: `calls of site ${site} to end`,
-      deadlineMs: 20_000,
-    });
+    const killedAtMs = this.#killedAtMs.get(site) ?? Number.NEGATIVE_INFINITY;
+    const calls = (await this.#phonesOf(site).rest()).map((call) => ({
+      ...call,
+      doubted: call.endedMs <= killedAtMs && call.endedMs > killedAtMs - UNWRITTEN_MS,
+    }));
+    const judged = this.#model.judge(calls);
+    this.#judged.push(...judged.map((judgement) => ({ ...judgement, site })));
   }
 
-  wake(site: string): void {
-    this.#resting.delete(site);
+  /** The site's call-control is killed now, and what it has not written yet is gone. */
+  killed(site: string): void {
+    this.#killedAtMs.set(site, Date.now());
+  }
+
+  /** The calls judged since this was asked last. */
+  takeJudged(): SiteJudgement[] {
+    const judged = this.#judged;
+    this.#judged = [];
+    return judged;
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await Promise.all(this.#calling);
-    await Promise.all([...this.households.values()].flat().map((household) => household.leave()));
+    await Promise.all([...this.#phones.values()].map((phones) => phones.stop()));
   }
 
-  /** Last calls of the model that the database does not show, once its journal has drained: each a lost record. */
+  /** Last calls of the model that the database does not show: each a lost record. */
   async lostAt(ownerUrl: string): Promise<string[]> {
-    const rows = await query<{ terminal_id: string; last_dialed_call: string; last_received_call: string }>(
+    const rows = await query<{ id: string; dialed: string | null; missed: string | null }>(
       ownerUrl,
-      'SELECT terminal_id, last_dialed_call, last_received_call FROM lastcall.lastcalls_freshest',
+      `SELECT terminal_id AS id, last_dialed_call AS dialed, last_received_call AS missed
+         FROM lastcall.lastcalls_freshest`,
     );
-    const byTerminal = new Map(rows.map((row) => [Number(row.terminal_id), row]));
-    const members = [...this.households.values()].flat().flatMap((household) => household.members);
-    return members.flatMap(({ terminal, dialed, missed }) => {
-      const row = byTerminal.get(terminal.terminalId);
-      const lost = (name: string, expected: ReadonlySet<string>, found: string | undefined): string[] =>
-        expected.size === 0 || (found !== undefined && expected.has(found))
+    const found = new Map(rows.map((row) => [Number(row.id), row]));
+    const now = Date.now();
+    const terminals = [...this.#phones.values()].flatMap((phones) => phones.terminals);
+    return terminals.flatMap(({ terminalId, number }) =>
+      (['dialed', 'missed'] as const).flatMap((group) => {
+        const expected = this.#model.at(group, number, now);
+        const shown = found.get(terminalId)?.[group] ?? null;
+        return expected.has(shown)
           ? []
-          : [`${terminal.number} ${name} ${[...expected].join(' or ')}, found ${found ?? 'nothing'}`];
-      return [
-        ...lost('dialed', dialed, row?.last_dialed_call),
-        ...lost('missed', missed, row?.last_received_call),
-      ];
-    });
+          : [`${number} ${group} ${orList(expected)}, found ${orList([shown])}`];
+      }),
+    );
   }
 
-  async #keepCalling(site: string, household: Household, everyMs: number, firstMs: number): Promise<void> {
-    const { signal } = this.#stopping;
-    await delay(firstMs, undefined, { signal }).catch(() => undefined);
-    while (!signal.aborted) {
-      const startedAt = performance.now();
-      if (!this.#resting.has(site)) {
-        this.#busy.set(site, (this.#busy.get(site) ?? 0) + 1);
-        await household
-          .call(this.#tally, this.nowMs)
-          .finally(() => this.#busy.set(site, (this.#busy.get(site) ?? 1) - 1));
-      }
-      await delay(Math.max(5, everyMs - (performance.now() - startedAt)), undefined, { signal }).catch(
-        () => undefined,
-      );
-    }
+  #sip(site: string): string {
+    return this.#endpoints.sites[site]?.sip.udp ?? '';
+  }
+
+  #phonesOf(site: string): SitePhones {
+    const phones = this.#phones.get(site);
+    if (!phones) throw new Error(`no phones at site ${site}`);
+    return phones;
   }
 }
