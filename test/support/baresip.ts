@@ -137,6 +137,7 @@ export class Baresip {
 function config(sipPort: number, controlPort: number): string {
   return `poll_method epoll
 sip_listen 127.0.0.1:${sipPort}
+net_interface 127.0.0.1
 audio_player aubridge,player${sipPort}
 audio_source aubridge,source${sipPort}
 audio_alert aubridge,alert${sipPort}
