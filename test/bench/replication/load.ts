@@ -18,7 +18,7 @@ VALUES (:id, :id, '+4930' || :number, :number, clock_timestamp(), '+4940' || :nu
 /** Many rows a transaction, for a backlog too large to be written call by call. */
 const BULK_SCRIPT = `\\set first random(1, :terminals - :rows + 1)
 UPDATE lastcall.lastcalls_a SET last_dialed_call = '+4930' || terminal_id, last_dialed_date = clock_timestamp()
-WHERE terminal_id BETWEEN :first AND :first + :rows - 1;
+WHERE terminal_id BETWEEN :first AND :first::bigint + :rows - 1;
 `;
 
 export interface LoadResult {

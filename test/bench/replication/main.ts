@@ -30,14 +30,15 @@ export async function bench(args: readonly string[]): Promise<void> {
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void stop().then(() => process.exit(1)));
+  const rows: Row[] = [];
   try {
-    const rows: Row[] = [];
     for (const scenario of scenarios(stage, values.quick).filter(({ name }) => name.includes(values.only))) {
       rows.push(...(await measure(stage, scenario, rounds)));
     }
-    await report(rows, { quick: values.quick, rounds, whole: values.only === '' });
   } finally {
     await stop();
+    // Also when a scenario failed: the others took long.
+    await report(rows, { quick: values.quick, rounds, whole: values.only === '' });
   }
 }
 
