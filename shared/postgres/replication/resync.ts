@@ -213,7 +213,10 @@ async function columnNames(reader: Connection, table: string): Promise<string> {
   return (result?.rows ?? []).map((row) => quoteIdentifier(row['attname'] ?? '')).join(', ');
 }
 
-/** Tries for the locks 50 ms at a time: a queue of readers never forms behind a waiting swap (I6). */
+/**
+ * Tries for the locks 50 ms at a time: a queue of readers never forms behind a waiting swap (I6). Before that for one that
+ * no reader waits behind: an autovacuum, which only gives way to whom it has kept for deadlock_timeout, must be out of the way.
+ */
 async function swap(
   subscriber: Connection,
   options: ResyncOptions,
@@ -223,10 +226,13 @@ async function swap(
   const deadline = performance.now() + options.swapDeadlineMs;
   const peer = quoteLiteral(options.peer);
   const position = formatLsn(lsn);
+  const copies = TABLE_KINDS.map((kind) => `lastcall.${quoteIdentifier(`${kind}_${options.peer}`)}`);
   for (;;) {
-    const startedAt = performance.now();
     try {
-      await subscriber.simple(`BEGIN; SET LOCAL lock_timeout = '50ms';
+      await subscriber.simple(`BEGIN; SET LOCAL lock_timeout = '5s';
+        LOCK TABLE ${copies.join(', ')} IN SHARE UPDATE EXCLUSIVE MODE`);
+      const startedAt = performance.now();
+      await subscriber.simple(`SET LOCAL lock_timeout = '50ms';
         SELECT lastcall.swap_copies(${peer});
         SELECT lastcall.advance_position(${peer}, ${options.epoch}, ${generation}, '${position}', true);
         COMMIT`);
