@@ -53,10 +53,15 @@ export class Baresip {
     await writeFile(join(folder, 'contacts'), '');
     await writeFile(join(folder, 'accounts'), account(options));
     const phone = new Baresip(folder);
-    await phone.#open(controlPort);
-    // Its REGISTER_OK may have come before the control connection, so its screen is read instead.
-    await waitFor(() => /\} 200 OK \(/.test(phone.#output), { what: `${options.username}'s registration` });
-    return phone;
+    try {
+      await phone.#open(controlPort);
+      // Its REGISTER_OK may have come before the control connection, so its screen is read instead.
+      await waitFor(() => /\} 200 OK \(/.test(phone.#output), { what: `${options.username}'s registration` });
+      return phone;
+    } catch (cause) {
+      await phone.stop();
+      throw cause;
+    }
   }
 
   /** Waits for the event number `number` (0 is the first) of that type. */

@@ -28,8 +28,13 @@ export async function bench(args: readonly string[]): Promise<void> {
     await Promise.all(stage.engines.map((engine) => engine.remove().catch(() => undefined)));
     await stage.remove();
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void stop().then(() => process.exit(1)));
+  // Interrupted, nothing is dropped politely: that would wait for what is under way.
+  const abandon = async (): Promise<never> => {
+    for (const worker of stage.engines.flatMap((engine) => engine.workers())) worker.kill('SIGKILL');
+    await stage.remove();
+    process.exit(1);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void abandon());
   const rows: Row[] = [];
   try {
     for (const scenario of scenarios(stage, values.quick).filter(({ name }) => name.includes(values.only))) {
