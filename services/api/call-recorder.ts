@@ -11,7 +11,7 @@ import type { LastCalls } from '../../shared/domain/last-calls.ts';
 import { type Micros, parseTimestamptz } from '../../shared/domain/micros.ts';
 import { isEmergency, normaliseNumber, toDialable } from '../../shared/domain/number.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
-import { recordCalls } from '../../shared/postgres/record-calls.ts';
+import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import type { ApiDeps } from './deps.ts';
 import type { CallAnswerBody, CallReportBody } from './schemas/call.ts';
 

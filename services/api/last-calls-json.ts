@@ -2,7 +2,7 @@ import { type Choice, chooseFreshest, type Source } from '../../shared/domain/ch
 import { LastcallError } from '../../shared/domain/errors.ts';
 import { type CallGroup, GROUP_NAMES, type LastCalls } from '../../shared/domain/last-calls.ts';
 import { formatTimestamptz } from '../../shared/domain/micros.ts';
-import type { KnownLastCalls } from '../../shared/postgres/read-last-calls.ts';
+import type { KnownLastCalls } from '../../shared/postgres/last-calls/read-last-calls.ts';
 
 /** Every group's freshest entry with where it stands, and every table as it is. Throws `UNREADABLE` when nothing can be read (C7). */
 export function lastCallsJson(terminalId: number, { sources, marks }: KnownLastCalls) {

@@ -1,10 +1,10 @@
-import { compareConfiguredSites } from '../../shared/postgres/compare-configured.ts';
 import { Database } from '../../shared/postgres/database.ts';
 import { followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
-import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
-import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
+import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
+import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
+import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
-import { recordCalls } from '../../shared/postgres/record-calls.ts';
+import { compareConfiguredSites } from '../../shared/postgres/repair/compare-configured.ts';
 import { CallOnce } from '../../shared/redis/call-once.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
 import { Journal } from '../../shared/redis/journal.ts';

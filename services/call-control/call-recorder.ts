@@ -7,7 +7,7 @@ import {
   type Party,
 } from '../../shared/domain/call-record.ts';
 import { emptyLastCalls, type LastCalls } from '../../shared/domain/last-calls.ts';
-import type { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
+import type { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 

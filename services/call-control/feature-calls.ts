@@ -7,7 +7,7 @@ import {
 } from '../../shared/domain/feature-call.ts';
 import { type Feature, type FeatureCodes, featureOf } from '../../shared/domain/feature-code.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
-import type { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
+import type { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import type { DialedPrivacy } from '../../shared/redis/dialed-privacy.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';

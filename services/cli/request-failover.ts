@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { LastcallError } from '../../shared/domain/errors.ts';
-import { insertFailover } from '../../shared/postgres/failovers.ts';
+import { insertFailover } from '../../shared/postgres/directions/failovers.ts';
 import type { Context } from './context.ts';
 
 export interface FailoverRequest {

@@ -1,4 +1,4 @@
-import { compareSites } from '../../shared/postgres/compare.ts';
+import { compareSites } from '../../shared/postgres/repair/compare.ts';
 import { FlowRefused } from './flow-fault.ts';
 import type { StepDetail } from './ledger.ts';
 import type { Pair } from './pair.ts';

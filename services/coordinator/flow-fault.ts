@@ -2,11 +2,7 @@
 import pg from 'pg';
 import { LastcallError, type RetryClass } from '../../shared/domain/errors.ts';
 import { translatePostgresError } from '../../shared/postgres/postgres-error.ts';
-import {
-  ConnectionLost,
-  ProtocolRefused,
-  ServerError,
-} from '../../shared/postgres/replication/server-error.ts';
+import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/wire/server-error.ts';
 import { retryDelayMs } from '../../shared/runtime/retry.ts';
 import { LeaseTaken } from './lease.ts';
 

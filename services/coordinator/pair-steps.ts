@@ -1,9 +1,9 @@
 /** What a failover does to a pair of sites: look and refuse early, fence, salvage, prove. */
 import { type DirectionDecision, decideResync } from '../../shared/domain/decide-resync.ts';
-import type { Connection } from '../../shared/postgres/replication/connection.ts';
+import { salvageMarks, salvageRows, salvageTerminals } from '../../shared/postgres/repair/salvage.ts';
 import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
 import { slotName } from '../../shared/postgres/replication/resync.ts';
-import { salvageMarks, salvageRows, salvageTerminals } from '../../shared/postgres/salvage.ts';
+import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { FlowRefused, FlowWaits } from './flow-fault.ts';
 import type { Observations } from './observe.ts';
 import type { Pair } from './pair.ts';

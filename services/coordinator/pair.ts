@@ -1,5 +1,5 @@
-import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { type ConnectOptions, connectToPrimary } from '../../shared/postgres/replication/primary.ts';
+import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { FlowWaits } from './flow-fault.ts';
 import type { SiteObservation } from './observe.ts';
 

@@ -1,7 +1,7 @@
 import { hostUrls } from '../../shared/postgres/find-primary.ts';
-import { Connection } from '../../shared/postgres/replication/connection.ts';
-import { connectionTarget } from '../../shared/postgres/replication/connection-target.ts';
-import { ConnectionLost } from '../../shared/postgres/replication/server-error.ts';
+import { Connection } from '../../shared/postgres/wire/connection.ts';
+import { connectionTarget } from '../../shared/postgres/wire/connection-target.ts';
+import { ConnectionLost } from '../../shared/postgres/wire/server-error.ts';
 
 /** One server of a site: a replication connection that is kept, and made again when it ended. */
 export class HostLink {

@@ -2,8 +2,8 @@
 import { parseTimelineHistory, type SlotView, type StoredPosition } from '../../shared/domain/lineage.ts';
 import { type Lsn, parseLsn } from '../../shared/domain/lsn.ts';
 import { type Micros, micros, parseTimestamptz } from '../../shared/domain/micros.ts';
-import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { identifySystem, timelineHistory } from '../../shared/postgres/replication/slot-commands.ts';
+import type { Connection } from '../../shared/postgres/wire/connection.ts';
 
 export interface SlotState extends SlotView {
   readonly retainedBytes: number;

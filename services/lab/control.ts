@@ -3,9 +3,9 @@ import { rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
 import { Obstacle } from './obstacle.ts';
 import type { PartName } from './options.ts';
-import { privateTemporaryFolder } from './servers/temporary-folder.ts';
 
 /** What `--halt` and `--revive` ask of a running lab. */
 export type ControlRequest = PartName & { readonly do: 'halt' | 'revive' };

@@ -1,6 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { initSite } from '../../shared/postgres/init-site.ts';
 import { translatePostgresError } from '../../shared/postgres/postgres-error.ts';
+import { createDatabase } from '../../shared/servers/postgres-program.ts';
+import type { Program } from '../../shared/servers/server-process.ts';
 import { ensureCertificate } from './certificate.ts';
 import { type ControlRequest, serveControl } from './control.ts';
 import { demoTerminals, provisionTerminals } from './demo-terminals.ts';
@@ -10,8 +12,6 @@ import type { LabOptions } from './options.ts';
 import { DOMAIN, type LabPlan } from './plan.ts';
 import { readyParts } from './ready-parts.ts';
 import { type LabSecrets, loadSecrets, saveSecrets } from './secrets.ts';
-import { createDatabase } from './servers/postgres-program.ts';
-import type { Program } from './servers/server-process.ts';
 import { builtServices, serviceProgram } from './service-program.ts';
 import { type CertificateFiles, type SiteDatabase, siteConfig } from './site-config.ts';
 import { LAB_DATABASE, prepareSiteServers, type SiteServers } from './site-servers.ts';

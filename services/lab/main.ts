@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { ERRORS, LastcallError } from '../../shared/domain/errors.ts';
+import { sweepAbandonedServers } from '../../shared/servers/started-processes.ts';
 import { askLab } from './control.ts';
 import { announceReady, detach, isAwaited } from './detach.ts';
 import { Lab } from './lab.ts';
@@ -10,7 +11,6 @@ import { labFiles, neededPorts, planLab } from './plan.ts';
 import { takenPorts } from './port-holder.ts';
 import { claimDataFolder, releaseDataFolder, runningLab, stopRunningLab } from './run-state.ts';
 import { readyScreen } from './screen.ts';
-import { sweepAbandonedServers } from './servers/started-processes.ts';
 import { untilAskedToStop } from './stop-signals.ts';
 
 const SHOWN_PORTS = 6;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isFree } from '../../shared/servers/free-port.ts';
 import type { NeededPort } from './plan.ts';
-import { isFree } from './servers/free-port.ts';
 
 /** A socket bound to a port, from /proc/net. */
 export type BoundSocket = { readonly inode: string; readonly listening: boolean };

@@ -2,14 +2,14 @@ import { readFileSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LabPlan } from './plan.ts';
 import {
   identifyProcess,
   type ProcessIdentity,
   signalQuietly,
   stillRuns,
-} from './servers/process-identity.ts';
-import { sweepAbandonedServers } from './servers/started-processes.ts';
+} from '../../shared/servers/process-identity.ts';
+import { sweepAbandonedServers } from '../../shared/servers/started-processes.ts';
+import type { LabPlan } from './plan.ts';
 import { writeAtomically } from './write-atomically.ts';
 
 type PidFile = Pick<LabPlan, 'pidFile'>;

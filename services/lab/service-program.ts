@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { httpRequest } from '../../shared/runtime/http-request.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
+import type { Program } from '../../shared/servers/server-process.ts';
 import { type LabPlan, SERVICES, type ServiceName, type SitePlan } from './plan.ts';
-import type { Program } from './servers/server-process.ts';
 import { hostPort } from './site-config.ts';
 
 const READY_BUDGET_MS = 2_000;

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemBinDir } from '../../shared/servers/postgres-binaries.ts';
+import { preparePostgres } from '../../shared/servers/postgres-program.ts';
+import { prepareRedis } from '../../shared/servers/redis-server.ts';
+import type { Program } from '../../shared/servers/server-process.ts';
+import { mayReach, type ServerUser, unprivilegedUser } from '../../shared/servers/server-user.ts';
 import { openHaCluster } from './ha/ha-servers.ts';
 import { Obstacle } from './obstacle.ts';
 import type { LabOptions } from './options.ts';
 import type { LabPlan, SitePlan } from './plan.ts';
 import type { LabSecrets } from './secrets.ts';
-import { systemBinDir } from './servers/postgres-binaries.ts';
-import { preparePostgres } from './servers/postgres-program.ts';
-import { prepareRedis } from './servers/redis-server.ts';
-import type { Program } from './servers/server-process.ts';
-import { mayReach, type ServerUser, unprivilegedUser } from './servers/server-user.ts';
 import type { SiteDatabase } from './site-config.ts';
 
 /** What has to run before a site's services can, by part name. */

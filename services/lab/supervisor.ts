@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Program, type ServerProcess, startServerProcess } from './servers/server-process.ts';
+import { type Program, type ServerProcess, startServerProcess } from '../../shared/servers/server-process.ts';
 
 export type SupervisorOptions = {
   /** `a.call-control` */

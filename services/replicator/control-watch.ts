@@ -1,6 +1,6 @@
 /** What operators and the coordinator ask of the directions: `replication_control`, by NOTIFY and a poll each second. */
 import { EventEmitter } from 'node:events';
-import type { Connection } from '../../shared/postgres/replication/connection.ts';
+import type { Connection } from '../../shared/postgres/wire/connection.ts';
 
 export interface Control {
   readonly paused: boolean;

@@ -1,9 +1,5 @@
-import {
-  ConnectionLost,
-  ProtocolRefused,
-  ServerError,
-} from '../../shared/postgres/replication/server-error.ts';
 import { SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
+import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/wire/server-error.ts';
 import type { DirectionReason } from './direction.ts';
 
 /** A fault's class with its own delays (rule 19), doubling from the first to the last. */

@@ -2,8 +2,9 @@
  * The slots that other sites hold at this one. A slot over budget is dropped on purpose, with its reason left for the
  * subscriber to read: a dead peer must never fill a healthy site's disk (rule 17).
  */
-import type { Connection } from '../../shared/postgres/replication/connection.ts';
+
 import { dropSlot } from '../../shared/postgres/replication/slot-commands.ts';
+import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import type { ReplicatorLog } from './settings.ts';
 
 export interface SlotGuardOptions {

@@ -1,7 +1,7 @@
-import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { publicationName, slotName } from '../../shared/postgres/replication/resync.ts';
 import { readSlot } from '../../shared/postgres/replication/slot-commands.ts';
+import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import type { Direction } from './direction.ts';
 
 /** Looks at this site's slot at the peer and at the peer's WAL, for lag, budget and ETA. One connection, made anew when lost. */

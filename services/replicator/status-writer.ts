@@ -1,5 +1,5 @@
 import { formatLsn, lagBytes } from '../../shared/domain/lsn.ts';
-import type { Connection } from '../../shared/postgres/replication/connection.ts';
+import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { type Direction, lagMs } from './direction.ts';
 
 const WRITE = `INSERT INTO lastcall.replication_status AS s (peer, state, reason, lag_bytes, lag_ms, applied_lsn, timeline,

@@ -11,13 +11,13 @@ import {
   type StoredPosition,
 } from '../../shared/domain/lineage.ts';
 import { APPLY_SETTINGS } from '../../shared/postgres/replication/apply.ts';
-import type { Connection } from '../../shared/postgres/replication/connection.ts';
 import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
 import { moveToTimeline, takeOwnershipUnlessFenced } from '../../shared/postgres/replication/owner.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { viewPublisher } from '../../shared/postgres/replication/publisher-view.ts';
 import { RowsOnlyHere, resyncPeer, slotName } from '../../shared/postgres/replication/resync.ts';
 import { SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
+import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import type { Control, ControlWatch } from './control-watch.ts';
 import type { Direction, DirectionReason, DirectionState } from './direction.ts';
 import { classifyFault, OwnDatabaseFault } from './fault.ts';

@@ -1,7 +1,7 @@
 import type { Logger } from '../runtime/logger.ts';
 import { climbingLevel } from '../runtime/retry.ts';
 import type { DatabaseOptions } from './database.ts';
-import type { LastCallsWriter } from './last-calls-writer.ts';
+import type { LastCallsWriter } from './last-calls/last-calls-writer.ts';
 
 type OnDatabaseState = NonNullable<DatabaseOptions['onState']>;
 

@@ -2,11 +2,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '../../services/lab/servers/free-port.ts';
-import { runProgram } from '../../services/lab/servers/run-program.ts';
-import { startServerProcess } from '../../services/lab/servers/server-process.ts';
-import { giveTo, spawnAs, unprivilegedUser } from '../../services/lab/servers/server-user.ts';
-import { privateTemporaryFolder } from '../../services/lab/servers/temporary-folder.ts';
+import { freePort } from '../../shared/servers/free-port.ts';
+import { runProgram } from '../../shared/servers/run-program.ts';
+import { startServerProcess } from '../../shared/servers/server-process.ts';
+import { giveTo, spawnAs, unprivilegedUser } from '../../shared/servers/server-user.ts';
+import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { query } from '../support/replication-pair.ts';
 

@@ -8,8 +8,8 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { privateTemporaryFolder } from '../../services/lab/servers/temporary-folder.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
+import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import {
   makeSite,

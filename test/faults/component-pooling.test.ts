@@ -3,8 +3,8 @@ import { chooseFreshest } from '../../shared/domain/choose-freshest.ts';
 import { callGroup, emptyLastCalls } from '../../shared/domain/last-calls.ts';
 import { micros } from '../../shared/domain/micros.ts';
 import { Database } from '../../shared/postgres/database.ts';
-import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
-import { LastCallsWriter } from '../../shared/postgres/last-calls-writer.ts';
+import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
+import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import {
   addTerminal,
   findTerminal,

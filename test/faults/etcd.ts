@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '../../services/lab/servers/free-port.ts';
-import { startServerProcess } from '../../services/lab/servers/server-process.ts';
-import { giveTo, spawnAs, unprivilegedUser } from '../../services/lab/servers/server-user.ts';
-import { privateTemporaryFolder } from '../../services/lab/servers/temporary-folder.ts';
+import { freePort } from '../../shared/servers/free-port.ts';
+import { startServerProcess } from '../../shared/servers/server-process.ts';
+import { giveTo, spawnAs, unprivilegedUser } from '../../shared/servers/server-user.ts';
+import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
 
 export interface Etcd {
   /** host:port for clients. */

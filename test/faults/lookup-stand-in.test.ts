@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chooseFreshest } from '../../shared/domain/choose-freshest.ts';
 import { callGroup, emptyLastCalls, type LastCalls } from '../../shared/domain/last-calls.ts';
 import { Database } from '../../shared/postgres/database.ts';
-import { LastCallsReader } from '../../shared/postgres/last-calls-reader.ts';
+import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { makeSite, query, type SiteDatabase, siteOf } from '../support/replication-pair.ts';

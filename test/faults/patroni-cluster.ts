@@ -2,16 +2,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import { freePort } from '../../services/lab/servers/free-port.ts';
+import { freePort } from '../../shared/servers/free-port.ts';
 import {
   identifyProcess,
   processTree,
   signalQuietly,
   stillRuns,
-} from '../../services/lab/servers/process-identity.ts';
-import { type ServerProcess, startServerProcess } from '../../services/lab/servers/server-process.ts';
-import { giveTo, spawnAs, unprivilegedUser } from '../../services/lab/servers/server-user.ts';
-import { noteStarted } from '../../services/lab/servers/started-processes.ts';
+} from '../../shared/servers/process-identity.ts';
+import { type ServerProcess, startServerProcess } from '../../shared/servers/server-process.ts';
+import { giveTo, spawnAs, unprivilegedUser } from '../../shared/servers/server-user.ts';
+import { noteStarted } from '../../shared/servers/started-processes.ts';
 import { systemBinDir } from '../support/postgres.ts';
 import { type Etcd, startEtcd } from './etcd.ts';
 

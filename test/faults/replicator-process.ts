@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startServerProcess } from '../../services/lab/servers/server-process.ts';
-import { privateTemporaryFolder } from '../../services/lab/servers/temporary-folder.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
+import { startServerProcess } from '../../shared/servers/server-process.ts';
+import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
 import type { SiteDatabase } from '../support/replication-pair.ts';
 
 /** The replicator as it is installed: a process of its own. */

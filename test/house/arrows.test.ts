@@ -8,6 +8,7 @@ const ARROWS: Record<string, readonly string[]> = {
   'shared/sip': ['shared/domain', 'shared/runtime'],
   'shared/postgres': ['shared/domain', 'shared/runtime'],
   'shared/redis': ['shared/domain', 'shared/runtime'],
+  'shared/servers': ['shared/runtime'],
 };
 const SHARED = Object.keys(ARROWS);
 

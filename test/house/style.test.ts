@@ -27,8 +27,9 @@ test('no test is skipped, focused or left to do', () => {
   expect(idle.map((file) => file.path)).toEqual([]);
 });
 
-test('only shared/runtime/config.ts reads the environment; a main.ts may hand it over, the lab passes it on', () => {
-  const mayTouch = /^(shared\/runtime\/config\.ts|services\/[a-z-]+\/main\.ts|services\/lab\/)/;
+test('only shared/runtime/config.ts reads the environment; a main.ts may hand it over, the lab and the servers it starts pass it on', () => {
+  const mayTouch =
+    /^(shared\/runtime\/config\.ts|shared\/servers\/|services\/[a-z-]+\/main\.ts|services\/lab\/)/;
   const readers = readSources('shared', 'services').filter((file) => /\bprocess\.env\b/.test(file.text));
   expect(readers.map((file) => file.path).filter((path) => !mayTouch.test(path))).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../services/lab/servers/free-port.ts';
+import { freePort } from '../../shared/servers/free-port.ts';
 import { withClient } from '../support/postgres.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type CliRun, runCli } from '../unit/cli/run-cli.ts';

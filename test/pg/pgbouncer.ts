@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freePort } from '../../services/lab/servers/free-port.ts';
-import { type ServerProcess, startServerProcess } from '../../services/lab/servers/server-process.ts';
-import { giveTo, spawnAs, unprivilegedUser } from '../../services/lab/servers/server-user.ts';
-import { privateTemporaryFolder } from '../../services/lab/servers/temporary-folder.ts';
+import { freePort } from '../../shared/servers/free-port.ts';
+import { type ServerProcess, startServerProcess } from '../../shared/servers/server-process.ts';
+import { giveTo, spawnAs, unprivilegedUser } from '../../shared/servers/server-user.ts';
+import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
 import { withClient } from '../support/postgres.ts';
 
 export interface PgBouncer {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { childPids, identifyProcess } from '../../services/lab/servers/process-identity.ts';
+import { childPids, identifyProcess } from '../../shared/servers/process-identity.ts';
 import { type PostgresServer, startPostgres, systemBinDir, withClient } from '../support/postgres.ts';
 
 let server: PostgresServer;

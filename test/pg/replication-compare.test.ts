@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compareSites, type TableComparison } from '../../shared/postgres/compare.ts';
+import { compareSites, type TableComparison } from '../../shared/postgres/repair/compare.ts';
 import { expectCopiesEqualOrigins } from '../support/invariants.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import {

@@ -5,11 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
-import {
-  ConnectionLost,
-  ProtocolRefused,
-  ServerError,
-} from '../../shared/postgres/replication/server-error.ts';
+import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/wire/server-error.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { query } from '../support/replication-pair.ts';
 

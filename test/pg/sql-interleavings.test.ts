@@ -5,8 +5,8 @@ import { forgottenUntil } from '../../shared/domain/forget.ts';
 import { callGroup, emptyLastCalls, type LastCalls } from '../../shared/domain/last-calls.ts';
 import { type Micros, micros } from '../../shared/domain/micros.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
-import { type KnownLastCalls, readLastCalls } from '../../shared/postgres/read-last-calls.ts';
-import { recordCalls } from '../../shared/postgres/record-calls.ts';
+import { type KnownLastCalls, readLastCalls } from '../../shared/postgres/last-calls/read-last-calls.ts';
+import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { aTerminal, carry, openSite, type SiteDatabase } from './site-databases.ts';
 

@@ -3,7 +3,10 @@ import { chooseFreshest } from '../../shared/domain/choose-freshest.ts';
 import { callGroup, emptyLastCalls, type LastCalls } from '../../shared/domain/last-calls.ts';
 import { micros } from '../../shared/domain/micros.ts';
 import { Database, type Queryable } from '../../shared/postgres/database.ts';
-import { LastCallsReader, type PendingLastCalls } from '../../shared/postgres/last-calls-reader.ts';
+import {
+  LastCallsReader,
+  type PendingLastCalls,
+} from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aTerminal, type SiteDatabase } from './site-databases.ts';
 import { type StartedStore, startStore } from './started-store.ts';

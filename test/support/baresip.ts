@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../../services/lab/servers/free-port.ts';
+import { freePort } from '../../shared/servers/free-port.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface BaresipOptions {

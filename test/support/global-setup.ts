@@ -1,5 +1,5 @@
 import { build } from '../../services/lab/bootstrap/build.mjs';
-import { sweepAbandonedServers } from '../../services/lab/servers/started-processes.ts';
+import { sweepAbandonedServers } from '../../shared/servers/started-processes.ts';
 
 /** Before a run: what an earlier one, killed, left behind is swept, and dist/ holds what the sources say. */
 export async function setup(): Promise<void> {

@@ -6,8 +6,8 @@ import type { Endpoints } from '../../services/lab/endpoints.ts';
 import { parseCommandLine } from '../../services/lab/options.ts';
 import { neededPorts, planLab } from '../../services/lab/plan.ts';
 import { takenPorts } from '../../services/lab/port-holder.ts';
-import { privateTemporaryFolder } from '../../services/lab/servers/temporary-folder.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
+import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
 import { waitFor } from './wait-for.ts';
 
 export type ProgramRun = { readonly status: number; readonly stdout: string; readonly stderr: string };

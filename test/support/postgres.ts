@@ -3,10 +3,10 @@ import {
   type PostgresOptions,
   type PostgresServer,
   startPostgres as start,
-} from '../../services/lab/servers/postgres-server.ts';
+} from '../../shared/servers/postgres-server.ts';
 
-export { systemBinDir } from '../../services/lab/servers/postgres-binaries.ts';
-export type { PostgresServer } from '../../services/lab/servers/postgres-server.ts';
+export { systemBinDir } from '../../shared/servers/postgres-binaries.ts';
+export type { PostgresServer } from '../../shared/servers/postgres-server.ts';
 
 /** A server of its own for one test file; `await server.remove()` at its end. Tests lose no machine, so it never waits for the disk. */
 export function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {

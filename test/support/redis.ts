@@ -1,8 +1,8 @@
-import { type RedisServer, startRedis as start } from '../../services/lab/servers/redis-server.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
+import { type RedisServer, startRedis as start } from '../../shared/servers/redis-server.ts';
 import { waitFor } from './wait-for.ts';
 
-export type { RedisServer } from '../../services/lab/servers/redis-server.ts';
+export type { RedisServer } from '../../shared/servers/redis-server.ts';
 
 /** A Redis of its own for one test file, on a free port; `await server.remove()` at its end. */
 export function startRedis(): Promise<RedisServer> {

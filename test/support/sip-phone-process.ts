@@ -2,9 +2,9 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '../../services/lab/servers/free-port.ts';
-import { type ServerProcess, startServerProcess } from '../../services/lab/servers/server-process.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
+import { freePort } from '../../shared/servers/free-port.ts';
+import { type ServerProcess, startServerProcess } from '../../shared/servers/server-process.ts';
 import type { CallSites, Overrides, SiteName } from './sip-phone-sites.ts';
 
 /** call-control as its own process, to be killed: what the build made of it. */

@@ -1,8 +1,8 @@
 import pino from 'pino';
 import { stringify } from 'yaml';
 import { CallControl } from '../../services/call-control/call-control.ts';
-import { freePort } from '../../services/lab/servers/free-port.ts';
 import { parseConfig } from '../../shared/runtime/config.ts';
+import { freePort } from '../../shared/servers/free-port.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import {

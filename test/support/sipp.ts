@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { freePort } from '../../services/lab/servers/free-port.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
+import { freePort } from '../../shared/servers/free-port.ts';
 import { passwordOf } from './site-terminals.ts';
 
 export interface SippOptions {

@@ -7,7 +7,7 @@ import {
   insertFailover,
   listFailovers,
   readFailover,
-} from '../../../shared/postgres/failovers.ts';
+} from '../../../shared/postgres/directions/failovers.ts';
 import type { ApiDeps, FailoverRequest } from '../deps.ts';
 import { Failover, FailoverReport, FailoverRequestBody } from '../schemas/replication.ts';
 import type { ApiApp } from '../typebox-provider.ts';

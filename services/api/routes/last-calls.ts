@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { LastcallError } from '../../../shared/domain/errors.ts';
 import { formatTimestamptz } from '../../../shared/domain/micros.ts';
-import { forgetLastCalls } from '../../../shared/postgres/forget.ts';
+import { forgetLastCalls } from '../../../shared/postgres/last-calls/forget.ts';
 import { findTerminal } from '../../../shared/postgres/terminals.ts';
 import type { ApiDeps } from '../deps.ts';
 import { lastCallsJson } from '../last-calls-json.ts';

@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox';
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import { readAllDirections } from '../../../shared/postgres/all-directions.ts';
 import type { Queryable } from '../../../shared/postgres/database.ts';
-import { readSites } from '../../../shared/postgres/read-last-calls.ts';
-import { requestResync, setPaused } from '../../../shared/postgres/replication-control.ts';
-import { directionJson } from '../../../shared/postgres/replication-status.ts';
+import { readAllDirections } from '../../../shared/postgres/directions/all-directions.ts';
+import { requestResync, setPaused } from '../../../shared/postgres/directions/replication-control.ts';
+import { directionJson } from '../../../shared/postgres/directions/replication-status.ts';
+import { readSites } from '../../../shared/postgres/last-calls/read-last-calls.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Site } from '../schemas/field-types.ts';
 import { ReplicationAnswer, SteerAnswer } from '../schemas/replication.ts';

@@ -1,6 +1,6 @@
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import type { Comparison } from '../../../shared/postgres/compare.ts';
-import { compareConfiguredSites } from '../../../shared/postgres/compare-configured.ts';
+import type { Comparison } from '../../../shared/postgres/repair/compare.ts';
+import { compareConfiguredSites } from '../../../shared/postgres/repair/compare-configured.ts';
 import type { Command, Result } from '../command.ts';
 import type { Context } from '../context.ts';
 import { table } from '../table.ts';

@@ -6,7 +6,7 @@ import {
   failoverReportJson,
   listFailovers,
   readFailover,
-} from '../../../shared/postgres/failovers.ts';
+} from '../../../shared/postgres/directions/failovers.ts';
 import type { Command, Option, Result } from '../command.ts';
 import type { Context } from '../context.ts';
 import { failoverReportText, failoverTable } from '../failover-text.ts';

@@ -1,6 +1,6 @@
 import type { ForgetScope } from '../../../shared/domain/forget.ts';
 import { formatTimestamptz } from '../../../shared/domain/micros.ts';
-import { forgetLastCalls } from '../../../shared/postgres/forget.ts';
+import { forgetLastCalls } from '../../../shared/postgres/last-calls/forget.ts';
 import type { Command } from '../command.ts';
 import { namedTerminal, TERMINAL_ARGUMENT } from '../named-terminal.ts';
 import { oneOf } from '../value-forms.ts';

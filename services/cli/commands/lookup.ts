@@ -3,7 +3,7 @@ import { LastcallError } from '../../../shared/domain/errors.ts';
 import { groupsOf } from '../../../shared/domain/feature-call.ts';
 import { featureOf } from '../../../shared/domain/feature-code.ts';
 import { formatTimestamptz, type Micros, micros } from '../../../shared/domain/micros.ts';
-import { readLastCalls } from '../../../shared/postgres/read-last-calls.ts';
+import { readLastCalls } from '../../../shared/postgres/last-calls/read-last-calls.ts';
 import { featureCodes } from '../../../shared/runtime/feature-codes.ts';
 import type { Command } from '../command.ts';
 import { namedTerminal, TERMINAL_ARGUMENT } from '../named-terminal.ts';

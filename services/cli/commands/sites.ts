@@ -1,5 +1,5 @@
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import { readSites } from '../../../shared/postgres/read-last-calls.ts';
+import { readSites } from '../../../shared/postgres/last-calls/read-last-calls.ts';
 import type { Command } from '../command.ts';
 import { table } from '../table.ts';
 import { site } from '../value-forms.ts';

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type OpenDatabase, readAllDirections } from '../../../shared/postgres/all-directions.ts';
-import { type DirectionStatus, directionJson } from '../../../shared/postgres/replication-status.ts';
+import { type OpenDatabase, readAllDirections } from '../../../shared/postgres/directions/all-directions.ts';
+import {
+  type DirectionStatus,
+  directionJson,
+} from '../../../shared/postgres/directions/replication-status.ts';
 import type { Command, ExitStatus } from '../command.ts';
 import type { Context } from '../context.ts';
 import { bytesText, millisecondsText, table } from '../table.ts';

@@ -1,7 +1,7 @@
 import { LastcallError } from '../../../shared/domain/errors.ts';
 import type { Queryable } from '../../../shared/postgres/database.ts';
-import { readSites } from '../../../shared/postgres/read-last-calls.ts';
-import { requestResync, setPaused } from '../../../shared/postgres/replication-control.ts';
+import { requestResync, setPaused } from '../../../shared/postgres/directions/replication-control.ts';
+import { readSites } from '../../../shared/postgres/last-calls/read-last-calls.ts';
 import type { Argument, Command } from '../command.ts';
 import type { Context } from '../context.ts';
 import type { Input } from '../input.ts';

@@ -3,17 +3,17 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import type { PostgresBinaries } from '../servers/postgres-binaries.ts';
+import type { PostgresBinaries } from '../../../shared/servers/postgres-binaries.ts';
 import {
   createDatabase,
   describePostgres,
   type PostgresProgramOptions,
   preparePostgres,
   writePostgresSettings,
-} from '../servers/postgres-program.ts';
-import { runProgram } from '../servers/run-program.ts';
-import type { Program } from '../servers/server-process.ts';
-import { spawnAs, unprivilegedUser } from '../servers/server-user.ts';
+} from '../../../shared/servers/postgres-program.ts';
+import { runProgram } from '../../../shared/servers/run-program.ts';
+import type { Program } from '../../../shared/servers/server-process.ts';
+import { spawnAs, unprivilegedUser } from '../../../shared/servers/server-user.ts';
 import { REPMGR, type Repmgr, type RepmgrNode } from './repmgr.ts';
 
 export type HaClusterOptions = {

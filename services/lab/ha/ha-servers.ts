@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { packageRoot } from '../../../shared/runtime/package-root.ts';
+import { postgresBinaries } from '../../../shared/servers/postgres-binaries.ts';
+import { giveTo, mayReach, unprivilegedUser } from '../../../shared/servers/server-user.ts';
 import type { LabPlan, SitePlan } from '../plan.ts';
 import type { LabSecrets } from '../secrets.ts';
-import { postgresBinaries } from '../servers/postgres-binaries.ts';
-import { giveTo, mayReach, unprivilegedUser } from '../servers/server-user.ts';
 import { hostPort } from '../site-config.ts';
 import { HaCluster } from './ha-cluster.ts';
 import { Repmgr, type RepmgrNode } from './repmgr.ts';

@@ -1,7 +1,7 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runProgram } from '../servers/run-program.ts';
-import { giveTo, spawnAs, unprivilegedUser } from '../servers/server-user.ts';
+import { runProgram } from '../../../shared/servers/run-program.ts';
+import { giveTo, spawnAs, unprivilegedUser } from '../../../shared/servers/server-user.ts';
 
 /** One PostgreSQL server of a repmgr cluster on this machine. */
 export type RepmgrNode = {

@@ -2,7 +2,8 @@
  * The constant SQL of one table's apply. Rows travel as one array of the copy's own row type: half the CPU of an
  * array for each of 25 columns, and it carries array columns too.
  */
-import { quoteIdentifier } from './slot-commands.ts';
+
+import { quoteIdentifier } from '../wire/quoting.ts';
 import type { CopyColumn, TableKind, TableLayout } from './table-layout.ts';
 
 export const qualified = (table: string): string => `lastcall.${quoteIdentifier(table)}`;

@@ -11,12 +11,12 @@
  * - A deleted key is deleted even when the same batch also writes it: what follows a delete owes nothing to the row before.
  */
 import type { Lsn } from '../../domain/lsn.ts';
+import type { ByteWriter } from '../wire/byte-writer.ts';
+import type { Connection } from '../wire/connection.ts';
+import { endBind, startBinaryBind, writeParse } from '../wire/messages.ts';
 import { advancingUpsertSql, deleteSql, partialUpdateSql, qualified, upsertSql } from './apply-sql.ts';
-import type { ByteWriter } from './byte-writer.ts';
 import type { Batch } from './conflate.ts';
-import type { Connection } from './connection.ts';
 import { writeRowArray } from './encode-rows.ts';
-import { endBind, startBinaryBind, writeParse } from './messages.ts';
 import { columnEnd } from './pgoutput.ts';
 import type { TableBatch } from './table-batch.ts';
 import type { TableLayout } from './table-layout.ts';

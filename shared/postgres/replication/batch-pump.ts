@@ -6,11 +6,11 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Lsn, laterLsn } from '../../domain/lsn.ts';
+import { ServerError } from '../wire/server-error.ts';
 import type { Applier } from './apply.ts';
 import type { Batch, Conflater } from './conflate.ts';
 import { Pace } from './pace.ts';
 import type { ReplicationStream } from './replication-stream.ts';
-import { ServerError } from './server-error.ts';
 
 export interface PumpOptions {
   readonly conflater: Conflater;

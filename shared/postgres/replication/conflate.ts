@@ -6,8 +6,8 @@
  * middle of one throws the pending batch away and streams again from the stored position.
  */
 import { type Lsn, NO_LSN } from '../../domain/lsn.ts';
+import { ProtocolRefused } from '../wire/server-error.ts';
 import type { ChangeSink, Relation } from './pgoutput.ts';
-import { ProtocolRefused } from './server-error.ts';
 import { TableBatch } from './table-batch.ts';
 import type { TableLayout } from './table-layout.ts';
 

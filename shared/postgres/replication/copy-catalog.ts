@@ -1,5 +1,5 @@
-import type { Connection } from './connection.ts';
-import { quoteLiteral } from './slot-commands.ts';
+import type { Connection } from '../wire/connection.ts';
+import { quoteLiteral } from '../wire/quoting.ts';
 import { type CopyColumn, type CopyTable, TABLE_KINDS, type TableKind } from './table-layout.ts';
 
 /** The copies of one peer as this site's catalog has them, by table name. */

@@ -1,7 +1,7 @@
 /** pgoutput tuples to the binary form of an array of a table's row type (array_send, record_send). Values are copied, never read. */
-import type { ByteWriter } from './byte-writer.ts';
+import type { ByteWriter } from '../wire/byte-writer.ts';
+import { ProtocolRefused } from '../wire/server-error.ts';
 import { columnEnd } from './pgoutput.ts';
-import { ProtocolRefused } from './server-error.ts';
 import type { TableBatch } from './table-batch.ts';
 
 const BINARY = 0x62;

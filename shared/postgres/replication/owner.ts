@@ -1,6 +1,6 @@
 import type { StoredPosition } from '../../domain/lineage.ts';
 import { parseLsn } from '../../domain/lsn.ts';
-import type { Connection } from './connection.ts';
+import type { Connection } from '../wire/connection.ts';
 
 export interface Ownership {
   readonly epoch: bigint;

@@ -3,8 +3,8 @@
  * It keeps rows as the bytes they came in and reads no value but the key: the sink gets offsets and copies what it keeps.
  */
 import { type Lsn, lsn } from '../../domain/lsn.ts';
-import { readCString } from './messages.ts';
-import { ProtocolRefused } from './server-error.ts';
+import { readCString } from '../wire/messages.ts';
+import { ProtocolRefused } from '../wire/server-error.ts';
 
 export interface RelationColumn {
   readonly name: string;

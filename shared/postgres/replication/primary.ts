@@ -1,8 +1,8 @@
 import { CURRENT_TIMELINE } from '../find-primary.ts';
 import { newestPrimary, type Primary } from '../newest-primary.ts';
-import { Connection, type OpenOptions } from './connection.ts';
-import { type ConnectionTarget, connectionTarget } from './connection-target.ts';
-import { ConnectionLost } from './server-error.ts';
+import { Connection, type OpenOptions } from '../wire/connection.ts';
+import { type ConnectionTarget, connectionTarget } from '../wire/connection-target.ts';
+import { ConnectionLost } from '../wire/server-error.ts';
 
 export type ConnectOptions = Omit<OpenOptions, 'target' | 'host'> & {
   /** What to accept among the hosts; default the primary. */

@@ -4,9 +4,10 @@ import {
   type ResyncReason,
   type StoredPosition,
 } from '../../domain/lineage.ts';
-import type { Connection } from './connection.ts';
+import type { Connection } from '../wire/connection.ts';
+import { quoteLiteral } from '../wire/quoting.ts';
 import { isInRecovery } from './primary.ts';
-import { identifySystem, quoteLiteral, readSlot, timelineHistory } from './slot-commands.ts';
+import { identifySystem, readSlot, timelineHistory } from './slot-commands.ts';
 
 /** Everything that {@link decideStream} asks about the publisher, over a replication connection. */
 export async function viewPublisher(

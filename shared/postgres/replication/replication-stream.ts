@@ -1,9 +1,9 @@
 /** START_REPLICATION on a logical slot: XLogData in, standby status updates out, and a watchdog (rules 5, 8 to 10). */
 import { formatLsn, type Lsn, laterLsn, lsn, NO_LSN } from '../../domain/lsn.ts';
-import type { Connection } from './connection.ts';
+import type { Connection } from '../wire/connection.ts';
+import { quoteIdentifier, quoteLiteral } from '../wire/quoting.ts';
+import { ConnectionLost } from '../wire/server-error.ts';
 import { type ChangeSink, decodePgoutput } from './pgoutput.ts';
-import { ConnectionLost } from './server-error.ts';
-import { quoteIdentifier, quoteLiteral } from './slot-commands.ts';
 
 export interface StreamOptions {
   readonly walsender: Connection;

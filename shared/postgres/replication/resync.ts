@@ -7,12 +7,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatLsn, type Lsn } from '../../domain/lsn.ts';
-import type { Connection } from './connection.ts';
-import { pipeCopy } from './copy-pipe.ts';
+import type { Connection } from '../wire/connection.ts';
+import { pipeCopy } from '../wire/copy-pipe.ts';
+import { quoteIdentifier, quoteLiteral } from '../wire/quoting.ts';
+import { ServerError } from '../wire/server-error.ts';
 import { connectToPrimary } from './primary.ts';
 import { countRowsOnlyHere, RowsOnlyHere } from './rows-only-here.ts';
-import { ServerError } from './server-error.ts';
-import { createSlot, dropSlot, identifySystem, quoteIdentifier, quoteLiteral } from './slot-commands.ts';
+import { createSlot, dropSlot, identifySystem } from './slot-commands.ts';
 import { TABLE_KINDS, type TableKind } from './table-layout.ts';
 
 export { RowsOnlyHere } from './rows-only-here.ts';

@@ -1,6 +1,7 @@
 /** Reading single values out of a pgoutput tuple: int16 column count, then per column a kind and perhaps length and bytes. */
+
+import { ProtocolRefused } from '../wire/server-error.ts';
 import { columnEnd } from './pgoutput.ts';
-import { ProtocolRefused } from './server-error.ts';
 import type { TableLayout } from './table-layout.ts';
 
 const UNCHANGED_TOAST = 0x75;

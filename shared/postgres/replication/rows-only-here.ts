@@ -1,5 +1,5 @@
-import type { Connection } from './connection.ts';
-import { quoteIdentifier } from './slot-commands.ts';
+import type { Connection } from '../wire/connection.ts';
+import { quoteIdentifier } from '../wire/quoting.ts';
 
 /** The copy holds rows newer than its origin's, which a swap would lose. The coordinator's salvage merges them back. */
 export class RowsOnlyHere extends Error {

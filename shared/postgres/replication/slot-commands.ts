@@ -2,8 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SlotView } from '../../domain/lineage.ts';
 import { type Lsn, NO_LSN, parseLsn } from '../../domain/lsn.ts';
-import type { Connection } from './connection.ts';
-import { ServerError } from './server-error.ts';
+import type { Connection } from '../wire/connection.ts';
+import { quoteIdentifier, quoteLiteral } from '../wire/quoting.ts';
+import { ServerError } from '../wire/server-error.ts';
 
 export interface SystemIdentity {
   readonly systemIdentifier: string;
@@ -133,6 +134,3 @@ export async function readSlot(connection: Connection, slot: string): Promise<Sl
     currentLsn: row['current_lsn'] ? parseLsn(row['current_lsn']) : NO_LSN,
   };
 }
-
-export const quoteIdentifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-export const quoteLiteral = (text: string): string => `'${text.replaceAll("'", "''")}'`;

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DemoTerminal } from '../../../services/lab/demo-terminals.ts';
-import { freePort } from '../../../services/lab/servers/free-port.ts';
+import { freePort } from '../../../shared/servers/free-port.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { callsOf } from './call-logs.ts';
 import type { Call } from './freshest-model.ts';

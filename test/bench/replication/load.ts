@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { PostgresServer } from '../../../services/lab/servers/postgres-server.ts';
+import type { PostgresServer } from '../../../shared/servers/postgres-server.ts';
 import { execute } from './engine.ts';
 
 const run = promisify(execFile);

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PostgresServer } from '../../../services/lab/servers/postgres-server.ts';
+import type { PostgresServer } from '../../../shared/servers/postgres-server.ts';
 import { type Engine, execute, until } from './engine.ts';
 
 /** Whether Debian's postgresql-15-pglogical, or another, belongs to these binaries (`/usr/lib/postgresql/15/bin`). */

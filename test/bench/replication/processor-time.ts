@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { PostgresServer } from '../../../services/lab/servers/postgres-server.ts';
+import type { PostgresServer } from '../../../shared/servers/postgres-server.ts';
 import { type Engine, execute } from './engine.ts';
 
 const TICK_MS = 10;

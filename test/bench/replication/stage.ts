@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemBinDir } from '../../../services/lab/servers/postgres-binaries.ts';
-import { type PostgresServer, startPostgres } from '../../../services/lab/servers/postgres-server.ts';
 import { initSite } from '../../../shared/postgres/init-site.ts';
 import { packageRoot } from '../../../shared/runtime/package-root.ts';
+import { systemBinDir } from '../../../shared/servers/postgres-binaries.ts';
+import { type PostgresServer, startPostgres } from '../../../shared/servers/postgres-server.ts';
 import { type Engine, execute, until } from './engine.ts';
 import { hasPglogical, pglogicalEngine } from './pglogical-engine.ts';
 

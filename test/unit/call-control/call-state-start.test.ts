@@ -4,9 +4,9 @@ import pino from 'pino';
 import { expect, test } from 'vitest';
 import { CallMetrics } from '../../../services/call-control/call-metrics.ts';
 import { CallState } from '../../../services/call-control/call-state.ts';
-import { freePort } from '../../../services/lab/servers/free-port.ts';
 import { parseConfig } from '../../../shared/runtime/config.ts';
 import { Metrics } from '../../../shared/runtime/metrics.ts';
+import { freePort } from '../../../shared/servers/free-port.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 test("C6 with PostgreSQL away at the start, a process is ready only once a peer's that stands in for it was tried as well", async () => {

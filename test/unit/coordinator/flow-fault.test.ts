@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { FlowRefused, FlowWaits, flowDelayMs } from '../../../services/coordinator/flow-fault.ts';
 import { LeaseTaken } from '../../../services/coordinator/lease.ts';
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import { ConnectionLost, ServerError } from '../../../shared/postgres/replication/server-error.ts';
+import { ConnectionLost, ServerError } from '../../../shared/postgres/wire/server-error.ts';
 
 const sqlstate = (code: string): ServerError =>
   new ServerError(

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { parseSockets, portHolder } from '../../../services/lab/port-holder.ts';
-import { identifyProcess, pidExists, stillRuns } from '../../../services/lab/servers/process-identity.ts';
-import type { Program } from '../../../services/lab/servers/server-process.ts';
 import { restartDelayMs, Supervisor } from '../../../services/lab/supervisor.ts';
+import { identifyProcess, pidExists, stillRuns } from '../../../shared/servers/process-identity.ts';
+import type { Program } from '../../../shared/servers/server-process.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const sleeper = (script: string): Program => ({

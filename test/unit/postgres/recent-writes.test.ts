@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { callGroup, emptyLastCalls, type LastCalls } from '../../../shared/domain/last-calls.ts';
 import { micros } from '../../../shared/domain/micros.ts';
-import { RecentWrites } from '../../../shared/postgres/recent-writes.ts';
+import { RecentWrites } from '../../../shared/postgres/last-calls/recent-writes.ts';
 
 const dialed = (terminalId: number, at: number): LastCalls => ({
   ...emptyLastCalls(terminalId),

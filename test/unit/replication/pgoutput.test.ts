@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { FrameBuffer } from '../../../shared/postgres/replication/frame-buffer.ts';
 import { type ChangeSink, decodePgoutput } from '../../../shared/postgres/replication/pgoutput.ts';
-import { ProtocolRefused } from '../../../shared/postgres/replication/server-error.ts';
+import { FrameBuffer } from '../../../shared/postgres/wire/frame-buffer.ts';
+import { ProtocolRefused } from '../../../shared/postgres/wire/server-error.ts';
 import { bigint, tuple } from './tuples.ts';
 
 /** What a sink was told, in words. */

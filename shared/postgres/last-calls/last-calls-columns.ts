@@ -1,5 +1,5 @@
-import { type CallGroup, GROUP_NAMES, type GroupName, type LastCalls } from '../domain/last-calls.ts';
-import type { Micros } from '../domain/micros.ts';
+import { type CallGroup, GROUP_NAMES, type GroupName, type LastCalls } from '../../domain/last-calls.ts';
+import type { Micros } from '../../domain/micros.ts';
 
 type GroupField = keyof CallGroup;
 type ColumnType = 'bigint' | 'text' | 'timestamptz';

@@ -1,5 +1,5 @@
+import { quoteIdentifier } from '../wire/quoting.ts';
 /** The statements of a comparison. Rows are compared as the text of the origin's columns, in its order, microseconds included. */
-import { quoteIdentifier } from './replication/slot-commands.ts';
 
 export type ComparedKind = 'lastcalls' | 'terminals' | 'forgotten';
 export const COMPARED_KINDS: readonly ComparedKind[] = ['lastcalls', 'terminals', 'forgotten'];

@@ -1,4 +1,4 @@
-import type { Queryable } from './database.ts';
+import type { Queryable } from '../database.ts';
 import { type DirectionStatus, readDirections, unreachableDirection } from './replication-status.ts';
 
 /** A database that may be away when it is asked for. */

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Source } from '../domain/choose-freshest.ts';
-import type { ForgetMark } from '../domain/forget.ts';
-import type { LastCalls } from '../domain/last-calls.ts';
-import type { Queryable } from './database.ts';
-import { Expiry } from './expiry.ts';
+import type { Source } from '../../domain/choose-freshest.ts';
+import type { ForgetMark } from '../../domain/forget.ts';
+import type { LastCalls } from '../../domain/last-calls.ts';
+import type { Queryable } from '../database.ts';
+import { Expiry } from '../expiry.ts';
 import { type KnownLastCalls, readLastCalls, readOneSite, readSites } from './read-last-calls.ts';
 
 /** This site's writes that no table has yet: in memory, or in the journal. One more source of the choice (C8). */

@@ -1,8 +1,8 @@
-import { LastcallError } from '../domain/errors.ts';
-import type { Config } from '../runtime/config.ts';
+import { LastcallError } from '../../domain/errors.ts';
+import type { Config } from '../../runtime/config.ts';
+import { translatePostgresError } from '../postgres-error.ts';
+import { ConnectionLost } from '../wire/server-error.ts';
 import { type Comparison, compareSites } from './compare.ts';
-import { translatePostgresError } from './postgres-error.ts';
-import { ConnectionLost } from './replication/server-error.ts';
 
 /** Compares every copy between this site and its configured peers. Throws `LastcallError`: all sites must answer. */
 export async function compareConfiguredSites(

@@ -1,6 +1,6 @@
-import { GROUP_NAMES, type GroupName, type LastCalls } from '../domain/last-calls.ts';
-import { formatTimestamptz, type Micros } from '../domain/micros.ts';
-import type { Queryable } from './database.ts';
+import { GROUP_NAMES, type GroupName, type LastCalls } from '../../domain/last-calls.ts';
+import { formatTimestamptz, type Micros } from '../../domain/micros.ts';
+import type { Queryable } from '../database.ts';
 import { type Column, DATE_COLUMN, LAST_CALLS_COLUMNS } from './last-calls-columns.ts';
 
 /**

@@ -6,6 +6,8 @@
  * everything before it, was applied at the copy: a write under way is never a difference.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { connectToPrimary } from '../replication/primary.ts';
+import type { Connection } from '../wire/connection.ts';
 import {
   arrayLiteral,
   boundariesSql,
@@ -19,8 +21,6 @@ import {
   rowsOfRangesSql,
   terminalsOf,
 } from './compare-sql.ts';
-import type { Connection } from './replication/connection.ts';
-import { connectToPrimary } from './replication/primary.ts';
 
 export interface TableComparison {
   readonly table: string;

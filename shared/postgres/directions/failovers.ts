@@ -1,5 +1,5 @@
-import { formatTimestamptz, type Micros } from '../domain/micros.ts';
-import type { Queryable } from './database.ts';
+import { formatTimestamptz, type Micros } from '../../domain/micros.ts';
+import type { Queryable } from '../database.ts';
 
 export type FailoverState = 'running' | 'done' | 'failed' | 'superseded';
 export type FailoverStepState = 'running' | 'done' | 'skipped' | 'failed';

@@ -1,6 +1,6 @@
-import type { ForgetScope } from '../domain/forget.ts';
-import type { Micros } from '../domain/micros.ts';
-import type { Queryable } from './database.ts';
+import type { ForgetScope } from '../../domain/forget.ts';
+import type { Micros } from '../../domain/micros.ts';
+import type { Queryable } from '../database.ts';
 
 /** Forgets a terminal's last calls in every table of every site (S3, C9); returns the mark's date. */
 export async function forgetLastCalls(

@@ -1,6 +1,6 @@
 /** The statements that decide what is fresher, built from the columns of each group. */
-import { GROUP_NAMES, type GroupName } from '../domain/last-calls.ts';
-import { DATE_COLUMN, LAST_CALLS_COLUMNS } from './last-calls-columns.ts';
+import { GROUP_NAMES, type GroupName } from '../../domain/last-calls.ts';
+import { DATE_COLUMN, LAST_CALLS_COLUMNS } from '../last-calls/last-calls-columns.ts';
 
 const SINGLE_DATES = ['last_term_unknown_pai_date', 'last_term_call_trace_date'];
 const NEVER = `'-infinity'::timestamptz`;

@@ -1,4 +1,4 @@
-import { type LastCalls, mergeLastCalls } from '../domain/last-calls.ts';
+import { type LastCalls, mergeLastCalls } from '../../domain/last-calls.ts';
 
 /** Longer than an asynchronous standby lags, and than its promotion takes. */
 const GENERATION_MS = 60_000;

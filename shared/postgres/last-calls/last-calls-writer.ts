@@ -1,8 +1,8 @@
-import type { LastcallError } from '../domain/errors.ts';
-import { type LastCalls, mergeLastCalls } from '../domain/last-calls.ts';
-import type { Queryable } from './database.ts';
+import type { LastcallError } from '../../domain/errors.ts';
+import { type LastCalls, mergeLastCalls } from '../../domain/last-calls.ts';
+import type { Queryable } from '../database.ts';
+import { translatePostgresError } from '../postgres-error.ts';
 import type { PendingLastCalls } from './last-calls-reader.ts';
-import { translatePostgresError } from './postgres-error.ts';
 import { RecentWrites } from './recent-writes.ts';
 import { recordCalls } from './record-calls.ts';
 

@@ -1,5 +1,5 @@
-import { formatTimestamptz, type Micros } from '../domain/micros.ts';
-import type { Queryable } from './database.ts';
+import { formatTimestamptz, type Micros } from '../../domain/micros.ts';
+import type { Queryable } from '../database.ts';
 
 export type DirectionState = 'streaming' | 'catching-up' | 'resyncing' | 'needs-resync' | 'stopped';
 

@@ -1,4 +1,4 @@
-import type { Queryable } from './database.ts';
+import type { Queryable } from '../database.ts';
 
 /** Stops (or lets go on) the direction from `peer` into the site whose database this is. The slot keeps its place. */
 export async function setPaused(database: Queryable, peer: string, paused: boolean): Promise<void> {

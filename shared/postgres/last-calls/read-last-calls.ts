@@ -1,7 +1,7 @@
-import type { Source } from '../domain/choose-freshest.ts';
-import type { ForgetMark, ForgetScope } from '../domain/forget.ts';
-import type { Micros } from '../domain/micros.ts';
-import type { Queryable } from './database.ts';
+import type { Source } from '../../domain/choose-freshest.ts';
+import type { ForgetMark, ForgetScope } from '../../domain/forget.ts';
+import type { Micros } from '../../domain/micros.ts';
+import type { Queryable } from '../database.ts';
 import { LAST_CALLS_COLUMNS, type LastCallsRecord, toLastCalls } from './last-calls-columns.ts';
 
 /** What the tables say about one terminal: every site's row, and every forget mark. */

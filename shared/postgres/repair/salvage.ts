@@ -4,11 +4,11 @@
  * Invariant: nothing at the site ever becomes older. Marks go first, a group that a mark covers is not brought back, and
  * a group is overwritten only by a newer date, so that calls arriving meanwhile win and every part may be repeated.
  */
-import { LastcallError } from '../domain/errors.ts';
-import { isSiteId } from '../domain/site.ts';
+import { LastcallError } from '../../domain/errors.ts';
+import { isSiteId } from '../../domain/site.ts';
 
-import type { Connection } from './replication/connection.ts';
-import { pipeCopy } from './replication/copy-pipe.ts';
+import type { Connection } from '../wire/connection.ts';
+import { pipeCopy } from '../wire/copy-pipe.ts';
 import { BUCKET_DIGESTS, inBuckets, MERGE_ROWS, STALE_KEYS } from './salvage-sql.ts';
 
 export interface SalvageEnds {
