@@ -38,7 +38,9 @@ CREATE TABLE lastcalls_all (
   last_term_unknown_pai_date timestamptz(6),
   last_term_call_trace_date timestamptz(6),
   last_received_sip_uri text,
-  last_terminated_sip_uri text
+  last_terminated_sip_uri text,
+  -- Beyond the dissertation's 25 columns: the Privacy values (RFC 3323) of the last dialed call, for its redial (F16).
+  last_dialed_privacy text
 );
 
 CREATE TABLE terminals_template (

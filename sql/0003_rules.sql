@@ -53,7 +53,7 @@ BEGIN
       USING terminal, mark;
   END IF;
   IF forget_scope IN ('terminal', 'all', 'dialed') THEN
-    EXECUTE format('UPDATE %I SET last_dialed_call = NULL, last_dialed_num_id = NULL, last_dialed_date = NULL
+    EXECUTE format('UPDATE %I SET last_dialed_call = NULL, last_dialed_num_id = NULL, last_dialed_date = NULL, last_dialed_privacy = NULL
       WHERE terminal_id = $1 AND (last_dialed_date <= $2 OR last_dialed_date = ''infinity'')', 'lastcalls_' || own) USING terminal, mark;
   END IF;
   IF forget_scope IN ('terminal', 'all', 'received') THEN
@@ -152,14 +152,14 @@ BEGIN
       USING ERRCODE = 'feature_not_supported', HINT = 'INSERT the row under its new terminal_id, then DELETE the old one.';
   END IF;
   IF NEW.last_dialed_date IS NOT DISTINCT FROM OLD.last_dialed_date THEN
-    IF (NEW.last_dialed_call, NEW.last_dialed_num_id) IS DISTINCT FROM (OLD.last_dialed_call, OLD.last_dialed_num_id) THEN
+    IF (NEW.last_dialed_call, NEW.last_dialed_num_id, NEW.last_dialed_privacy) IS DISTINCT FROM (OLD.last_dialed_call, OLD.last_dialed_num_id, OLD.last_dialed_privacy) THEN
       NEW.last_dialed_date := next_date(OLD.terminal_id, 'dialed');
     END IF;
   ELSIF NEW.last_dialed_date IS NULL THEN
-    NEW.last_dialed_call := NULL; NEW.last_dialed_num_id := NULL; NEW.last_dialed_date := NULL;
+    NEW.last_dialed_call := NULL; NEW.last_dialed_num_id := NULL; NEW.last_dialed_date := NULL; NEW.last_dialed_privacy := NULL;
     PERFORM mark_only(OLD.terminal_id, 'dialed', OLD.last_dialed_date);
   ELSIF NEW.last_dialed_date < OLD.last_dialed_date THEN
-    NEW.last_dialed_call := OLD.last_dialed_call; NEW.last_dialed_num_id := OLD.last_dialed_num_id; NEW.last_dialed_date := OLD.last_dialed_date;
+    NEW.last_dialed_call := OLD.last_dialed_call; NEW.last_dialed_num_id := OLD.last_dialed_num_id; NEW.last_dialed_date := OLD.last_dialed_date; NEW.last_dialed_privacy := OLD.last_dialed_privacy;
   END IF;
   IF NEW.last_received_date IS NOT DISTINCT FROM OLD.last_received_date THEN
     IF (NEW.last_received_call, NEW.last_received_num_id, NEW.last_received_call_id, NEW.last_received_user_num, NEW.last_received_user_num_id, NEW.last_received_fwd_call, NEW.last_received_orig_cld_call, NEW.last_received_sip_uri) IS DISTINCT FROM (OLD.last_received_call, OLD.last_received_num_id, OLD.last_received_call_id, OLD.last_received_user_num, OLD.last_received_user_num_id, OLD.last_received_fwd_call, OLD.last_received_orig_cld_call, OLD.last_received_sip_uri) THEN
@@ -187,7 +187,7 @@ END $$;
 -- INSERT: a number without a date is dated now; the row of a terminal is never half a group.
 CREATE FUNCTION date_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
 BEGIN
-  IF NEW.last_dialed_date IS NULL AND num_nonnulls(NEW.last_dialed_call, NEW.last_dialed_num_id) > 0 THEN
+  IF NEW.last_dialed_date IS NULL AND num_nonnulls(NEW.last_dialed_call, NEW.last_dialed_num_id, NEW.last_dialed_privacy) > 0 THEN
     NEW.last_dialed_date := next_date(NEW.terminal_id, 'dialed');
   END IF;
   IF NEW.last_received_date IS NULL AND num_nonnulls(NEW.last_received_call, NEW.last_received_num_id, NEW.last_received_call_id, NEW.last_received_user_num, NEW.last_received_user_num_id, NEW.last_received_fwd_call, NEW.last_received_orig_cld_call, NEW.last_received_sip_uri) > 0 THEN

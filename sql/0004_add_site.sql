@@ -8,7 +8,7 @@ BEGIN
     EXECUTE format('CREATE TRIGGER on_mark AFTER INSERT OR UPDATE ON %I FOR EACH ROW EXECUTE FUNCTION on_mark()', name);
   ELSIF name LIKE 'lastcalls\_%' AND site_is_own THEN
     EXECUTE format($q$CREATE TRIGGER date_insert BEFORE INSERT ON %I FOR EACH ROW WHEN (
-        NEW.last_dialed_date IS NULL AND num_nonnulls(NEW.last_dialed_call, NEW.last_dialed_num_id) > 0 OR
+        NEW.last_dialed_date IS NULL AND num_nonnulls(NEW.last_dialed_call, NEW.last_dialed_num_id, NEW.last_dialed_privacy) > 0 OR
         NEW.last_received_date IS NULL AND num_nonnulls(NEW.last_received_call, NEW.last_received_num_id, NEW.last_received_call_id, NEW.last_received_user_num, NEW.last_received_user_num_id, NEW.last_received_fwd_call, NEW.last_received_orig_cld_call, NEW.last_received_sip_uri) > 0 OR
         NEW.last_terminated_date IS NULL AND num_nonnulls(NEW.last_terminated_call_id, NEW.last_terminated_user_num, NEW.last_terminated_user_num_id, NEW.last_terminated_call, NEW.last_terminated_num_id, NEW.last_terminated_fwd_call, NEW.last_terminated_orig_cld_call, NEW.last_terminated_sip_uri) > 0
       ) EXECUTE FUNCTION date_insert()$q$, name);
@@ -17,7 +17,7 @@ BEGIN
     EXECUTE format($q$CREATE TRIGGER guard_update BEFORE UPDATE ON %I FOR EACH ROW WHEN (
         NEW.terminal_id <> OLD.terminal_id OR
         (NEW.last_dialed_date IS DISTINCT FROM OLD.last_dialed_date AND NOT coalesce(NEW.last_dialed_date > OLD.last_dialed_date, OLD.last_dialed_date IS NULL)) OR
-        (NEW.last_dialed_date IS NOT DISTINCT FROM OLD.last_dialed_date AND (NEW.last_dialed_call, NEW.last_dialed_num_id) IS DISTINCT FROM (OLD.last_dialed_call, OLD.last_dialed_num_id)) OR
+        (NEW.last_dialed_date IS NOT DISTINCT FROM OLD.last_dialed_date AND (NEW.last_dialed_call, NEW.last_dialed_num_id, NEW.last_dialed_privacy) IS DISTINCT FROM (OLD.last_dialed_call, OLD.last_dialed_num_id, OLD.last_dialed_privacy)) OR
         (NEW.last_received_date IS DISTINCT FROM OLD.last_received_date AND NOT coalesce(NEW.last_received_date > OLD.last_received_date, OLD.last_received_date IS NULL)) OR
         (NEW.last_received_date IS NOT DISTINCT FROM OLD.last_received_date AND (NEW.last_received_call, NEW.last_received_num_id, NEW.last_received_call_id, NEW.last_received_user_num, NEW.last_received_user_num_id, NEW.last_received_fwd_call, NEW.last_received_orig_cld_call, NEW.last_received_sip_uri) IS DISTINCT FROM (OLD.last_received_call, OLD.last_received_num_id, OLD.last_received_call_id, OLD.last_received_user_num, OLD.last_received_user_num_id, OLD.last_received_fwd_call, OLD.last_received_orig_cld_call, OLD.last_received_sip_uri)) OR
         (NEW.last_terminated_date IS DISTINCT FROM OLD.last_terminated_date AND NOT coalesce(NEW.last_terminated_date > OLD.last_terminated_date, OLD.last_terminated_date IS NULL)) OR
@@ -102,6 +102,7 @@ BEGIN
       INSERT INTO %1$I AS l SELECT NEW.* ON CONFLICT (terminal_id) DO UPDATE SET
       last_dialed_call = CASE WHEN excluded.last_dialed_date > coalesce(l.last_dialed_date, '-infinity') THEN excluded.last_dialed_call ELSE l.last_dialed_call END,
       last_dialed_num_id = CASE WHEN excluded.last_dialed_date > coalesce(l.last_dialed_date, '-infinity') THEN excluded.last_dialed_num_id ELSE l.last_dialed_num_id END,
+      last_dialed_privacy = CASE WHEN excluded.last_dialed_date > coalesce(l.last_dialed_date, '-infinity') THEN excluded.last_dialed_privacy ELSE l.last_dialed_privacy END,
       last_dialed_date = CASE WHEN excluded.last_dialed_date > coalesce(l.last_dialed_date, '-infinity') THEN excluded.last_dialed_date ELSE l.last_dialed_date END,
       last_received_call = CASE WHEN excluded.last_received_date > coalesce(l.last_received_date, '-infinity') THEN excluded.last_received_call ELSE l.last_received_call END,
       last_received_num_id = CASE WHEN excluded.last_received_date > coalesce(l.last_received_date, '-infinity') THEN excluded.last_received_num_id ELSE l.last_received_num_id END,
@@ -176,6 +177,7 @@ CREATE VIEW lastcalls_freshest AS
     max(t.last_term_call_trace_date) AS last_term_call_trace_date,
     (array_agg(t.last_received_sip_uri ORDER BY t.last_received_date DESC, t.site) FILTER (WHERE t.last_received_date IS NOT NULL AND NOT t.received_forgotten))[1] AS last_received_sip_uri,
     (array_agg(t.last_terminated_sip_uri ORDER BY t.last_terminated_date DESC, t.site) FILTER (WHERE t.last_terminated_date IS NOT NULL AND NOT t.terminated_forgotten))[1] AS last_terminated_sip_uri,
+    (array_agg(t.last_dialed_privacy ORDER BY t.last_dialed_date DESC, t.site) FILTER (WHERE t.last_dialed_date IS NOT NULL AND NOT t.dialed_forgotten))[1] AS last_dialed_privacy,
     (array_agg(t.site ORDER BY t.last_dialed_date DESC, t.site) FILTER (WHERE t.last_dialed_date IS NOT NULL AND NOT t.dialed_forgotten))[1] AS dialed_site,
     (array_agg(t.site ORDER BY t.last_received_date DESC, t.site) FILTER (WHERE t.last_received_date IS NOT NULL AND NOT t.received_forgotten))[1] AS received_site,
     (array_agg(t.site ORDER BY t.last_terminated_date DESC, t.site) FILTER (WHERE t.last_terminated_date IS NOT NULL AND NOT t.terminated_forgotten))[1] AS terminated_site

@@ -72,6 +72,7 @@ export class CallRecorder {
       emergency: isEmergency(report.to, to.number, emergencyNumbers),
       forwardedBy: report.forwardedBy ?? null,
       originalCalled: report.originalCalled ?? null,
+      privacy: withheld ? ['id'] : [],
     };
   }
 

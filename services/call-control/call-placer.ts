@@ -1,6 +1,5 @@
 import { type CallFacts, type Outcome, outcomeOf } from '../../shared/domain/call-record.ts';
 import { type DialRule, isEmergency, toDialable } from '../../shared/domain/number.ts';
-import type { DialedPrivacy } from '../../shared/redis/dialed-privacy.ts';
 import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
@@ -12,7 +11,7 @@ import { CallLegs } from './call-legs.ts';
 import type { CallMetrics, CallResult } from './call-metrics.ts';
 import type { CallRecorder } from './call-recorder.ts';
 import { forwardedBy } from './forwarded-by.ts';
-import { assertIdentity, hideCaller, hideFromPhone, restoreFrom } from './identity-headers.ts';
+import { assertIdentity, hideFromPhone } from './identity-headers.ts';
 import { callerWith, type Originator } from './originator.ts';
 import type { Callee, CallTarget, Router, Stages } from './router.ts';
 import { offlineHeader, unmark } from './site-marker.ts';
@@ -44,7 +43,6 @@ export interface CallPlacerOptions {
   readonly directory: TerminalDirectory;
   readonly forwarding: CallForwarding;
   readonly recorder: CallRecorder;
-  readonly privacy: DialedPrivacy;
   readonly metrics: CallMetrics;
   readonly dialRules: readonly DialRule[];
   readonly emergencyNumbers: readonly string[];
@@ -67,7 +65,7 @@ export class CallPlacer {
     const callee: Callee = await directory.dialed(call.dialed).catch(() => 'unreadable');
     const enabled = callee === null || callee === 'unreadable' || callee.enabled ? callee : null;
     const facts = this.#factsOf(call, enabled);
-    if (call.originator.sitesPassed.length === 0) this.#recordDialed(call, facts);
+    if (call.originator.sitesPassed.length === 0) this.#options.recorder.dialed(facts);
     const { request } = call;
     const stages = call.alongRoute
       ? router.routeStages(this.#alongRouteUri(call))
@@ -120,18 +118,9 @@ export class CallPlacer {
     metrics.call(code, 'offline');
   }
 
-  #recordDialed({ inheritedPrivacy, originator }: Call, facts: CallFacts): void {
-    const { privacy, recorder } = this.#options;
-    const asked = inheritedPrivacy.length > 0 ? inheritedPrivacy : originator.claims.privacy;
-    const hides = asked.length > 0 && callerWith(originator, asked).withheld === 'privacy';
-    if (facts.from !== null)
-      privacy.keep(facts.from.terminalId, facts.dialed, hides ? asked.join(';') : null);
-    recorder.dialed(facts);
-  }
-
   #forward(call: Call, facts: CallFacts, stages: Stages): void {
     const { forwarding, metrics, proxy, recorder } = this.#options;
-    const { code, inheritedPrivacy, originator, request, transaction } = call;
+    const { code, originator, request, transaction } = call;
     const legs = new CallLegs({
       forwarding,
       request,
@@ -144,9 +133,6 @@ export class CallPlacer {
       targets: legs.firstTargets,
       recordRoute: true,
       edit: (draft) => this.#edit(draft, call),
-      ...(inheritedPrivacy.length > 0 && {
-        editResponse: (draft: MessageDraft) => restoreFrom(draft, request),
-      }),
       onProvisional: (_response, target) => legs.heard(target),
       onTargetFinal: (_status, target, response) => legs.answered(target, response),
       onExhausted: (bestStatus) => legs.next(bestStatus),
@@ -158,10 +144,10 @@ export class CallPlacer {
     });
   }
 
-  #edit(draft: MessageDraft, { inReplyTo, inheritedPrivacy, originator, request }: Call): void {
+  #edit(draft: MessageDraft, { inReplyTo, inheritedPrivacy, originator }: Call): void {
     assertIdentity(draft, originator, this.#options.domain);
     if (inReplyTo !== null) draft.set('in-reply-to', inReplyTo);
-    if (inheritedPrivacy.length > 0) hideCaller(draft, request, inheritedPrivacy);
+    if (inheritedPrivacy.length > 0) draft.set('privacy', inheritedPrivacy.join(';'));
   }
 
   /** Says who sent the call on (RFC 5806). A phone learns neither a withheld identity nor which sites the call passed. */
@@ -192,7 +178,8 @@ export class CallPlacer {
   }
 
   #factsOf({ dialed, inheritedPrivacy, originator, request }: Call, callee: Callee): CallFacts {
-    const caller = callerWith(originator, [...originator.claims.privacy, ...inheritedPrivacy]);
+    const privacy = [...originator.claims.privacy, ...inheritedPrivacy];
+    const caller = callerWith(originator, privacy);
     const to = callee === 'unreadable' ? null : callee;
     return {
       callId: bounded(request.callId ?? ''),
@@ -203,6 +190,7 @@ export class CallPlacer {
       dialed: bounded(dialed),
       dialedNumberId: to?.numberId ?? null,
       emergency: false,
+      privacy,
       ...forwardedBy(request),
     };
   }

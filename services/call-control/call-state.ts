@@ -5,7 +5,6 @@ import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-wri
 import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
-import { DialedPrivacy } from '../../shared/redis/dialed-privacy.ts';
 import { Journal } from '../../shared/redis/journal.ts';
 import { Location } from '../../shared/redis/location.ts';
 import { TerminalCache } from '../../shared/redis/terminal-cache.ts';
@@ -35,7 +34,6 @@ export class CallState {
   readonly location: Location;
   readonly reader: LastCallsReader;
   readonly recorder: CallRecorder;
-  readonly privacy: DialedPrivacy;
   readonly skew: SkewAlarm;
   readonly #journal: Journal;
   readonly #writer: LastCallsWriter;
@@ -51,7 +49,6 @@ export class CallState {
     this.database = this.#openDatabase(config);
     this.redis = this.#openRedis(config);
     this.copies = new TerminalCache(this.redis, site);
-    this.privacy = new DialedPrivacy(this.redis, site);
     this.location = new Location({ redis: this.redis, site, maxContacts: sip.maxContacts });
     const budgetMs = postgres.lookupBudgetMs;
     this.directory = new TerminalDirectory({ database: this.database, copies: this.copies, budgetMs });

@@ -8,7 +8,6 @@ import {
 import { type Feature, type FeatureCodes, featureOf } from '../../shared/domain/feature-code.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
-import type { DialedPrivacy } from '../../shared/redis/dialed-privacy.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { Answer, ServerTransaction } from '../../shared/sip/transaction/user.ts';
@@ -28,7 +27,6 @@ export interface FeatureCallsOptions {
   readonly reader: Pick<LastCallsReader, 'read'>;
   readonly placer: CallPlacer;
   readonly answers: FeatureAnswers;
-  readonly privacy: DialedPrivacy;
   readonly skew: SkewAlarm;
   readonly metrics: CallMetrics;
   readonly log: Logger;
@@ -98,7 +96,7 @@ export class FeatureCalls {
       dialed: number,
       code: feature,
       inReplyTo: feature === 'return' ? callId : null,
-      inheritedPrivacy: await this.#inheritedPrivacy(feature, terminal, choice, invite),
+      inheritedPrivacy: feature === 'redial' ? inheritedPrivacy(choice, invite) : [],
     });
   }
 
@@ -115,22 +113,16 @@ export class FeatureCalls {
     return decideFeatureCall(choice, { ownNumber: number, isFeatureCode, barred, emergency });
   }
 
-  /** F16: only where the call at hand does not ask for privacy itself. */
-  async #inheritedPrivacy(
-    feature: 'redial' | 'return',
-    { terminalId }: StoredTerminal,
-    choice: Choice,
-    { originator }: FeatureInvite,
-  ): Promise<readonly string[]> {
-    if (feature !== 'redial' || choice.kind !== 'number' || originator.claims.privacy.length > 0) return [];
-    const asked = await this.#options.privacy.find(terminalId, choice.number);
-    return asked === null ? [] : asked.split(';');
-  }
-
   #refuse({ feature, transaction }: FeatureInvite, answer: Answer, result: string): void {
     transaction.reply(answer);
     this.#options.metrics.call(feature, result);
   }
+}
+
+/** F16: what the redialed call asked for, where the call at hand does not ask for privacy itself. */
+function inheritedPrivacy(choice: Choice, { originator }: FeatureInvite): readonly string[] {
+  if (choice.kind !== 'number' || originator.claims.privacy.length > 0) return [];
+  return choice.entry.privacy?.split(';') ?? [];
 }
 
 function answerTo({ reason, status }: Extract<FeatureDecision, { kind: 'refuse' }>): Answer {

@@ -1,5 +1,4 @@
 import type { MessageDraft } from '../../shared/sip/message/draft.ts';
-import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { Originator } from './originator.ts';
 import { escapedUser } from './user-part.ts';
 
@@ -18,18 +17,4 @@ export function assertIdentity(draft: MessageDraft, { claims, trusted }: Origina
 /** RFC 3325 7: a phone does not learn the identity that the caller withholds. */
 export function hideFromPhone(draft: MessageDraft): void {
   for (const name of ASSERTIONS) draft.remove(name);
-}
-
-/**
- * F16: the redialed call hides its caller as the original one did, also in From (RFC 3323 4.1). Only the tag
- * identifies the dialog (RFC 3261 12), and {@link restoreFrom} shows the caller its own From again.
- */
-export function hideCaller(draft: MessageDraft, request: SipRequest, privacy: readonly string[]): void {
-  draft.set('privacy', privacy.join(';'));
-  const tag = request.from?.tag;
-  draft.set('from', `"Anonymous" <sip:anonymous@anonymous.invalid>${tag === undefined ? '' : `;tag=${tag}`}`);
-}
-
-export function restoreFrom(draft: MessageDraft, request: SipRequest): void {
-  draft.set('from', request.header('from') ?? '');
 }

@@ -108,7 +108,7 @@ function handlerOf(
   overload: () => string | null,
 ): RequestHandler {
   const { calls, domain, site, sip } = config;
-  const { directory, location, privacy, reader, recorder, skew } = callState;
+  const { directory, location, reader, recorder, skew } = callState;
   const addresses = new OwnAddresses(server, domain);
   const handover = new FlowHandover(siteSecret(config, 'flows'));
   const digest = new DigestAuthenticator({
@@ -133,7 +133,6 @@ function handlerOf(
     directory,
     forwarding,
     recorder,
-    privacy,
     metrics,
     dialRules: dialRules(config),
     emergencyNumbers: emergency,
@@ -147,7 +146,6 @@ function handlerOf(
     reader,
     placer,
     answers,
-    privacy,
     skew,
     metrics,
     log,

@@ -1,4 +1,4 @@
-import type { Caller } from './caller.ts';
+import { type Caller, hidingPrivacy } from './caller.ts';
 import { type CallGroup, callGroup, emptyLastCalls, type LastCalls } from './last-calls.ts';
 import { type Micros, micros } from './micros.ts';
 import { normaliseNumber } from './number.ts';
@@ -27,6 +27,8 @@ export interface CallFacts {
   readonly emergency: boolean;
   readonly forwardedBy: string | null;
   readonly originalCalled: string | null;
+  /** Privacy values of RFC 3323 that the caller asked for, lower-case; a redial asks for them again (F16). */
+  readonly privacy: readonly string[];
 }
 
 /** How this server's own transaction ended (R10). `refused`: by policy before alerting (R11). */
@@ -54,7 +56,11 @@ export function outcomeOf(status: number): Outcome {
 /** R3, R1, R2, R8: the caller's row for the first INVITE of a call, or null when nothing is to be recorded. */
 export function dialedRecord(call: CallFacts, at: Micros): LastCalls | null {
   if (call.from === null || call.emergency || isOwnNumber(call)) return null;
-  const group = callGroup(at, { number: call.dialed, numberId: call.dialedNumberId });
+  const group = callGroup(at, {
+    number: call.dialed,
+    numberId: call.dialedNumberId,
+    privacy: hidingPrivacy(call.privacy),
+  });
   return { ...emptyLastCalls(call.from.terminalId, call.from.userId), dialed: group };
 }
 

@@ -19,6 +19,8 @@ export interface Caller {
 }
 
 const HIDING = ['id', 'user', 'header'];
+/** RFC 3323 4.2, RFC 3325 9.3, RFC 7044 10.1: what a redialed call may ask for again. */
+const REPEATABLE = [...HIDING, 'session', 'critical', 'history'];
 
 /**
  * The caller's identity (R5): P-Asserted-Identity of a trusted peer, else the authenticated user; never Contact,
@@ -32,6 +34,12 @@ export function callerOf(claims: CallerClaims): Caller {
   if (identity === null || identity.number === '' || isAnonymous(identity.uri))
     return { number: null, uri: null, withheld: 'unknown' };
   return { number: identity.number, uri: identity.uri, withheld: null };
+}
+
+/** The Privacy values of a call that hides its caller, as they are recorded and sent again (F16): `id;user`; null for any other. */
+export function hidingPrivacy(values: readonly string[]): string | null {
+  if (!values.some((value) => HIDING.includes(value))) return null;
+  return REPEATABLE.filter((value) => values.includes(value)).join(';');
 }
 
 /**

@@ -21,6 +21,8 @@ export interface CallGroup {
   readonly originalCalled: string | null;
   /** The caller's SIP URI. */
   readonly sipUri: string | null;
+  /** What the call asked for (dialed): Privacy values of RFC 3323, `id;user` (F16). */
+  readonly privacy: string | null;
 }
 
 /** A terminal's row of one `lastcalls_<site>` table. A group without a date is null: it holds no information. */
@@ -58,6 +60,7 @@ export function callGroup(at: Micros, fields: Partial<Omit<CallGroup, 'at'>> = {
     forwardedBy: null,
     originalCalled: null,
     sipUri: null,
+    privacy: null,
     ...fields,
   };
 }
@@ -110,5 +113,6 @@ function content(group: CallGroup): string {
     group.forwardedBy,
     group.originalCalled,
     group.sipUri,
+    group.privacy,
   ]);
 }

@@ -44,12 +44,12 @@ const direction = (running: RunningReplicator, from: string) => {
 };
 
 describe('streaming', () => {
-  test('S1 a row written at one site stands at the other within moments, all 25 columns as they were', async () => {
+  test('S1 a row written at one site stands at the other within moments, all 26 columns as they were', async () => {
     const awkward = `O'Brien \\ "x" \t ,{}() NULL ünï☎️ 𝔸`;
     await query(
       a.app,
       `INSERT INTO lastcall.lastcalls VALUES (7, 9007199254740993, $1, -1, '2026-01-02 03:04:05.678901+00', '', 0, 'infinity', $1, $1, 5, $1, $1,
-        $1, $1, 9223372036854775807, '', NULL, '0001-01-01 00:00:00.000001+00', $1, $1, '2026-01-02 03:04:05.000001+00', '-infinity', $1, $1)`,
+        $1, $1, 9223372036854775807, '', NULL, '0001-01-01 00:00:00.000001+00', $1, $1, '2026-01-02 03:04:05.000001+00', '-infinity', $1, $1, $1)`,
       [awkward],
     );
     await query(

@@ -218,17 +218,16 @@ describe('the call to the number', () => {
     expect(request.uri?.kind === 'sip' && request.uri.user).toBe('1002');
   });
 
-  test('F16 *52 keeps the privacy the original call asked for, and shows the caller its own From', async () => {
+  test('F16 *52 keeps the privacy the original call asked for, and From stays as the phone wrote it', async () => {
     const first = alice.invite('1002', { headers: [['Privacy', 'id']] });
     await first.provisional(180);
     first.cancel();
     await first.final();
-    await untilRow(sites.databases.a, 1, { last_dialed_call: '1002' });
+    await untilRow(sites.databases.a, 1, { last_dialed_call: '1002', last_dialed_privacy: 'id' });
     const redial = alice.invite('*52');
     const { request } = await bob.call(1);
-    expect(request.header('privacy')).toBe('id');
-    expect(request.header('from')).toMatch(/^"Anonymous" <sip:anonymous@anonymous\.invalid>;tag=/);
-    expect(request.text).not.toContain('<sip:1001@lastcall.test>');
+    expect([request.header('privacy'), request.header('p-asserted-identity')]).toEqual(['id', undefined]);
+    expect(request.header('from')).toMatch(/^<sip:1001@lastcall\.test>;tag=/);
     const ringing = await redial.provisional(180);
     expect(ringing.header('from')).toMatch(/^<sip:1001@lastcall\.test>;tag=/);
   });

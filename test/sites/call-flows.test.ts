@@ -76,6 +76,21 @@ describe('*52, the four flows', () => {
   });
 });
 
+test('F16 *52 at the other site keeps the privacy that the call asked for, and its P-Asserted-Identity reaches no phone', async () => {
+  const atA = await sites.registered(siteA, A.number);
+  const bob = await sites.registered(siteA, B.number);
+  bob.behaviour = 'answer';
+  const hidden = atA.invite(B.number, { headers: [['Privacy', 'id']] });
+  expect((await hidden.final()).status).toBe(200);
+  await hidden.hangUp();
+  await untilRow(sites.databases.b, A.terminalId, { last_dialed_privacy: 'id' }, 'a');
+  const atB = await sites.phone(siteB, A.number);
+  await answered(atB, '*52');
+  const { request } = await bob.call(1);
+  expect([request.header('privacy'), request.header('p-asserted-identity')]).toEqual(['id', undefined]);
+  expect(request.header('from')).toContain('<sip:1001@lastcall.test>');
+});
+
 describe('*69, the four flows', () => {
   test('A misses B and returns it at the same site; then at the other site; then C there; then C from the first', async () => {
     const atA = await sites.registered(siteA, A.number);

@@ -4,9 +4,14 @@ import type { Micros } from '../../domain/micros.ts';
 type GroupField = keyof CallGroup;
 type ColumnType = 'bigint' | 'text' | 'timestamptz';
 
-/** Column of each group field in `lastcalls_<site>`; the dialed group has no more than these three. */
+/** Column of each group field in `lastcalls_<site>`; the dialed group has no more than these four. */
 export const GROUP_COLUMNS: Readonly<Record<GroupName, Readonly<Partial<Record<GroupField, string>>>>> = {
-  dialed: { at: 'last_dialed_date', number: 'last_dialed_call', numberId: 'last_dialed_num_id' },
+  dialed: {
+    at: 'last_dialed_date',
+    number: 'last_dialed_call',
+    numberId: 'last_dialed_num_id',
+    privacy: 'last_dialed_privacy',
+  },
   received: {
     at: 'last_received_date',
     number: 'last_received_call',
@@ -101,5 +106,6 @@ function toGroup(group: GroupName, record: LastCallsRecord): CallGroup | null {
     forwardedBy: text('forwardedBy'),
     originalCalled: text('originalCalled'),
     sipUri: text('sipUri'),
+    privacy: text('privacy'),
   };
 }

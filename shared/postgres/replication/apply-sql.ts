@@ -1,6 +1,6 @@
 /**
  * The constant SQL of one table's apply. Rows travel as one array of the copy's own row type: half the CPU of an
- * array for each of 25 columns, and it carries array columns too.
+ * array for each of 26 columns, and it carries array columns too.
  */
 
 import { quoteIdentifier } from '../wire/quoting.ts';

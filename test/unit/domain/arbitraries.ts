@@ -11,7 +11,15 @@ const anId = fc.option(fc.integer({ min: 1, max: 3 }), { nil: null });
 
 export const aGroup: fc.Arbitrary<CallGroup | null> = fc.option(
   fc
-    .record({ at: aDate, number: aText, numberId: anId, callId: aText, userNumber: aText, sipUri: aText })
+    .record({
+      at: aDate,
+      number: aText,
+      numberId: anId,
+      callId: aText,
+      userNumber: aText,
+      sipUri: aText,
+      privacy: aText,
+    })
     .map(({ at, ...fields }) => callGroup(at, fields)),
   { nil: null },
 );

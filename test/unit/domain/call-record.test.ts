@@ -27,6 +27,7 @@ const call = (facts: Partial<CallFacts> = {}): CallFacts => ({
   emergency: false,
   forwardedBy: null,
   originalCalled: null,
+  privacy: [],
   ...facts,
 });
 const withheld = call({ caller: { number: null, uri: null, withheld: 'privacy' }, callerDialable: null });
@@ -41,6 +42,17 @@ describe('the caller’s record', () => {
       terminated: null,
       unknownPaiAt: null,
     });
+  });
+
+  it('F16 holds the privacy that the call asked for, when it hides the caller', () => {
+    const asked = (...privacy: string[]) => dialedRecord(call({ privacy }), AT)?.dialed?.privacy;
+    expect([asked('user', 'id'), asked('critical', 'header'), asked('none'), asked()]).toEqual([
+      'id;user',
+      'header;critical',
+      null,
+      null,
+    ]);
+    expect([asked('history'), asked('id', 'x-unheard-of')]).toEqual([null, 'id']);
   });
 
   it('R1 R4 holds the digits as dialed, after a feature code the resolved number', () => {
@@ -88,6 +100,7 @@ describe('the callee’s record', () => {
       forwardedBy: '1003',
       originalCalled: '1004',
       sipUri: 'sip:1001@lastcall.test',
+      privacy: null,
     });
   });
 
