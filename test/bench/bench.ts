@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [arguments]`. */
 const BENCHES: Readonly<Record<string, () => Promise<{ bench(args: readonly string[]): Promise<void> }>>> = {
   replication: () => import('./replication/main.ts'),
+  sip: () => import('./sip/main.ts'),
 };
 
 const [name = '', ...args] = process.argv.slice(2);

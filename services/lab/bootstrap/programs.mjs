@@ -14,6 +14,14 @@ export const PROGRAMS = {
   },
   sipp: { programs: ['sipp'], debian: ['sip-tester'], fedora: ['sipp'], macos: ['sipp'] },
   baresip: { programs: ['baresip'], debian: ['baresip-core'], fedora: ['baresip'], macos: ['baresip'] },
+  // Beside which the SIP benchmark runs.
+  kamailio: {
+    programs: ['kamailio'],
+    debian: ['kamailio', 'kamailio-postgres-modules'],
+    fedora: ['kamailio', 'kamailio-postgresql'],
+    macos: ['kamailio'],
+    services: ['kamailio'],
+  },
   openssl: { programs: ['openssl'], debian: ['openssl'], fedora: ['openssl'], macos: ['openssl'] },
   postgresql: {
     programs: [`${POSTGRES_15}/bin/postgres`],
@@ -88,7 +96,7 @@ export function programsFor(verb, args) {
         ? []
         : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni', 'etcd', 'haproxy', 'compose'];
     case 'bench':
-      return [...CHAOS, 'pglogical'];
+      return args[0] === 'sip' ? ['redis', 'sipp', 'kamailio'] : [...CHAOS, 'pglogical'];
     default:
       return CHAOS;
   }
