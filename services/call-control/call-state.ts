@@ -4,9 +4,11 @@ import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-rea
 import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
+import { readSecrets } from '../../shared/postgres/secrets.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
 import { Journal } from '../../shared/redis/journal.ts';
 import { Location } from '../../shared/redis/location.ts';
+import { SecretCopies } from '../../shared/redis/secret-copies.ts';
 import { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import type { Config } from '../../shared/runtime/config-schema.ts';
@@ -15,6 +17,7 @@ import type { Logger } from '../../shared/runtime/logger.ts';
 import type { Metrics } from '../../shared/runtime/metrics.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { CallRecorder } from './call-recorder.ts';
+import { SiteSecrets } from './site-secrets.ts';
 import { SkewAlarm } from './skew-alarm.ts';
 import { TerminalDirectory } from './terminal-directory.ts';
 
@@ -35,6 +38,7 @@ export class CallState {
   readonly reader: LastCallsReader;
   readonly recorder: CallRecorder;
   readonly skew: SkewAlarm;
+  readonly secrets: SiteSecrets;
   readonly #journal: Journal;
   readonly #writer: LastCallsWriter;
   /** Peers' databases, read while this site's own is away. */
@@ -49,6 +53,11 @@ export class CallState {
     this.database = this.#openDatabase(config);
     this.redis = this.#openRedis(config);
     this.copies = new TerminalCache(this.redis, site);
+    this.secrets = new SiteSecrets({
+      read: () => readSecrets(this.database),
+      copies: new SecretCopies(this.redis, site),
+      log,
+    });
     this.location = new Location({ redis: this.redis, site, maxContacts: sip.maxContacts });
     const budgetMs = postgres.lookupBudgetMs;
     this.directory = new TerminalDirectory({ database: this.database, copies: this.copies, budgetMs });
@@ -112,6 +121,8 @@ export class CallState {
   start(): void {
     this.redis.start();
     this.#journal.start();
+    this.redis.onReady(() => void this.secrets.refresh());
+    this.secrets.start();
     // Rejects only when closed.
     this.database.start().catch(() => {});
     this.#standIns.start();
@@ -128,6 +139,7 @@ export class CallState {
   }
 
   async stop(): Promise<void> {
+    this.secrets.stop();
     await this.#journal.close();
     await Promise.all([this.database.close(), this.#standIns.close()]);
     await this.redis.close();
@@ -145,6 +157,7 @@ export class CallState {
         logState(state);
         const parts = { log: this.#log, journal: this.#journal, writer: this.#writer };
         followDatabase(parts, state.state === 'up');
+        if (state.state === 'up') void this.secrets.refresh();
       },
     });
   }

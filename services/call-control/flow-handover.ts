@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { acceptedKeys, type SigningKeySource } from '../../shared/domain/site-secret.ts';
 import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 
@@ -10,14 +11,14 @@ const HEADER = 'x-lastcall-flow';
  * call shows is of no use for another.
  */
 export class FlowHandover {
-  readonly #secret: Uint8Array;
+  readonly #keys: SigningKeySource;
 
-  constructor(secret: Uint8Array) {
-    this.#secret = secret;
+  constructor(keys: SigningKeySource) {
+    this.#keys = keys;
   }
 
   ask(draft: MessageDraft, request: SipRequest, token: string): void {
-    draft.set(HEADER, `${token}.${this.#signature(token, request.callId ?? '')}`);
+    draft.set(HEADER, `${token}.${signature(token, request.callId ?? '', this.#keys().current)}`);
   }
 
   /** The token this process is asked to use; null when it is not asked; undefined when the signature is wrong. */
@@ -27,15 +28,18 @@ export class FlowHandover {
     const dot = value.lastIndexOf('.');
     const token = value.slice(0, Math.max(0, dot));
     const given = Buffer.from(value.slice(dot + 1));
-    const expected = Buffer.from(this.#signature(token, request.callId ?? ''));
-    return given.length === expected.length && timingSafeEqual(given, expected) ? token : undefined;
+    const signed = acceptedKeys(this.#keys()).some((key) => {
+      const expected = Buffer.from(signature(token, request.callId ?? '', key));
+      return given.length === expected.length && timingSafeEqual(given, expected);
+    });
+    return signed ? token : undefined;
   }
 
   remove(draft: MessageDraft): void {
     draft.remove(HEADER);
   }
+}
 
-  #signature(token: string, callId: string): string {
-    return createHmac('sha256', this.#secret).update(`${token}|${callId}`).digest('base64url').slice(0, 22);
-  }
+function signature(token: string, callId: string, key: Uint8Array): string {
+  return createHmac('sha256', key).update(`${token}|${callId}`).digest('base64url').slice(0, 22);
 }

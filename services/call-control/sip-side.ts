@@ -25,7 +25,6 @@ import { Router } from './router.ts';
 import { sipListeners } from './sip-listeners.ts';
 import { exposeSip } from './sip-metrics.ts';
 import { sitesPassed } from './site-marker.ts';
-import { siteSecret } from './site-secret.ts';
 import { TrustedSources } from './trusted-sources.ts';
 
 export interface SipSideOptions {
@@ -50,7 +49,7 @@ export class SipSide {
     const { sip } = config;
     this.#server = new SipServer({
       listeners: sipListeners(config),
-      secret: siteSecret(config, 'routes'),
+      keys: options.callState.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),
       onAck: (ack) => proxy.forwardAck(ack),
@@ -108,14 +107,14 @@ function handlerOf(
   overload: () => string | null,
 ): RequestHandler {
   const { calls, domain, site, sip } = config;
-  const { directory, location, reader, recorder, skew } = callState;
+  const { directory, location, reader, recorder, secrets, skew } = callState;
   const addresses = new OwnAddresses(server, domain);
-  const handover = new FlowHandover(siteSecret(config, 'flows'));
+  const handover = new FlowHandover(secrets.keysFor('flows'));
   const digest = new DigestAuthenticator({
     realm: domain,
     algorithms: sip.digestAlgorithms as readonly DigestAlgorithm[],
     nonceLifetimeMs: sip.nonceLifetimeSeconds * 1000,
-    secret: siteSecret(config, 'nonces'),
+    keys: secrets.keysFor('nonces'),
   });
   const onChallengeFailed = (reason: string) => metrics.failedLogin(reason);
   const admission = new Admission({ digest, directory, sources, domain, onChallengeFailed });

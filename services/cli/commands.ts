@@ -8,6 +8,7 @@ import { hookPacemaker, hookPatroni, hookRepmgr } from './commands/hook.ts';
 import { init } from './commands/init.ts';
 import { lookup } from './commands/lookup.ts';
 import { ready } from './commands/ready.ts';
+import { secretsList, secretsRotate } from './commands/secrets.ts';
 import { sitesAdd, sitesList } from './commands/sites.ts';
 import { status } from './commands/status.ts';
 import { pause, resume, resync } from './commands/steer-replication.ts';
@@ -29,6 +30,8 @@ export const commands: readonly Command[] = [
   terminalsRemove,
   sitesAdd,
   sitesList,
+  secretsList,
+  secretsRotate,
   resync,
   pause,
   resume,
@@ -49,6 +52,7 @@ export const commands: readonly Command[] = [
 export const GROUPS: Readonly<Record<string, string>> = {
   terminals: 'provision terminals',
   sites: 'the sites that this database knows',
+  secrets: "what this site's processes sign with",
   hook: 'called by repmgr, Patroni or Pacemaker',
   config: 'check or show the configuration',
 };

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { migrate, unraced } from './migrate.ts';
 import { scramVerifier } from './scram-verifier.ts';
+import { makeSecrets } from './secrets.ts';
 
 export interface InitSite {
   /** A superuser, or from PostgreSQL 16 a role with CREATEROLE and REPLICATION. */
@@ -17,7 +18,7 @@ export interface InitResult {
   readonly sites: readonly string[];
 }
 
-/** Makes a database a site's: schema, roles, tables of every site, passwords. Safe to repeat and to race. */
+/** Makes a database a site's: schema, roles, tables of every site, secrets, passwords. Safe to repeat and to race. */
 export async function initSite(options: InitSite): Promise<InitResult> {
   const client = new pg.Client({ connectionString: options.ownerUrl, application_name: 'lastcall-init' });
   await client.connect();
@@ -25,6 +26,7 @@ export async function initSite(options: InitSite): Promise<InitResult> {
     const migrations = await migrate(client, options.site);
     await client.query('SELECT lastcall.add_site($1, true)', [options.site]);
     for (const peer of options.peers) await client.query('SELECT lastcall.add_site($1)', [peer]);
+    await makeSecrets(client);
     await setPasswords(client, options.passwords ?? {});
     const { rows } = await client.query<{ site: string }>('SELECT site FROM lastcall.sites ORDER BY site');
     return { migrations, sites: rows.map((row) => row.site) };

@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import type { SigningKeySource } from '../domain/site-secret.ts';
 import { newCounters, type SipCounters } from './counters.ts';
 import type { MessageDraft } from './message/draft.ts';
 import { DEFAULT_LIMITS, type Limits } from './message/limits.ts';
 import type { SipRequest, SipResponse } from './message/message.ts';
+import { randomKeys } from './random-keys.ts';
 import { newBranch } from './transaction/identifiers.ts';
 import { TransactionLayer } from './transaction/layer.ts';
 import { DEFAULT_TIMERS, type TimerDurations } from './transaction/timer-durations.ts';
@@ -36,10 +37,10 @@ export interface SipServerOptions {
   /** Methods for which a merged request is answered 482 (RFC 3261 8.2.2.2); for UAS roles such as REGISTER. Default none. */
   readonly mergedRequests?: readonly string[];
   /**
-   * Signs UDP flow tokens and Record-Route values. Give the same one after a restart, and to every process behind one
-   * address, so that dialogs go on; random unless given.
+   * Sign UDP flow tokens and Record-Route values. Give the same after a restart, and to every process behind one address,
+   * so that dialogs go on; random unless given.
    */
-  readonly secret?: Uint8Array;
+  readonly keys?: SigningKeySource;
   /** For tests, which move it themselves; the server drives its own otherwise. */
   readonly wheel?: TimerWheel;
 }
@@ -50,7 +51,7 @@ export type Hop = { readonly flow: Flow } | { readonly uri: string };
 /** The listeners, the transaction layer and one callback for requests. */
 export class SipServer {
   readonly counters: SipCounters = newCounters();
-  readonly secret: Uint8Array;
+  readonly keys: SigningKeySource;
   readonly wheel: TimerWheel;
   readonly #transports: readonly Transport[];
   readonly #layer: TransactionLayer;
@@ -61,7 +62,7 @@ export class SipServer {
 
   constructor(options: SipServerOptions) {
     this.#onFault = options.onFault ?? (() => {});
-    this.secret = options.secret ?? randomBytes(32);
+    this.keys = options.keys ?? randomKeys();
     this.#drivesWheel = options.wheel === undefined;
     this.wheel = options.wheel ?? new TimerWheel();
     this.#layer = this.#createLayer(options);
@@ -190,7 +191,7 @@ export class SipServer {
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       counters: this.counters,
       receiver: this.#layer,
-      secret: this.secret,
+      keys: this.keys,
       onError: (error: Error) => this.#fault('transport-error', error),
     };
     return options.listeners.map((listener) => createTransport({ ...shared, options: listener }));

@@ -39,6 +39,8 @@ const TABLES: Readonly<Record<string, readonly [string, string, string]>> = {
   replication_control: ['SELECT INSERT UPDATE', WRITE, WRITE],
   replication_status: [READ, WRITE, WRITE],
   replication_dropped_slot: [READ, WRITE, WRITE],
+  // Only call-control signs.
+  secrets: [READ, NOTHING, NOTHING],
   failovers: [READ, NOTHING, WRITE],
   failover_steps: [READ, NOTHING, WRITE],
 };

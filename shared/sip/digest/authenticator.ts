@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { SipRequest } from '../message/message.ts';
 import type { HeaderLine } from '../message/response.ts';
+import { randomKeys } from '../random-keys.ts';
 import { type DigestFields, formatDigestFields, parseDigestFields } from '../syntax/digest-fields.ts';
 import type { Answer } from '../transaction/user.ts';
 import { Backoff } from './backoff.ts';
@@ -54,7 +54,7 @@ export class DigestAuthenticator {
     this.#realm = options.realm;
     this.#algorithms = options.algorithms ?? DEFAULT_ALGORITHMS;
     this.#nonceLifetimeMs = options.nonceLifetimeMs ?? DEFAULT_NONCE_LIFETIME_MS;
-    this.#nonces = new NonceSource(options.secret ?? randomBytes(32), options.realm);
+    this.#nonces = new NonceSource(options.keys ?? randomKeys(), options.realm);
     this.#replay = new ReplayGuard(options.replayCapacity ?? DEFAULT_REPLAY_CAPACITY, this.#nonceLifetimeMs);
     this.#backoff = new Backoff(failures, firstMs);
     this.#now = options.now ?? Date.now;

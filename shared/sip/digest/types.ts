@@ -1,3 +1,4 @@
+import type { SigningKeySource } from '../../domain/site-secret.ts';
 import type { Answer } from '../transaction/user.ts';
 
 /** RFC 8760. */
@@ -37,8 +38,8 @@ export interface DigestOptions {
   readonly realm: string;
   /** Offered in this order; default SHA-256 then MD5. */
   readonly algorithms?: readonly DigestAlgorithm[];
-  /** Signs nonces; random for each process unless given. */
-  readonly secret?: Uint8Array;
+  /** Sign nonces; random for each process unless given. */
+  readonly keys?: SigningKeySource;
   /** Default 300,000. */
   readonly nonceLifetimeMs?: number;
   /** Nonces whose use is remembered against replay; older ones become stale when it is full. Default 100,000. */

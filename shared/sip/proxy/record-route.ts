@@ -1,4 +1,5 @@
-import { hash } from 'node:crypto';
+import { createHmac } from 'node:crypto';
+import { acceptedKeys, type SigningKeySource } from '../../domain/site-secret.ts';
 import type { MessageDraft } from '../message/draft.ts';
 import type { SipRequest } from '../message/message.ts';
 import type { SipUri } from '../syntax/uri.ts';
@@ -13,25 +14,27 @@ const SEPARATOR = '~';
  * it as a relay, and the token of the flow on that side, where a later request could not find its way by address.
  */
 export class RouteSigner {
-  readonly #secret: string;
+  readonly #keys: SigningKeySource;
 
-  constructor(secret: Uint8Array) {
-    this.#secret = Buffer.from(secret).toString('base64');
+  constructor(keys: SigningKeySource) {
+    this.#keys = keys;
   }
 
   sign(callId: string): string {
-    return hash('sha256', `${this.#secret}|${callId}|${this.#secret}`, 'base64url').slice(
-      0,
-      SIGNATURE_CHARACTERS,
-    );
+    return signature(callId, this.#keys().current);
   }
 
   /** The flow token in a Route of ours; '' without one; undefined when it was not signed for this Call-ID. */
   flowToken(route: SipUri, callId: string): string | undefined {
     const user = route.user ?? '';
-    if (user.slice(0, SIGNATURE_CHARACTERS) !== this.sign(callId)) return undefined;
+    const given = user.slice(0, SIGNATURE_CHARACTERS);
+    if (!acceptedKeys(this.#keys()).some((key) => given === signature(callId, key))) return undefined;
     return user.slice(SIGNATURE_CHARACTERS + SEPARATOR.length);
   }
+}
+
+function signature(callId: string, key: Uint8Array): string {
+  return createHmac('sha256', key).update(callId).digest('base64url').slice(0, SIGNATURE_CHARACTERS);
 }
 
 /** The two sides of a forwarded request. `pinned`: the owner chose this flow, so the way back needs it too. */
@@ -52,17 +55,17 @@ export function addRecordRoute(
   signer: RouteSigner,
 ): void {
   const { out, pinned, source } = passage;
-  const signature = signer.sign(request.callId ?? '');
+  const signed = signer.sign(request.callId ?? '');
   const inToken = source.reliable || isBehindNat(request, source) ? source.token : '';
   const outToken = pinned ? out.token : '';
-  draft.push('record-route', routeValue(source.listener, signature, inToken));
+  draft.push('record-route', routeValue(source.listener, signed, inToken));
   if (inToken !== '' || outToken !== '' || source.listener !== out.listener) {
-    draft.push('record-route', routeValue(out.listener, signature, outToken));
+    draft.push('record-route', routeValue(out.listener, signed, outToken));
   }
 }
 
-function routeValue(listener: Listener, signature: string, token: string): string {
-  const user = token === '' ? signature : signature + SEPARATOR + token;
+function routeValue(listener: Listener, signed: string, token: string): string {
+  const user = token === '' ? signed : signed + SEPARATOR + token;
   return `<${listener.routeUri.replace('sip:', `sip:${user}@`)}>`;
 }
 

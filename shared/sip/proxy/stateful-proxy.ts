@@ -21,7 +21,7 @@ export class StatefulProxy {
   constructor(options: ProxyOptions) {
     this.#server = options.server;
     this.#options = options;
-    this.#signer = new RouteSigner(options.server.secret);
+    this.#signer = new RouteSigner(options.server.keys);
     this.#routes = new RouteReader(options.server, this.#signer, options.aliases ?? []);
   }
 

@@ -1,3 +1,4 @@
+import type { SigningKeySource } from '../../domain/site-secret.ts';
 import type { SipCounters } from '../counters.ts';
 import type { Limits } from '../message/limits.ts';
 import type { SipMessage } from '../message/message.ts';
@@ -15,8 +16,8 @@ export interface TransportContext {
   readonly limits: Limits;
   readonly counters: SipCounters;
   readonly receiver: Receiver;
-  /** Signs UDP flow tokens. */
-  readonly secret: Uint8Array;
+  /** Sign UDP flow tokens. */
+  readonly keys: SigningKeySource;
   readonly onError: (error: Error) => void;
 }
 

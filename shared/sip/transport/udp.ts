@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { acceptedKeys } from '../../domain/site-secret.ts';
 import { parseMessage } from '../message/parse.ts';
 import { familyOf, plainAddress } from './address.ts';
 import type { Flow, SendErrorSink } from './flow.ts';
@@ -60,16 +61,18 @@ export class UdpTransport implements Transport {
 
   flow(token: string): Flow | undefined {
     const [name, payload, mac] = token.split('.');
-    if (name !== 'u' || payload === undefined || mac !== this.macOf(payload)) return undefined;
+    if (name !== 'u' || payload === undefined || mac === undefined || !this.#isSigned(payload, mac))
+      return undefined;
     const [local, address, port] = Buffer.from(payload, 'base64url').toString('latin1').split('|');
     return local === this.listener.sentBy && address ? this.flowTo(address, Number(port)) : undefined;
   }
 
   macOf(payload: string): string {
-    return createHmac('sha256', this.context.secret)
-      .update(payload)
-      .digest('base64url')
-      .slice(0, MAC_CHARACTERS);
+    return mac(payload, this.context.keys().current);
+  }
+
+  #isSigned(payload: string, given: string): boolean {
+    return acceptedKeys(this.context.keys()).some((key) => given === mac(payload, key));
   }
 
   send(text: string, address: string, port: number, sink: SendErrorSink | undefined): void {
@@ -100,6 +103,10 @@ export class UdpTransport implements Transport {
     if (message === undefined) counters.dropped++;
     else receiver.onMessage(message, flow);
   }
+}
+
+function mac(payload: string, key: Uint8Array): string {
+  return createHmac('sha256', key).update(payload).digest('base64url').slice(0, MAC_CHARACTERS);
 }
 
 class UdpFlow implements Flow {

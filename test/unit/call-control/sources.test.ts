@@ -35,8 +35,13 @@ test('networks of IPv4 and IPv6, and single addresses', () => {
   ]);
 });
 
+const keys = (current: string, previous?: string) => () => ({
+  current: Buffer.from(current),
+  previous: previous === undefined ? null : Buffer.from(previous),
+});
+
 test('a connection is handed over for one call only, and only by who knows the site secret', () => {
-  const handover = new FlowHandover(Buffer.from('of the site'));
+  const handover = new FlowHandover(keys('of the site'));
   const asked = (callId: string, secret = handover): string | null | undefined => {
     const request = parsedRequest({ callId: 'call-1' });
     const draft = MessageDraft.from(request);
@@ -46,7 +51,8 @@ test('a connection is handed over for one call only, and only by who knows the s
   };
   expect(asked('call-1')).toBe('cToken_-');
   expect(asked('call-2')).toBeUndefined();
-  expect(asked('call-1', new FlowHandover(Buffer.from('of another')))).toBeUndefined();
+  expect(asked('call-1', new FlowHandover(keys('of another')))).toBeUndefined();
+  expect(asked('call-1', new FlowHandover(keys('rotated', 'of the site')))).toBe('cToken_-');
   expect(handover.asked(parsedRequest())).toBeNull();
   for (const value of ['', '.', 'cToken', 'cToken.', '.x'])
     expect(handover.asked(parsedRequest({ extra: [`X-Lastcall-Flow: ${value}`] }))).toBeUndefined();

@@ -11,7 +11,7 @@ const server = new SipServer({
   ],
   onRequest: () => {},
 });
-const signer = new RouteSigner(server.secret);
+const signer = new RouteSigner(server.keys);
 const reader = new RouteReader(server, signer, ['Example.COM', 'cluster:5070']);
 const SIGNED = `sip:${signer.sign('call-1@192.0.2.1')}@proxy.example.com;lr`;
 
