@@ -94,9 +94,9 @@ api: { tokens: [{ token: short, role: root }] }
   });
 
   it('describes every key with form and default', () => {
-    const lines = describeConfig();
-    expect(lines.find((line) => line.startsWith('peers.<name>.sip:'))).toContain('SIP URI');
-    expect(lines.find((line) => line.startsWith('postgres.lookupBudgetMs:'))).toContain('default 500');
+    const keys = describeConfig().flatMap((chapter) => chapter.keys);
+    expect(keys.find(({ path }) => path === 'peers.<name>.sip')?.expected).toContain('SIP URI');
+    expect(keys.find(({ path }) => path === 'postgres.lookupBudgetMs')?.preset).toBe('500');
   });
 
   it('lists, maps and peers that no file names can come from the environment', () => {
@@ -119,7 +119,7 @@ api: { tokens: [{ token: short, role: root }] }
   });
 
   it('no two keys share a variable', () => {
-    const names = describeConfig().map((line) => line.split('; ').at(-1));
+    const names = describeConfig().flatMap(({ keys }) => keys.map(({ environment }) => environment));
     expect(new Set(names).size).toBe(names.length);
   });
 
