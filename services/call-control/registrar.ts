@@ -7,12 +7,16 @@ import type { Answer, ServerTransaction } from '../../shared/sip/transaction/use
 import type { Admission } from './admission.ts';
 import { type ExpiryBounds, readRegistration } from './contact-bindings.ts';
 import type { OwnAddresses } from './own-addresses.ts';
+import type { ReservedPlaces } from './reserved-places.ts';
+import type { TrustedSources } from './trusted-sources.ts';
 import { dialedUser } from './user-part.ts';
 
 export interface RegistrarOptions {
   readonly admission: Admission;
   readonly location: Location;
   readonly addresses: OwnAddresses;
+  readonly sources: Pick<TrustedSources, 'has'>;
+  readonly reserved: ReservedPlaces;
   readonly bounds: ExpiryBounds;
   readonly onRegistered: (result: 'registered' | 'removed' | 'refused') => void;
 }
@@ -34,7 +38,7 @@ export class Registrar {
   }
 
   async #answer(request: SipRequest, { source }: ServerTransaction): Promise<Answer> {
-    const { addresses, admission, bounds } = this.#options;
+    const { addresses, admission, bounds, reserved, sources } = this.#options;
     const unsupported = request.values('require').filter((tag) => !SUPPORTED.includes(tag.toLowerCase()));
     if (unsupported.length > 0) return { status: 420, headers: [['Unsupported', unsupported.join(', ')]] };
     if (!addresses.isOurs(request.uri)) return { status: 404, reason: 'Unknown Domain' };
@@ -42,11 +46,19 @@ export class Registrar {
     if ('refusal' in verified) return verified.refusal;
     const { terminal } = verified;
     if (!this.#mayRegister(terminal, request)) return { status: 403, reason: 'Not Your Address Of Record' };
-    const owner = addresses.routeUri;
-    const registration = readRegistration(request, { source, owner, nowMs: Date.now(), bounds });
+    const registration = readRegistration(request, {
+      source,
+      trusted: sources.has(source),
+      reserved: (uri) => reserved.named(uri),
+      owner: addresses.routeUri,
+      nowMs: Date.now(),
+      bounds,
+    });
     switch (registration.kind) {
       case 'invalid':
         return { status: 400, reason: registration.reason };
+      case 'refused':
+        return { status: 403, reason: registration.reason };
       case 'too-brief':
         return { status: 423, headers: [['Min-Expires', String(bounds.minSeconds)]] };
       case 'fetch':

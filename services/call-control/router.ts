@@ -5,7 +5,6 @@ import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { Target } from '../../shared/sip/proxy/types.ts';
 import type { SipServer } from '../../shared/sip/server.ts';
-import { parseUri } from '../../shared/sip/syntax/uri.ts';
 import type { FlowHandover } from './flow-handover.ts';
 import type { Originator } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
@@ -115,29 +114,15 @@ export class Router {
       .filter((target) => target !== null);
   }
 
-  /** Null for a connection that is gone and cannot be opened from here. */
+  /** G2: where it registered from; the Contact is a Request-URI only. Null for a connection that is gone. */
   #bindingTarget(request: SipRequest, binding: Binding): CallTarget | null {
     const { addresses, handover, server } = this.#options;
     const { contact: uri, flow: token, owner } = binding;
     const route = binding.path.length > 0 ? { route: binding.path } : {};
     const plain: CallTarget = { kind: 'binding', uri, ...route };
-    if (token === null) return { ...plain, nextHop: route.route ? undefined : natAddress(binding) };
     const flow = server.flow(token);
     if (flow?.open) return { ...plain, flow };
-    if (owner !== null && owner !== addresses.routeUri)
-      return { ...plain, nextHop: owner, edit: (draft) => handover.ask(draft, request, token) };
-    return binding.received.startsWith('ws') ? null : plain;
+    if (owner === addresses.routeUri) return null;
+    return { ...plain, nextHop: owner, edit: (draft) => handover.ask(draft, request, token) };
   }
-}
-
-/** A UDP phone whose Contact names another host than its packets come from sits behind a NAT (RFC 3581). */
-function natAddress({ contact, received }: Binding): string | undefined {
-  const [transport, ...rest] = received.split(':');
-  const port = rest.at(-1);
-  const address = rest.slice(0, -1).join(':');
-  const uri = parseUri(contact);
-  if (transport !== 'udp' || uri?.kind !== 'sip' || uri.host === address || uri.host === `[${address}]`)
-    return undefined;
-  if (!/^[\d.]+$|^\[|\.invalid$/.test(uri.host)) return undefined;
-  return `sip:${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

@@ -21,6 +21,7 @@ import { OwnAddresses } from './own-addresses.ts';
 import { Registrar } from './registrar.ts';
 import { RequestForwarder } from './request-forwarder.ts';
 import { RequestHandler } from './request-handler.ts';
+import { ReservedPlaces } from './reserved-places.ts';
 import { Router } from './router.ts';
 import { sipListeners } from './sip-listeners.ts';
 import { exposeSip } from './sip-metrics.ts';
@@ -155,6 +156,16 @@ function handlerOf(
     maxSeconds: sip.maxExpiresSeconds,
   };
   const onRegistered = (result: string) => metrics.registration(result);
+  const reserved = new ReservedPlaces({ listeners: () => server.listeners, domain, peers, nextHop });
+  const registrar = new Registrar({
+    admission,
+    location,
+    addresses,
+    sources,
+    reserved,
+    bounds,
+    onRegistered,
+  });
   return new RequestHandler({
     site,
     server,
@@ -163,7 +174,7 @@ function handlerOf(
     sources,
     handover,
     admission,
-    registrar: new Registrar({ admission, location, addresses, bounds, onRegistered }),
+    registrar,
     placer,
     features,
     featureAnswers: answers,

@@ -3,6 +3,7 @@ import {
   type BindingChange,
   type BindingOutcome,
   bindingKeyOf,
+  callable,
   changeBindings,
 } from '../domain/binding.ts';
 import { BindingStore } from './binding-store.ts';
@@ -16,6 +17,8 @@ export interface LocationOptions {
 }
 
 const WRITE_BACK_RETRY_MS = 1_000;
+/** Changes kept for one address of record while Redis is away. */
+const MOST_UNSAVED = 100;
 
 /**
  * The location service (RFC 3261 section 10): bindings in Redis, shared by every call-control of the site, and mirrored
@@ -44,9 +47,7 @@ export class Location {
 
   /** The live bindings, most preferred first. */
   async find(aor: string): Promise<readonly Binding[]> {
-    const stored = await this.#read(aor);
-    const nowMs = this.#now();
-    return stored.filter((binding) => binding.expiresAtMs > nowMs).sort((a, b) => b.q - a.q);
+    return callable(await this.#read(aor), this.#now());
   }
 
   /** Applies one REGISTER as a whole or not at all. */
@@ -176,10 +177,11 @@ export class Location {
 
 /** The changes with one more, bounded by contacts: of each contact only the latest is kept. */
 function withChange(changes: readonly BindingChange[], change: BindingChange): readonly BindingChange[] {
-  if ('removeAll' in change) return [change];
+  if ('removeAll' in change || 'forget' in change) return [change];
+  if ('lostFlow' in change) return [...changes, change].slice(-MOST_UNSAVED);
   const replaced = new Set(change.bindings.map(bindingKeyOf));
   const kept = changes.filter(
-    (earlier) => 'removeAll' in earlier || !earlier.bindings.some((one) => replaced.has(bindingKeyOf(one))),
+    (earlier) => !('bindings' in earlier && earlier.bindings.some((one) => replaced.has(bindingKeyOf(one)))),
   );
-  return [...kept, ...change.bindings.map((binding) => ({ bindings: [binding] }))];
+  return [...kept, ...change.bindings.map((binding) => ({ bindings: [binding] }))].slice(-MOST_UNSAVED);
 }

@@ -19,14 +19,16 @@ afterAll(async () => {
 
 const binding = (contact: string, over: Partial<Binding> = {}): Binding => ({
   contact,
+  contactKey: contact,
   callId: `call-${contact}`,
   cseq: 1,
+  registeredAtMs: Date.now(),
   expiresAtMs: Date.now() + 60_000,
   q: 1_000,
   instance: null,
   regId: null,
-  flow: null,
-  owner: null,
+  flow: `flow-of-${contact}`,
+  owner: 'sip:127.0.0.1:5060;lr',
   received: 'udp:127.0.0.1:5060',
   path: [],
   userAgent: null,
@@ -77,12 +79,21 @@ describe('RFC 3261 section 10: bindings', () => {
     expect(await contacts(store, aor)).toEqual(['sip:new']);
   });
 
-  it('refuses more contacts than allowed and keeps what stands', async () => {
+  it('the oldest registration gives way to one more than allowed', async () => {
     const aor = 'sip:many@test';
     const store = location(2);
-    await store.change(aor, { bindings: [binding('sip:one'), binding('sip:two')] });
-    expect((await store.change(aor, { bindings: [binding('sip:three')] })).kind).toBe('too-many');
-    expect(await contacts(store, aor)).toEqual(['sip:one', 'sip:two']);
+    const at = (registeredAtMs: number) => ({ registeredAtMs: Date.now() + registeredAtMs });
+    await store.change(aor, { bindings: [binding('sip:one', at(2)), binding('sip:two', at(1))] });
+    expect((await store.change(aor, { bindings: [binding('sip:three', at(3))] })).kind).toBe('ok');
+    expect(await contacts(store, aor)).toEqual(['sip:one', 'sip:three']);
+  });
+
+  it('one request for more contacts than allowed changes nothing', async () => {
+    const aor = 'sip:too-many@test';
+    const store = location(2);
+    const three = ['sip:one', 'sip:two', 'sip:three'].map((contact) => binding(contact));
+    expect((await store.change(aor, { bindings: three })).kind).toBe('too-many');
+    expect(await contacts(store, aor)).toEqual([]);
   });
 
   it('two processes that register at once lose neither contact', async () => {

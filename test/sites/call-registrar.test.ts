@@ -78,23 +78,45 @@ describe('REGISTER (RFC 3261 10.3)', () => {
     expect((await register(phone, [])).values('contact')).toEqual([]);
   });
 
-  test('RFC 3327, RFC 5626: Path is kept and repeated, outbound is confirmed', async () => {
+  test('RFC 5626 outbound is confirmed, and an instance takes the place of its earlier registration', async () => {
     const phone = await sites.phone(a, '1001');
     const answer = await register(phone, [
       ...contacts(`<${phone.contact}>;expires=60;reg-id=1;+sip.instance="<urn:uuid:1>"`),
-      ['Path', '<sip:127.0.0.1:6999;lr>'],
       ['Supported', 'path, outbound'],
     ]);
-    expect([answer.header('path'), answer.header('require')]).toEqual([
-      '<sip:127.0.0.1:6999;lr>',
-      'outbound',
-    ]);
+    expect(answer.header('require')).toBe('outbound');
     expect(answer.header('contact')).toContain('+sip.instance="<urn:uuid:1>";reg-id=1');
     const moved = await register(
       phone,
       contacts('<sip:1001@127.0.0.1:6003>;expires=60;reg-id=1;+sip.instance="<urn:uuid:1>"'),
     );
     expect(moved.values('contact')).toHaveLength(1);
+  });
+
+  test('G1 RFC 3327 a Path is kept and repeated to a trusted proxy; a phone that sends one is refused', async () => {
+    const path: HeaderLine = ['Path', '<sip:127.0.0.1:6999;lr>'];
+    const behindProxies = await sites.run('a', {
+      peers: { b: {} },
+      sip: { udp: '127.0.0.1:0', tcp: '127.0.0.1:0', ws: '127.0.0.1:0', trustedPeers: ['127.0.0.1'] },
+    });
+    const proxied = await sites.phone(behindProxies, '1001');
+    const answer = await register(proxied, [...contacts(`<${proxied.contact}>;expires=60`), path]);
+    expect([answer.status, answer.header('path')]).toEqual([200, '<sip:127.0.0.1:6999;lr>']);
+    await proxied.unregister();
+    await behindProxies.stop();
+    const phone = await sites.phone(a, '1001');
+    const refused = await register(phone, [...contacts(`<${phone.contact}>;expires=60`), path]);
+    expect([refused.status, refused.reason]).toEqual([403, 'Path Not From A Trusted Proxy']);
+  });
+
+  test('three spellings of one URI are one contact', async () => {
+    const phone = await sites.phone(a, '1001');
+    for (const uri of ['sip:1001@127.0.0.1:6001;x=1;y=2', 'sip:%31001@127.0.0.1:6001;Y=2;x=1'])
+      await register(phone, contacts(`<${uri}>;expires=60`));
+    const answer = await register(phone, contacts('<SIP:1001@127.0.0.1:6001;x=1;y=2?Route=x>;expires=60'));
+    expect(answer.values('contact').map((value) => value.split('>')[0])).toEqual([
+      '<SIP:1001@127.0.0.1:6001;x=1;y=2',
+    ]);
   });
 
   test('an unknown Require is 420', async () => {
@@ -123,6 +145,40 @@ describe('who may register', () => {
     expect((await disabled.register().final()).status).toBe(403);
     const elsewhere = await sites.phone(a, '1001', { domain: 'elsewhere.example' });
     expect((await elsewhere.register().final()).status).toBe(404);
+  });
+});
+
+describe('G2 a phone is where it registered from, whatever its Contact says', () => {
+  test('over UDP the call goes to the source of the REGISTER, with the Contact as its Request-URI', async () => {
+    const alice = await sites.registered(a, '1001');
+    const bob = await sites.phone(a, '1002');
+    const elsewhere = 'sip:1002@bob.example;transport=tcp';
+    expect((await register(bob, contacts(`<${elsewhere}?Subject=x>;expires=60`))).status).toBe(200);
+    bob.behaviour = { status: 486 };
+    expect((await alice.invite('1002').final()).status).toBe(486);
+    expect((await bob.call()).request.requestUri).toBe(elsewhere);
+  });
+
+  test('a Contact that names this server is 403 with its reason', async () => {
+    const phone = await sites.phone(a, '1001');
+    const { port } = new URL(a.udp.replace('sip:', 'http://'));
+    for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, DOMAIN]) {
+      const answer = await register(phone, contacts(`<sip:*69@${host}>;expires=60`));
+      expect([answer.status, answer.reason]).toEqual([403, 'Contact Names This Server']);
+    }
+  });
+
+  test('a Contact that names a peer site is 403 with its reason', async () => {
+    const knowsPeer = await sites.run('a', {
+      sip: { udp: '127.0.0.1:0', tcp: '127.0.0.1:0', ws: '127.0.0.1:0' },
+    });
+    const phone = await sites.phone(knowsPeer, '1001');
+    const answer = await register(
+      phone,
+      contacts(`<${sites.udp('b').replace('sip:', 'sip:*69@')}>;expires=60`),
+    );
+    expect([answer.status, answer.reason]).toEqual([403, 'Contact Names A Peer Site']);
+    await knowsPeer.stop();
   });
 });
 
