@@ -15,7 +15,7 @@ export interface Binding {
   readonly regId: number | null;
   /** The token of the flow that the REGISTER came over: where its calls go. Known to the process named by `owner`. */
   readonly flow: string;
-  /** SIP URI of that process. */
+  /** That process, as a SIP URI. */
   readonly owner: string;
   /** Where the REGISTER came from: `udp:192.0.2.1:5060`. */
   readonly received: string;
