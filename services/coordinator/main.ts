@@ -2,7 +2,8 @@
 import { parseArgs } from 'node:util';
 import type { FastifyInstance } from 'fastify';
 import { RedisConnection } from '../../shared/redis/connect.ts';
-import { type Config, ConfigError, loadConfig } from '../../shared/runtime/config.ts';
+import { type Config, ConfigError } from '../../shared/runtime/config.ts';
+import { builtOrExit, configOrExit } from '../../shared/runtime/config-or-exit.ts';
 import { type CheckResult, startHealth } from '../../shared/runtime/health.ts';
 import { runProcess } from '../../shared/runtime/lifecycle.ts';
 import { createLogger } from '../../shared/runtime/logger.ts';
@@ -20,7 +21,7 @@ const MOST_ALERTS = 30;
 const ALERT_WINDOW_MS = 600_000;
 
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
-const config = loadConfig({ file: values.config });
+const config = configOrExit(values.config);
 const log = createLogger('coordinator', config.site, config.log);
 const metrics = new Metrics({ site: config.site });
 const measured = coordinatorMetrics(metrics, () => coordinator.observations);
@@ -42,7 +43,7 @@ const alerts = new AlertDispatcher({
 });
 const coordinator = new Coordinator({
   home: config.site,
-  sites: coordinatorUrls(config),
+  sites: builtOrExit(() => coordinatorUrls(config)),
   redis,
   redisUrl: config.redis.url,
   settings: {

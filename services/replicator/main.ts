@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
 import type { FastifyInstance } from 'fastify';
-import { ConfigError, loadConfig } from '../../shared/runtime/config.ts';
+import { ConfigError } from '../../shared/runtime/config.ts';
+import { builtOrExit, configOrExit } from '../../shared/runtime/config-or-exit.ts';
 import { type CheckResult, startHealth } from '../../shared/runtime/health.ts';
 import { runProcess } from '../../shared/runtime/lifecycle.ts';
 import { createLogger } from '../../shared/runtime/logger.ts';
@@ -11,11 +12,13 @@ import { replicatorUrls, watchPeers } from './peers-file.ts';
 import { Replicator } from './replicator.ts';
 
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
-const config = loadConfig({ file: values.config });
+const config = configOrExit(values.config);
 const log = createLogger('replicator', config.site, config.log);
-const ownUrl = config.postgres.replicatorUrl;
-if (ownUrl === null)
-  throw new ConfigError([{ path: 'postgres.replicatorUrl', fault: 'the replicator needs it' }]);
+const ownUrl = builtOrExit(() => {
+  const { replicatorUrl } = config.postgres;
+  if (replicatorUrl !== null) return replicatorUrl;
+  throw new ConfigError([{ path: 'postgres.replicatorUrl', fault: 'missing, and the replicator needs it' }]);
+});
 
 const replicator = new Replicator({
   site: config.site,

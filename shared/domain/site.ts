@@ -2,6 +2,8 @@
 export type SiteId = string & { readonly brand: 'SiteId' };
 
 const SITE_ID = /^[a-z][a-z0-9_]{0,15}$/;
+export const SITE_ID_FORM =
+  'a lower-case letter, then letters, digits or _, at most 16, none of all, template, by_site, freshest';
 /** `lastcalls_all` and its like are not a site's tables. */
 const TAKEN = ['all', 'template', 'by_site', 'freshest'];
 

@@ -24,7 +24,7 @@ export interface Section<F extends Fields = Fields> {
 export interface MapOf<F extends Fields = Fields> {
   readonly kind: 'map';
   readonly description: string;
-  readonly keyPattern: RegExp;
+  readonly key: { readonly accepts: (name: string) => boolean; readonly expected: string };
   readonly entry: F;
 }
 
@@ -55,10 +55,10 @@ export const section = <F extends Fields>(description: string, fields: F): Secti
   description,
   fields,
 });
-export const mapOf = <F extends Fields>(description: string, keyPattern: RegExp, entry: F): MapOf<F> => ({
+export const mapOf = <F extends Fields>(description: string, key: MapOf['key'], entry: F): MapOf<F> => ({
   kind: 'map',
   description,
-  keyPattern,
+  key,
   entry,
 });
 export const listOf = <F extends Fields>(description: string, entry: F): ListOf<F> => ({
@@ -102,12 +102,15 @@ export function optional<T>(inner: Field<T>): Field<T | null> {
 
 export function text(
   description: string,
-  basics: Basics<string> & { pattern?: RegExp; expected?: string } = {},
+  basics: Basics<string> & { pattern?: RegExp; accepts?: (value: string) => boolean; expected?: string } = {},
 ): Field<string> {
   const expected = basics.expected ?? (basics.pattern ? `text matching ${basics.pattern.source}` : 'text');
   return field(description, expected, basics, (raw) => {
     const value = typeof raw === 'number' ? String(raw) : raw;
-    return typeof value === 'string' && value !== '' && (basics.pattern?.test(value) ?? true)
+    return typeof value === 'string' &&
+      value !== '' &&
+      (basics.pattern?.test(value) ?? true) &&
+      (basics.accepts?.(value) ?? true)
       ? value
       : undefined;
   });

@@ -84,8 +84,7 @@ export class ConfigReader {
     }
     const names = new Set([...Object.keys(given), ...entryNamesInEnvironment(node, path, this.#env)]);
     const entries = [...names].map((name) => {
-      if (!node.keyPattern.test(name))
-        this.#fault([...path, name], `the name must match ${node.keyPattern.source}`);
+      if (!node.key.accepts(name)) this.#fault([...path, name], `expected as name ${node.key.expected}`);
       return [name, this.#readFields(node.entry, given[name], [...path, name])];
     });
     return Object.freeze(Object.fromEntries(entries));

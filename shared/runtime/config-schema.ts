@@ -1,3 +1,4 @@
+import { isSiteId, SITE_ID_FORM } from '../domain/site.ts';
 import {
   type ConfigOf,
   flag,
@@ -17,14 +18,14 @@ import {
   webUrl,
 } from './config-field.ts';
 
-const SITE = /^[a-z][a-z0-9_]{0,15}$/;
+const SITE = { accepts: isSiteId, expected: SITE_ID_FORM };
 const LOOPBACK = (port: number) => ({ host: '127.0.0.1', port });
 const millis = (description: string, value: number, max = 3_600_000) =>
   integer(description, { min: 1, max, unit: 'milliseconds', default: value });
 
 /** Every configuration key: what it means, its unit, its range and its default. One file a site serves all its processes. */
 export const CONFIG_SCHEMA = section('Lastcall site configuration', {
-  site: text('This site, as in the table name lastcalls_<site>', { pattern: SITE }),
+  site: text('This site, as in the table name lastcalls_<site>', SITE),
   domain: text('SIP domain and digest realm of the subscribers', {
     pattern: /^[A-Za-z0-9.-]+$/,
     expected: 'a domain name',
