@@ -8,6 +8,9 @@ export interface SipCounters {
   dropped: number;
   /** Broken requests answered with 4xx or 5xx before they reached the owner. */
   refused: number;
+  /** Answers to strangers that lost a header, or went out not at all, because they would have been over twice the request. */
+  answersShortened: number;
+  answersWithheld: number;
   retransmissionsAbsorbed: number;
   retransmissionsSent: number;
   serverTransactions: number;
@@ -23,6 +26,8 @@ export function newCounters(): SipCounters {
     messagesOut: { udp: 0, tcp: 0, tls: 0, ws: 0, wss: 0 },
     dropped: 0,
     refused: 0,
+    answersShortened: 0,
+    answersWithheld: 0,
     retransmissionsAbsorbed: 0,
     retransmissionsSent: 0,
     serverTransactions: 0,

@@ -25,7 +25,7 @@ export interface SipFault {
 
 export interface SipServerOptions {
   readonly listeners: readonly ListenerOptions[];
-  /** Every valid request but ACK and CANCEL. What it throws is answered with 500. */
+  /** Every valid request but ACK and CANCEL. What it throws or rejects with is answered with 500. */
   readonly onRequest: (request: SipRequest, transaction: ServerTransaction) => void;
   /** An ACK that belongs to no server transaction: one for a 2xx (RFC 3261 13.3.1.4). Dropped unless given. */
   readonly onAck?: (ack: SipRequest, source: Flow) => void;
@@ -55,7 +55,7 @@ export class SipServer {
   readonly wheel: TimerWheel;
   readonly #transports: readonly Transport[];
   readonly #layer: TransactionLayer;
-  readonly #resolver = new Resolver();
+  readonly #resolver = new Resolver((error) => this.faulted(error));
   readonly #drivesWheel: boolean;
   readonly #onFault: (fault: SipFault) => void;
   #ticking: NodeJS.Timeout | undefined;
@@ -65,6 +65,7 @@ export class SipServer {
     this.keys = options.keys ?? randomKeys();
     this.#drivesWheel = options.wheel === undefined;
     this.wheel = options.wheel ?? new TimerWheel();
+    this.wheel.onFault = (error) => this.faulted(error);
     this.#layer = this.#createLayer(options);
     this.#transports = this.#createTransports(options);
   }
@@ -182,7 +183,7 @@ export class SipServer {
       onRequest: options.onRequest,
       onAck: options.onAck ?? (() => {}),
       onStrayResponse: options.onStrayResponse ?? (() => {}),
-      onFault: (error) => this.#fault('handler-threw', error),
+      onFault: (error) => this.faulted(error),
     });
   }
 
@@ -193,6 +194,7 @@ export class SipServer {
       receiver: this.#layer,
       keys: this.keys,
       onError: (error: Error) => this.#fault('transport-error', error),
+      onFault: (error: unknown) => this.faulted(error),
     };
     return options.listeners.map((listener) => createTransport({ ...shared, options: listener }));
   }

@@ -1,7 +1,11 @@
+import { isIPv6 } from 'node:net';
+
 /** RFC 3261 25.1 character classes over latin1 text. Everything here is one forward pass: no backtracking. */
 
 const TOKEN = classOf("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~");
-const HOST = classOf('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._[]:');
+const LABEL = classOf('abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_');
+/** Of a domain name (RFC 1035 2.3.4). */
+const MAX_NAME_LENGTH = 253;
 const BLANK = classOf(' \t\r\n');
 
 function classOf(characters: string): Uint8Array {
@@ -18,8 +22,17 @@ function isAll(members: Uint8Array, text: string): boolean {
 /** RFC 3261 25.1 token. */
 export const isToken = (text: string): boolean => isAll(TOKEN, text);
 
-/** Loose form of host: the characters that names, IPv4 and bracketed IPv6 are made of. */
-export const isHost = (text: string): boolean => isAll(HOST, text);
+/** RFC 3261 25.1 host: a name (`_` allowed as in DNS), an IPv4 address, or an IPv6 address in brackets. */
+export function isHost(text: string): boolean {
+  if (text.charCodeAt(0) === 91) return text.endsWith(']') && isIPv6(text.slice(1, -1));
+  let labelStart = 0;
+  for (let i = 0; i < text.length; i++) {
+    const isDot = text.charCodeAt(i) === 46;
+    if (isDot ? i === labelStart : LABEL[text.charCodeAt(i)] !== 1) return false;
+    if (isDot) labelStart = i + 1;
+  }
+  return text.length > 0 && text.length <= MAX_NAME_LENGTH;
+}
 
 /** True for digits only, at least one. */
 export function isDigits(text: string): boolean {

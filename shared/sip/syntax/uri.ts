@@ -72,7 +72,8 @@ function parseSipUri(text: string, scheme: 'sip' | 'sips', start: number): SipUr
   const hostEnd = semicolon < 0 || semicolon > end ? end : semicolon;
   const hostPort = parseHostPort(text.slice(start, hostEnd));
   const parameters = parseUriParameters(text, hostEnd, end);
-  if (hostPort === undefined || parameters === undefined) return undefined;
+  if (hostPort === undefined || parameters === undefined || !isMaddr(parameters.get('maddr')))
+    return undefined;
   const headers = question < 0 ? undefined : text.slice(question + 1);
   return {
     kind: 'sip',
@@ -95,6 +96,9 @@ export function parseHostPort(text: string): { host: string; port: number | unde
   const port = text.charCodeAt(hostEnd) === 58 ? parseCount(text.slice(hostEnd + 1), 65535) : undefined;
   return port === undefined || port === 0 ? undefined : { host: host.toLowerCase(), port };
 }
+
+/** RFC 3261 19.1.1: `maddr` is a host; absent is sound. */
+const isMaddr = (maddr: string | undefined): boolean => maddr === undefined || isHost(maddr);
 
 function endOfName(text: string): number {
   const colon = text.indexOf(':');

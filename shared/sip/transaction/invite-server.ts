@@ -2,6 +2,7 @@ import type { SipRequest } from '../message/message.ts';
 import type { Flow } from '../transport/flow.ts';
 import type { TransactionContext } from './context.ts';
 import { ServerMachine } from './server-transaction.ts';
+import type { Received } from './stateless-answers.ts';
 import {
   INVITE_SERVER,
   type InviteServerAction,
@@ -18,12 +19,12 @@ export class InviteServerTransaction extends ServerMachine<
   #intervalG = 0;
   #ack: { readonly request: SipRequest; readonly source: Flow } | undefined;
 
-  constructor(context: TransactionContext, key: string, request: SipRequest, source: Flow) {
-    super(INVITE_SERVER, 'proceeding', context, key, request, source);
+  constructor(context: TransactionContext, key: string, received: Received) {
+    super(INVITE_SERVER, 'proceeding', context, key, received);
   }
 
   trying(): void {
-    const response = this.hasAnswered() ? undefined : this.buildTrying();
+    const response = this.answered ? undefined : this.buildTrying();
     if (response !== undefined) this.send(response);
   }
 

@@ -1,22 +1,22 @@
 import type { SipCounters } from '../counters.ts';
+import { guarded } from '../guarded.ts';
 import type { Limits } from '../message/limits.ts';
 import { type SipMessage, SipRequest, SipResponse } from '../message/message.ts';
-import { buildResponse } from '../message/response.ts';
 import { stampVia } from '../message/stamp-via.ts';
 import { validateRequest, validateResponse } from '../message/validate.ts';
 import type { Flow } from '../transport/flow.ts';
 import type { Receiver } from '../transport/transport.ts';
 import type { ClientMachine, SentRequest } from './client-transaction.ts';
 import type { TransactionContext } from './context.ts';
-import { newTag } from './identifiers.ts';
 import { InviteClientTransaction } from './invite-client.ts';
 import { InviteServerTransaction } from './invite-server.ts';
 import { cancelledKey, clientKey, mergeKey, serverKey } from './matching.ts';
 import { NonInviteClientTransaction } from './non-invite-client.ts';
 import { NonInviteServerTransaction } from './non-invite-server.ts';
+import { type Received, StatelessAnswers } from './stateless-answers.ts';
 import type { TimerDurations } from './timer-durations.ts';
 import type { TimerWheel } from './timer-wheel.ts';
-import type { ClientTransaction, ServerTransaction } from './user.ts';
+import type { Answer, ClientTransaction, ServerTransaction } from './user.ts';
 
 export interface LayerOptions {
   readonly wheel: TimerWheel;
@@ -40,6 +40,7 @@ export class TransactionLayer implements Receiver, TransactionContext {
   readonly durations: TimerDurations;
   readonly counters: SipCounters;
   readonly #options: LayerOptions;
+  readonly #stateless: StatelessAnswers;
   readonly #servers = new Map<string, ServerEntry>();
   readonly #clients = new Map<string, ClientEntry>();
   /** Of the methods watched for merging: what identifies a request over all paths, and its transaction here. */
@@ -49,6 +50,7 @@ export class TransactionLayer implements Receiver, TransactionContext {
 
   constructor(options: LayerOptions) {
     this.#options = options;
+    this.#stateless = new StatelessAnswers(options);
     this.wheel = options.wheel;
     this.durations = options.durations;
     this.counters = options.counters;
@@ -90,11 +92,11 @@ export class TransactionLayer implements Receiver, TransactionContext {
   }
 
   passAck(ack: SipRequest, source: Flow): void {
-    try {
-      this.#options.onAck(ack, source);
-    } catch (error) {
-      this.faulted(error);
-    }
+    guarded((error) => this.faulted(error), this.#options.onAck)(ack, source);
+  }
+
+  answerStateless(received: Received, answer: Answer): void {
+    this.#stateless.send(received, answer);
   }
 
   settled(): void {
@@ -126,20 +128,15 @@ export class TransactionLayer implements Receiver, TransactionContext {
       this.counters.dropped++;
       return false;
     }
+    const received = { request, source: flow, bytes: entering.text.length };
     if (validity.kind === 'respond') {
-      this.#refuse(request, flow, validity.status, validity.reason);
+      this.counters.refused++;
+      this.answerStateless(received, validity);
       return false;
     }
     if (request.method === 'ACK') this.#onAck(request, flow);
-    else this.#serve(request, flow);
+    else this.#serve(received);
     return true;
-  }
-
-  /** Stateless: a broken request gets no transaction (RFC 3261 8.2.7). */
-  #refuse(request: SipRequest, flow: Flow, status: number, reason: string): void {
-    this.counters.refused++;
-    const response = buildResponse(request, { status, reason, toTag: newTag() });
-    this.responseFlow(request, flow).send(response.text);
   }
 
   #onAck(ack: SipRequest, flow: Flow): void {
@@ -148,41 +145,41 @@ export class TransactionLayer implements Receiver, TransactionContext {
     else this.passAck(ack, flow);
   }
 
-  #serve(request: SipRequest, flow: Flow): void {
-    const key = serverKey(request);
+  #serve(received: Received): void {
+    const key = serverKey(received.request);
     const known = this.#servers.get(key);
     if (known instanceof InviteServerTransaction) known.receiveInvite();
     else if (known !== undefined) known.receiveRetransmission();
-    else this.#begin(request, flow, key);
+    else this.#begin(received, key);
   }
 
-  #begin(request: SipRequest, flow: Flow, key: string): void {
+  #begin(received: Received, key: string): void {
+    const { request } = received;
     const transaction =
       request.method === 'INVITE'
-        ? new InviteServerTransaction(this, key, request, flow)
-        : new NonInviteServerTransaction(this, key, request, flow);
+        ? new InviteServerTransaction(this, key, received)
+        : new NonInviteServerTransaction(this, key, received);
     this.counters.serverTransactions++;
     this.#pending++;
     this.#servers.set(key, transaction);
     if (request.method === 'CANCEL') this.#cancel(request, transaction);
-    else if (this.#isMerged(request, key)) transaction.reply({ status: 482 });
+    else if (this.#isMerged(request, key)) transaction.refuse({ status: 482 });
     else this.#handOver(request, transaction);
   }
 
   #handOver(request: SipRequest, transaction: ServerEntry): void {
-    try {
-      this.#options.onRequest(request, transaction);
-    } catch (error) {
+    guarded((error) => {
       this.faulted(error);
-      transaction.reply({ status: 500 });
-    }
+      if (transaction.answered) transaction.reply({ status: 500 });
+      else transaction.refuse({ status: 500 });
+    }, this.#options.onRequest)(request, transaction);
   }
 
   /** RFC 3261 9.2, 16.10: hop by hop, answered here; this server keeps no stateless INVITE that a stray one could belong to. */
   #cancel(cancel: SipRequest, transaction: ServerEntry): void {
     const invite = this.#servers.get(cancelledKey(cancel));
     if (!(invite instanceof InviteServerTransaction)) {
-      transaction.reply({ status: 481 });
+      transaction.refuse({ status: 481 });
       return;
     }
     transaction.reply({ status: 200 });

@@ -1,7 +1,6 @@
-import type { SipRequest } from '../message/message.ts';
-import type { Flow } from '../transport/flow.ts';
 import type { TransactionContext } from './context.ts';
 import { ServerMachine } from './server-transaction.ts';
+import type { Received } from './stateless-answers.ts';
 import {
   NON_INVITE_SERVER,
   type NonInviteServerAction,
@@ -15,8 +14,8 @@ export class NonInviteServerTransaction extends ServerMachine<
   NonInviteServerEvent,
   NonInviteServerAction
 > {
-  constructor(context: TransactionContext, key: string, request: SipRequest, source: Flow) {
-    super(NON_INVITE_SERVER, 'trying', context, key, request, source);
+  constructor(context: TransactionContext, key: string, received: Received) {
+    super(NON_INVITE_SERVER, 'trying', context, key, received);
   }
 
   /** RFC 4320 4.1: no 100 for a non-INVITE request. */

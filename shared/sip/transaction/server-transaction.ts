@@ -4,6 +4,7 @@ import type { Flow, SendErrorSink } from '../transport/flow.ts';
 import type { TransactionContext } from './context.ts';
 import { newTag } from './identifiers.ts';
 import { Machine, type Table } from './machine.ts';
+import type { Received } from './stateless-answers.ts';
 import type { Answer, ServerTransaction, ServerTransactionUser } from './user.ts';
 
 export type SendEvent = 'send-1xx' | 'send-2xx' | 'send-failure';
@@ -20,31 +21,35 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
   protected readonly context: TransactionContext;
   #responseFlow: Flow;
   /** Kept until a final response only: 32 s of retained transactions are many. */
-  #request: SipRequest | undefined;
+  #received: Received | undefined;
   #lastResponse: string | undefined;
   #localTag: string | undefined;
   #finished = false;
   #cancelled = false;
+  #removed = false;
 
   constructor(
     table: Table<S, E | SendEvent | 'transport-error', A>,
     initial: S,
     context: TransactionContext,
     key: string,
-    request: SipRequest,
-    source: Flow,
+    received: Received,
   ) {
     super(table, initial, context.wheel);
     this.context = context;
     this.key = key;
-    this.method = request.method;
-    this.source = source;
-    this.#request = request;
-    this.#responseFlow = context.responseFlow(request, source);
+    this.method = received.request.method;
+    this.source = received.source;
+    this.#received = received;
+    this.#responseFlow = context.responseFlow(received.request, received.source);
   }
 
   get finished(): boolean {
     return this.#finished;
+  }
+
+  get answered(): boolean {
+    return this.#lastResponse !== undefined || this.#finished;
   }
 
   get cancelled(): boolean {
@@ -59,13 +64,20 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
   abstract trying(): void;
 
   reply(answer: Answer): boolean {
-    if (this.#request === undefined) return false;
-    return this.send(buildResponse(this.#request, { ...answer, toTag: this.localTag }));
+    if (this.#received === undefined) return false;
+    return this.send(buildResponse(this.#received.request, { ...answer, toTag: this.localTag }));
+  }
+
+  refuse(answer: Answer): boolean {
+    if (this.#received === undefined) return false;
+    this.context.answerStateless(this.#received, answer);
+    this.remove();
+    return true;
   }
 
   send(response: OutgoingResponse): boolean {
     const event = response.status < 200 ? 'send-1xx' : response.status < 300 ? 'send-2xx' : 'send-failure';
-    if (this.#finished && event !== 'send-2xx') return false;
+    if (this.#removed || (this.#finished && event !== 'send-2xx')) return false;
     this.#findOpenFlow();
     const previous = this.#lastResponse;
     this.#lastResponse = response.text;
@@ -111,12 +123,8 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
     this.sendLast();
   }
 
-  protected hasAnswered(): boolean {
-    return this.#lastResponse !== undefined;
-  }
-
   protected buildTrying(): OutgoingResponse | undefined {
-    return this.#request && buildResponse(this.#request, { status: 100 });
+    return this.#received && buildResponse(this.#received.request, { status: 100 });
   }
 
   /** The last response is not sent again from here on. */
@@ -125,6 +133,8 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
   }
 
   protected remove(): void {
+    if (this.#removed) return;
+    this.#removed = true;
     this.stopTimers();
     this.user = undefined;
     this.forgetResponse();
@@ -134,14 +144,14 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
 
   /** RFC 3261 18.2.2: when the request's connection is gone, the response opens one to where Via says. */
   #findOpenFlow(): void {
-    if (this.#responseFlow.open || this.#request === undefined) return;
-    this.#responseFlow = this.context.responseFlow(this.#request, this.source);
+    if (this.#responseFlow.open || this.#received === undefined) return;
+    this.#responseFlow = this.context.responseFlow(this.#received.request, this.source);
   }
 
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#request = undefined;
+    this.#received = undefined;
     this.context.settled();
   }
 }

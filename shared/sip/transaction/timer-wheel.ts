@@ -20,6 +20,10 @@ const SLOTS = 4096;
  */
 export class TimerWheel {
   readonly tickMs: number;
+  /** Hears what a task threw; the other timers run all the same. */
+  onFault: (error: unknown) => void = (error) => {
+    throw error;
+  };
   readonly #slots: Timer[] = Array.from({ length: SLOTS }, () => new Timer());
   #tick = 0;
   #remainderMs = 0;
@@ -68,6 +72,14 @@ export class TimerWheel {
     }
   }
 
+  #fire(task: TimerTask, kind: string): void {
+    try {
+      task.onTimer(kind);
+    } catch (error) {
+      this.onFault(error);
+    }
+  }
+
   /** A fired task may arm or cancel any timer, so the walk restarts from the head after each. */
   #fireDue(head: Timer): void {
     let timer = head.next;
@@ -78,7 +90,7 @@ export class TimerWheel {
         continue;
       }
       this.cancel(timer);
-      task.onTimer(kind);
+      this.#fire(task, kind);
       timer = head.next;
     }
   }

@@ -29,6 +29,8 @@ export interface ServerTransaction {
   readonly localTag: string;
   /** True once a final response was sent. */
   readonly finished: boolean;
+  /** True once any response was sent, provisional ones included. */
+  readonly answered: boolean;
   /** True once a CANCEL came for this INVITE, also when no `user` heard it. */
   readonly cancelled: boolean;
   user: ServerTransactionUser | undefined;
@@ -36,6 +38,12 @@ export interface ServerTransaction {
   trying(): void;
   /** Answers. Returns false, sending nothing, after a final response. */
   reply(answer: Answer): boolean;
+  /**
+   * Answers somebody who has proven nothing, and forgets the request at once (RFC 3261 8.2.7): one message, unretransmitted, to
+   * where the request came from, over UDP at most twice as large as it. A repeated request comes as a new one and gets the
+   * same To tag; the ACK belongs to no transaction. False, sending nothing, after a final response.
+   */
+  refuse(answer: Answer): boolean;
   /** Sends a ready response, e.g. a forwarded one. False when the state forbids it; a further 2xx passes (RFC 6026). */
   send(response: OutgoingResponse): boolean;
   /** Ends it without an answer: a non-INVITE request that timed out downstream (RFC 4320 4.2). */

@@ -10,7 +10,8 @@ export const hostText = (host: string): string =>
   host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 
 /** Without the brackets of IPv6. */
-export const bareHost = (host: string): string => (host.startsWith('[') ? host.slice(1, -1) : host);
+export const bareHost = (host: string): string =>
+  host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
 
 export const hostPortText = (host: string, port: number): string => `${hostText(host)}:${port}`;
 

@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { guarded } from '../guarded.ts';
 import { parseUri, type SipUri } from '../syntax/uri.ts';
 import { bareHost } from './address.ts';
 import type { TransportName } from './listener.ts';
@@ -19,7 +20,13 @@ const CACHE_NAMES = 1_000;
 
 /** Looks names up (A and AAAA) and remembers them for a short while. IP literals answer at once. */
 export class Resolver {
+  readonly #onFault: (error: unknown) => void;
   readonly #known = new Map<string, { readonly address: string; readonly until: number }>();
+
+  /** @param onFault hears what a callback threw after a look-up. */
+  constructor(onFault: (error: unknown) => void) {
+    this.#onFault = onFault;
+  }
 
   /** Calls back with the destination, or an error for what is no SIP URI or an unknown name; synchronously for a literal. */
   resolve(uriText: string, done: (found: Destination | Error) => void): void {
@@ -35,8 +42,10 @@ export class Resolver {
     const address = isIP(wanted) ? wanted : this.#cached(wanted);
     if (address !== undefined) done({ transport, host, address, port });
     else
-      void this.#lookup(wanted).then((found) =>
-        done(typeof found === 'string' ? { transport, host, address: found, port } : found),
+      void this.#lookup(wanted).then(
+        guarded(this.#onFault, (found: string | Error) =>
+          done(typeof found === 'string' ? { transport, host, address: found, port } : found),
+        ),
       );
   }
 

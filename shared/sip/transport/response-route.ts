@@ -1,13 +1,11 @@
-import { isIP } from 'node:net';
 import type { SipRequest } from '../message/message.ts';
-import { bareHost } from './address.ts';
 import type { Flow } from './flow.ts';
 import type { Transport } from './transport.ts';
 
 /**
  * Where the response to a request goes (RFC 3261 18.2.2, RFC 3581 4). A stream's response takes the request's connection
- * while it is open, else one to sent-by. Over UDP: maddr, else the source address with its own port when `rport` was
- * asked for, else with the port of sent-by.
+ * while it is open, else one to sent-by's port at the source address. Over UDP it goes to the source address, with its own
+ * port when `rport` was asked for, else with the port of sent-by. G4: a Via `maddr` is not followed, it may be anybody's.
  */
 export function responseFlow(request: SipRequest, source: Flow, transports: readonly Transport[]): Flow {
   const via = request.topVia;
@@ -15,8 +13,6 @@ export function responseFlow(request: SipRequest, source: Flow, transports: read
   const own = transports.find((each) => each.listener === source.listener);
   const port = via.port ?? (source.transport === 'tls' ? 5061 : 5060);
   if (source.reliable) return own?.flowTo(source.remoteAddress, port) ?? source;
-  if (via.maddr !== undefined && isIP(bareHost(via.maddr)))
-    return own?.flowTo(bareHost(via.maddr), port) ?? source;
   if (via.rport !== undefined || port === source.remotePort) return source;
   return own?.flowTo(source.remoteAddress, port) ?? source;
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { guarded } from '../guarded.ts';
 import type { SipMessage } from '../message/message.ts';
 import { type Connection, newToken } from './connections.ts';
 import type { SendErrorSink } from './flow.ts';
@@ -38,11 +39,17 @@ export class StreamConnection implements Connection {
     this.#context = context;
     this.#socket = socket;
     this.#framer = new StreamFramer(context.limits);
-    socket.on('data', (bytes: Buffer) => this.#onData(bytes));
+    socket.on(
+      'data',
+      guarded(context.onFault, (bytes: Buffer) => this.#onData(bytes)),
+    );
     socket.on('error', (error) => {
       this.#failure = error;
     });
-    socket.once('close', () => this.#onClose());
+    socket.once(
+      'close',
+      guarded(context.onFault, () => this.#onClose()),
+    );
   }
 
   get open(): boolean {
@@ -116,6 +123,6 @@ export class StreamConnection implements Connection {
 
   #fail(sink: SendErrorSink | undefined, error: Error): void {
     this.#context.counters.transportErrors++;
-    sink?.onSendError(error);
+    guarded(this.#context.onFault, () => sink?.onSendError(error))();
   }
 }

@@ -6,6 +6,7 @@ import {
   type Socket,
 } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { guarded } from '../guarded.ts';
 import { plainAddress } from './address.ts';
 import { ConnectionTable } from './connections.ts';
 import type { Flow } from './flow.ts';
@@ -33,9 +34,9 @@ export class StreamTransport implements Transport {
   }
 
   async start(): Promise<void> {
-    const { options, onError } = this.#context;
+    const { options, onError, onFault } = this.#context;
     const { certificate, transport } = options;
-    const accept = (socket: Socket): void => this.#accept(socket);
+    const accept = guarded(onFault, (socket: Socket): void => this.#accept(socket));
     this.#server =
       transport === 'tls'
         ? createTlsServer({ ...certificate, handshakeTimeout: HANDSHAKE_MS }, accept)

@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { isIP } from 'node:net';
 import { acceptedKeys } from '../../domain/site-secret.ts';
+import { guarded } from '../guarded.ts';
 import { parseMessage } from '../message/parse.ts';
 import { familyOf, plainAddress } from './address.ts';
 import type { Flow, SendErrorSink } from './flow.ts';
@@ -27,7 +29,7 @@ export class UdpTransport implements Transport {
   }
 
   start(): Promise<void> {
-    const { options, onError } = this.context;
+    const { options, onError, onFault } = this.context;
     const family = familyOf(options.host);
     // Addresses are literals by now: an asynchronous lookup per datagram would only cost time.
     const socket = createSocket({
@@ -40,7 +42,10 @@ export class UdpTransport implements Transport {
       socket.bind({ address: options.host, port: options.port }, () => {
         socket.off('error', reject);
         socket.on('error', onError);
-        socket.on('message', (bytes, remote) => this.#onDatagram(bytes, remote));
+        socket.on(
+          'message',
+          guarded(onFault, (bytes: Buffer, remote: RemoteInfo) => this.#onDatagram(bytes, remote)),
+        );
         this.#listener = listenerAt(options, socket.address().port);
         enlargeReceiveBuffer(socket);
         resolve();
@@ -76,17 +81,19 @@ export class UdpTransport implements Transport {
   }
 
   send(text: string, address: string, port: number, sink: SendErrorSink | undefined): void {
-    const { counters } = this.context;
-    const fail = (error: Error): void => {
+    const { counters, onFault } = this.context;
+    const fail = guarded(onFault, (error: Error): void => {
       counters.transportErrors++;
       sink?.onSendError(error);
-    };
+    });
     try {
       if (this.#socket === undefined) throw new Error('UDP listener is closed');
+      // node takes an empty address for the loopback.
+      if (isIP(address) === 0) throw new Error('not an IP address');
       counters.messagesOut.udp++;
       this.#socket.send(Buffer.from(text, 'latin1'), port, address, (error) => error && fail(error));
     } catch (error) {
-      process.nextTick(fail, error);
+      process.nextTick(fail, error as Error);
     }
   }
 

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { RawData, WebSocket } from 'ws';
+import { guarded } from '../guarded.ts';
 import { parseMessage } from '../message/parse.ts';
 import { type Connection, newToken } from './connections.ts';
 import type { SendErrorSink } from './flow.ts';
@@ -35,7 +36,10 @@ export class WebSocketConnection implements Connection {
     this.remotePort = remote.port;
     this.#context = context;
     this.#socket = socket;
-    socket.on('message', (data) => this.#onData(data));
+    socket.on(
+      'message',
+      guarded(context.onFault, (data: RawData) => this.#onData(data)),
+    );
     socket.on('pong', () => this.#touch());
     socket.on('ping', () => this.#touch());
     // `ws` closes the connection itself after a protocol error; `close` follows.
@@ -51,11 +55,11 @@ export class WebSocketConnection implements Connection {
   }
 
   send(text: string, sink?: SendErrorSink): void {
-    const { counters } = this.#context;
-    const fail = (error: Error): void => {
+    const { counters, onFault } = this.#context;
+    const fail = guarded(onFault, (error: Error): void => {
       counters.transportErrors++;
       sink?.onSendError(error);
-    };
+    });
     if (!this.open) {
       process.nextTick(fail, new Error('WebSocket is closed'));
       return;

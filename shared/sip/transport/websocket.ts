@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer } from 'node:https';
 import type { Server } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { guarded } from '../guarded.ts';
 import { plainAddress } from './address.ts';
 import { ConnectionTable } from './connections.ts';
 import type { Flow } from './flow.ts';
@@ -30,7 +31,7 @@ export class WebSocketTransport implements Transport {
   }
 
   async start(): Promise<void> {
-    const { options, limits, onError } = this.#context;
+    const { options, limits, onError, onFault } = this.#context;
     const http =
       options.transport === 'wss'
         ? createHttpsServer({ ...options.certificate }, refuseHttp)
@@ -44,7 +45,10 @@ export class WebSocketTransport implements Transport {
       verifyClient: (info, done) => this.#verify(info.req, done),
     });
     this.#webSockets.on('error', onError);
-    this.#webSockets.on('connection', (socket, request) => this.#adopt(socket, request));
+    this.#webSockets.on(
+      'connection',
+      guarded(onFault, (socket: WebSocket, request: IncomingMessage) => this.#adopt(socket, request)),
+    );
     const port = await listening(http, options, onError);
     this.#listener = listenerAt(options, port);
     this.#connections.start();

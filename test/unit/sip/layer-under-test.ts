@@ -36,7 +36,7 @@ export class LayerUnderTest implements ClientTransactionUser {
       responseFlow: (_request, source) => source,
       onRequest: (request, transaction) => {
         this.requests.push({ request, transaction });
-        this.onRequest(request, transaction);
+        return this.onRequest(request, transaction);
       },
       onAck: (ack) => this.acks.push(ack),
       onStrayResponse: (response) => this.strays.push(response),
