@@ -3,6 +3,7 @@ import { type DirectionDecision, decideResync } from '../../shared/domain/decide
 import { salvageMarks, salvageRows, salvageTerminals } from '../../shared/postgres/repair/salvage.ts';
 import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
 import { slotName } from '../../shared/postgres/replication/resync.ts';
+import { nextSlotName } from '../../shared/postgres/replication/slot-commands.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { FlowRefused, FlowWaits } from './flow-fault.ts';
 import type { Observations } from './observe.ts';
@@ -44,7 +45,7 @@ async function checkEnds(pair: Pair, { from, to }: Plan): Promise<void> {
   const [state] = await publisher.simple(`
     SELECT current_setting('transaction_read_only') AS read_only,
       (SELECT count(*) FROM pg_publication WHERE pubname = 'lastcall_${from}') AS publications,
-      (SELECT count(*) FROM pg_replication_slots WHERE slot_name <> '${slotName(to)}') < current_setting('max_replication_slots')::integer AS slot_free`);
+      (SELECT count(*) FROM pg_replication_slots WHERE slot_name <> '${nextSlotName(slotName(to))}') < current_setting('max_replication_slots')::integer AS slot_free`);
   const row = state?.rows[0];
   if (row?.['read_only'] === 'on') throw new FlowWaits(`site ${from} takes no writes`);
   if (row?.['publications'] !== '1')

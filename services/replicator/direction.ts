@@ -20,6 +20,7 @@ export type DirectionReason =
   | 'position-moved'
   | 'slot-busy'
   | 'slot-name-taken'
+  | 'old-transaction'
   | 'rows-only-here'
   | 'apply-failed';
 

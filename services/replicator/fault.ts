@@ -1,3 +1,4 @@
+import { OldTransaction } from '../../shared/postgres/replication/old-transaction.ts';
 import { SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
 import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/wire/server-error.ts';
 import type { DirectionReason } from './direction.ts';
@@ -31,6 +32,8 @@ const BY_SQLSTATE: Readonly<Record<string, FaultClass>> = {
 };
 
 export function classifyFault(cause: unknown): FaultClass {
+  if (cause instanceof OldTransaction)
+    return { reason: 'old-transaction', firstDelayMs: 1_000, lastDelayMs: 30_000 };
   if (cause instanceof SchemaMismatch)
     return { reason: 'schema-mismatch', firstDelayMs: 5_000, lastDelayMs: 30_000 };
   if (cause instanceof ProtocolRefused) return { reason: 'protocol-refused', ...REFUSED };

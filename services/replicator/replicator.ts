@@ -8,7 +8,7 @@ import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { ControlWatch } from './control-watch.ts';
 import { type Direction, lagMs, newDirection } from './direction.ts';
 import type { ReplicatorLog, ReplicatorSettings } from './settings.ts';
-import { checkServerLimits, dropSlotsOverBudget } from './slot-guard.ts';
+import { checkServerLimits, SlotGuard } from './slot-guard.ts';
 import { SlotWatch } from './slot-watch.ts';
 import { writeStatus } from './status-writer.ts';
 import { Subscription } from './subscription.ts';
@@ -158,12 +158,13 @@ export class Replicator {
     const { settings, log, site } = this.#options;
     let checked = false;
     let collectAtMs = 0;
+    const guard = new SlotGuard({ budgetBytes: settings.slotBudgetBytes, log });
     while (!this.#stop.signal.aborted) {
       try {
         const connection = await this.#connectOwn();
         if (!checked) await checkServerLimits(connection, settings.slotBudgetBytes, log);
         checked = true;
-        await dropSlotsOverBudget({ connection, budgetBytes: settings.slotBudgetBytes, log });
+        await guard.look(connection);
         if (performance.now() >= collectAtMs) {
           await connection.query('SELECT lastcall.collect_forgotten($1::interval)', [
             `${settings.markRetentionDays} days`,

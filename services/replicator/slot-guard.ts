@@ -3,44 +3,113 @@
  * subscriber to read: a dead peer must never fill a healthy site's disk (rule 17).
  */
 
+import { parseLsn } from '../../shared/domain/lsn.ts';
+import { judgeSlot } from '../../shared/domain/slot-budget.ts';
+import { describeTransaction, oldestTransaction } from '../../shared/postgres/replication/old-transaction.ts';
 import { dropSlot } from '../../shared/postgres/replication/slot-commands.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import type { ReplicatorLog } from './settings.ts';
 
 export interface SlotGuardOptions {
-  readonly connection: Connection;
   readonly budgetBytes: number;
   readonly log: ReplicatorLog;
 }
 
-/** Returns the names of the slots that it dropped. */
-export async function dropSlotsOverBudget({
-  connection,
-  budgetBytes,
-  log,
-}: SlotGuardOptions): Promise<string[]> {
-  const { rows } = await connection.query(
-    `SELECT slot_name, pg_current_wal_lsn() - restart_lsn AS retained FROM pg_replication_slots
-     WHERE database = current_database() AND slot_name IN (SELECT 'lastcall_' || site FROM lastcall.sites)
-       AND restart_lsn IS NOT NULL AND pg_current_wal_lsn() - restart_lsn > $1::numeric`,
-    [String(budgetBytes)],
-  );
-  const dropped: string[] = [];
-  for (const row of rows) {
-    const slot = row['slot_name'] ?? '';
+/** Between a resynchronisation and its stream, or two connections, nobody holds the slot for a moment. */
+const AT_WORK_MS = 10_000;
+
+interface HeldSlot {
+  readonly slot: string;
+  readonly retainedBytes: string;
+  readonly restart: string;
+  readonly confirmed: string | null;
+  readonly current: string;
+  readonly busy: boolean;
+}
+
+export class SlotGuard {
+  readonly #options: SlotGuardOptions;
+  readonly #busyAtMs = new Map<string, number>();
+  readonly #pinned = new Set<string>();
+
+  constructor(options: SlotGuardOptions) {
+    this.#options = options;
+  }
+
+  /** Looks once; returns the names of the slots that it dropped. */
+  async look(connection: Connection): Promise<string[]> {
+    const dropped: string[] = [];
+    for (const held of await readHeldSlots(connection)) {
+      const verdict = judgeSlot(
+        {
+          currentLsn: parseLsn(held.current),
+          restartLsn: parseLsn(held.restart),
+          confirmedLsn: held.confirmed === null ? null : parseLsn(held.confirmed),
+          atWork: this.#isAtWork(held),
+        },
+        this.#options.budgetBytes,
+      );
+      if (verdict === 'over') {
+        await this.#drop(connection, held);
+        dropped.push(held.slot);
+      }
+      if (verdict === 'pinned') await this.#tellPinned(connection, held);
+      else this.#pinned.delete(held.slot);
+    }
+    return dropped;
+  }
+
+  #isAtWork({ slot, busy }: HeldSlot): boolean {
+    const nowMs = performance.now();
+    if (busy) this.#busyAtMs.set(slot, nowMs);
+    const busyAtMs = this.#busyAtMs.get(slot);
+    return busyAtMs !== undefined && nowMs - busyAtMs < AT_WORK_MS;
+  }
+
+  async #drop(connection: Connection, { slot, retainedBytes }: HeldSlot): Promise<void> {
+    const { budgetBytes, log } = this.#options;
     await connection.query(
       `INSERT INTO lastcall.replication_dropped_slot (slot, reason, retained_bytes) VALUES ($1, 'slot-over-budget', $2::bigint)
        ON CONFLICT (slot) DO UPDATE SET reason = excluded.reason, retained_bytes = excluded.retained_bytes, dropped_at = clock_timestamp()`,
-      [slot, row['retained'] ?? '0'],
+      [slot, retainedBytes],
     );
     await dropSlot(connection, slot);
     log.error(
-      { slot, retainedBytes: Number(row['retained']), budgetBytes },
+      { slot, retainedBytes: Number(retainedBytes), budgetBytes },
       'slot over budget dropped, its subscriber will resynchronise',
     );
-    dropped.push(slot);
   }
-  return dropped;
+
+  /** Once, when it begins: the operator alone can end the session. */
+  async #tellPinned(connection: Connection, { slot, retainedBytes }: HeldSlot): Promise<void> {
+    if (this.#pinned.has(slot)) return;
+    const transaction = await oldestTransaction(connection);
+    if (!transaction) return;
+    this.#pinned.add(slot);
+    this.#options.log.error(
+      { slot, retainedBytes: Number(retainedBytes), transaction: describeTransaction(transaction) },
+      'an open transaction keeps more WAL than the slot budget',
+    );
+  }
+}
+
+/** A subscriber at work reads its slot, or copies on sessions that bear its site's name. */
+async function readHeldSlots(connection: Connection): Promise<HeldSlot[]> {
+  const { rows } = await connection.query(
+    `SELECT slot_name, pg_current_wal_lsn()::text AS current, restart_lsn::text AS restart, confirmed_flush_lsn::text AS confirmed,
+       (pg_current_wal_lsn() - restart_lsn)::bigint::text AS retained,
+       active OR EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'lastcall-resync-' || site) AS busy
+     FROM lastcall.sites JOIN pg_replication_slots ON slot_name IN ('lastcall_' || site, 'next_lastcall_' || site)
+     WHERE database = current_database() AND restart_lsn IS NOT NULL`,
+  );
+  return rows.map((row) => ({
+    slot: row['slot_name'] ?? '',
+    retainedBytes: row['retained'] ?? '0',
+    restart: row['restart'] ?? '0/0',
+    confirmed: row['confirmed'] ?? null,
+    current: row['current'] ?? '0/0',
+    busy: row['busy'] === 't',
+  }));
 }
 
 /** The server's own limit must lie above the budget, or it invalidates slots before they can be dropped with a reason. */

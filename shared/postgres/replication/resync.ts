@@ -1,8 +1,9 @@
 /**
  * (Re)synchronisation of this site's copies of one peer, for the first time or after its lineage broke.
  *
- * Invariants: the old position is gone before the new slot exists (rule 2); the slot comes first, the copied snapshot is
- * the one it exported, streaming starts at its consistent point (rule 22); the new content, and the position with it,
+ * Invariants: the new slot is made beside the old one, which goes on keeping its WAL until the copies are filled (rule 33);
+ * the old position is gone before the new slot has the old one's name (rule 2); the slot comes first, the copied snapshot
+ * is the one it exported, streaming starts at its consistent point (rule 22); the new content, and the position with it,
  * become visible in one transaction (rule 23, I6). Stopped after any step, the next run starts over and ends the same.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,12 +14,12 @@ import { quoteIdentifier, quoteLiteral } from '../wire/quoting.ts';
 import { ServerError } from '../wire/server-error.ts';
 import { connectToPrimary } from './primary.ts';
 import { countRowsOnlyHere, RowsOnlyHere } from './rows-only-here.ts';
-import { createSlot, dropSlot, identifySystem } from './slot-commands.ts';
+import { createSlot, dropSlot, identifySystem, nextSlotName, promoteNextSlot } from './slot-commands.ts';
 import { TABLE_KINDS, type TableKind } from './table-layout.ts';
 
 export { RowsOnlyHere } from './rows-only-here.ts';
 
-export type ResyncStep = 'check' | 'forget-position' | 'create-slot' | 'copy' | 'swap';
+export type ResyncStep = 'check' | 'create-slot' | 'copy' | 'forget-position' | 'promote-slot' | 'swap';
 
 export interface ResyncOptions {
   /** The subscribing site, where the copies are. */
@@ -110,11 +111,9 @@ async function resyncOver(
     return identifySystem(walsender);
   });
   await options.salvage?.();
-  const generation = await step('forget-position', () =>
-    forgetPosition(subscriber, peer, slotName(site), identity),
-  );
+  const ends = { walsender, locker: reader };
   const slot = await step('create-slot', () =>
-    createSlot({ walsender, locker: reader }, slotName(site), options.slotLockTimeoutMs),
+    createSlot(ends, nextSlotName(slotName(site)), options.slotLockTimeoutMs),
   );
   const rows = await step('copy', async () => {
     await subscriber.query('SELECT lastcall.begin_resync($1)', [peer]);
@@ -128,10 +127,14 @@ async function resyncOver(
   if (options.refuseLoss) {
     const count = await countRowsOnlyHere(subscriber, peer);
     if (count > 0) {
-      await dropSlot(reader, slotName(site));
+      await dropSlot(reader, nextSlotName(slotName(site)));
       throw new RowsOnlyHere(peer, count);
     }
   }
+  const generation = await step('forget-position', () =>
+    forgetPosition(subscriber, options, slotName(site), identity),
+  );
+  await step('promote-slot', () => promoteNextSlot(ends, slotName(site)));
   const swapMs = await step('swap', () => swap(subscriber, options, generation, slot.consistentPoint));
   await walsender.simple(
     `DELETE FROM lastcall.replication_dropped_slot WHERE slot = ${quoteLiteral(slotName(site))}`,
@@ -170,21 +173,22 @@ const lostOwnership = (peer: string): ServerError =>
     ]),
   );
 
-/** Keeps the row for its generation; `0/0` is no position. */
+/** Keeps the row for its generation; `0/0` is no position. Throws LC001 when the direction was taken over meanwhile. */
 async function forgetPosition(
   subscriber: Connection,
-  peer: string,
+  { peer, epoch }: Pick<ResyncOptions, 'peer' | 'epoch'>,
   slot: string,
   identity: { systemIdentifier: string; timeline: number },
 ): Promise<bigint> {
   const { rows } = await subscriber.query(
     `INSERT INTO lastcall.replication_position AS p (peer, system_identifier, timeline, slot, generation, lsn)
-       VALUES ($1, $2, $3::integer, $4, 1, '0/0')
+       SELECT peer, $2, $3::integer, $4, 1, '0/0' FROM lastcall.replication_owner WHERE peer = $1 AND epoch = $5::bigint
      ON CONFLICT (peer) DO UPDATE SET system_identifier = excluded.system_identifier, timeline = excluded.timeline,
        slot = excluded.slot, generation = p.generation + 1, lsn = '0/0', applied_at = clock_timestamp()
      RETURNING generation`,
-    [peer, identity.systemIdentifier, String(identity.timeline), slot],
+    [peer, identity.systemIdentifier, String(identity.timeline), slot, String(epoch)],
   );
+  if (rows.length === 0) throw lostOwnership(peer);
   return BigInt(rows[0]?.['generation'] ?? 0);
 }
 

@@ -5,6 +5,7 @@ import { type Lsn, NO_LSN, parseLsn } from '../../domain/lsn.ts';
 import type { Connection } from '../wire/connection.ts';
 import { quoteIdentifier, quoteLiteral } from '../wire/quoting.ts';
 import { ServerError } from '../wire/server-error.ts';
+import { LOCK_NOT_AVAILABLE, OldTransaction, oldestTransaction } from './old-transaction.ts';
 
 export interface SystemIdentity {
   readonly systemIdentifier: string;
@@ -39,28 +40,63 @@ export interface CreatedSlot {
   readonly snapshotName: string;
 }
 
+/** The slot that a resynchronisation fills its copies from; it becomes `slot` when they are ready. */
+export const nextSlotName = (slot: string): string => `next_${slot}`;
+
 /**
- * Makes the slot, dropping one of that name first. Creation waits for every older transaction and `statement_timeout`
- * does not apply to it, hence the lock_timeout (rule 15): throws `ServerError` 55P03 when that passes. `locker` is
- * another connection to the same server: the walsender's next command would end the exported snapshot.
+ * Makes the slot, dropping what is left of one of that name. Creation waits for every older transaction and
+ * `statement_timeout` does not apply to it, hence the lock_timeout (rule 15): throws `OldTransaction`, naming the session,
+ * when that passes. `locker` is another connection to the same server: the walsender's next command would end the
+ * exported snapshot.
  */
 export async function createSlot(
   { walsender, locker }: { walsender: Connection; locker: Connection },
   slot: string,
   lockTimeoutMs: number,
 ): Promise<CreatedSlot> {
-  await locker.simple(`SELECT pg_advisory_lock(${SLOT_LOCK})`);
-  try {
+  return underSlotLock(locker, async () => {
     await dropSlot(locker, slot);
     await walsender.simple(`SET lock_timeout = ${lockTimeoutMs}`);
     const failover = walsender.serverVersion >= 170_000 ? ', FAILOVER' : '';
     const command = `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} LOGICAL pgoutput (SNAPSHOT 'export'${failover})`;
-    const [result] = await walsender.simple(command);
+    const [result] = await walsender.simple(command).catch(async (cause: unknown) => {
+      const waited = cause instanceof ServerError && cause.code === LOCK_NOT_AVAILABLE;
+      throw waited ? new OldTransaction(await oldestTransaction(locker), { cause }) : cause;
+    });
     const row = result?.rows[0];
     return {
       consistentPoint: parseLsn(row?.['consistent_point'] ?? '0/0'),
       snapshotName: row?.['snapshot_name'] ?? '',
     };
+  });
+}
+
+/**
+ * Gives the name `slot` to what `nextSlotName(slot)` holds: a slot cannot be renamed, a copy of it begins where it began.
+ * Ends the exported snapshot.
+ */
+export async function promoteNextSlot(
+  { walsender, locker }: { walsender: Connection; locker: Connection },
+  slot: string,
+): Promise<void> {
+  const next = nextSlotName(slot);
+  await underSlotLock(locker, async () => {
+    await dropSlot(locker, slot);
+    await locker.simple(
+      `SELECT pg_copy_logical_replication_slot(${quoteLiteral(next)}, ${quoteLiteral(slot)})`,
+    );
+    // A copy is no failover slot, whatever its original is.
+    if (walsender.serverVersion >= 170_000) {
+      await walsender.simple(`ALTER_REPLICATION_SLOT ${quoteIdentifier(slot)} (FAILOVER true)`);
+    }
+    await dropSlot(locker, next);
+  });
+}
+
+async function underSlotLock<T>(locker: Connection, body: () => Promise<T>): Promise<T> {
+  await locker.simple(`SELECT pg_advisory_lock(${SLOT_LOCK})`);
+  try {
+    return await body();
   } finally {
     await locker.simple(`SELECT pg_advisory_unlock(${SLOT_LOCK})`);
   }
