@@ -37,4 +37,6 @@ BEGIN
   -- A statement whose caller gave up must not stay in a lock's queue: its like would soon take every connection there is.
   EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET lock_timeout = ''1s''', current_database());
   EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET client_connection_check_interval = ''1s''', current_database());
+  -- Statements are prepared, and the same plan fits every parameter: planning would cost more than running them.
+  EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET plan_cache_mode = ''force_generic_plan''', current_database());
 END $$;

@@ -5,6 +5,7 @@ import { Expiry } from './expiry.ts';
 import { findPrimary, hostLabel, isPrimary } from './find-primary.ts';
 import { isDatabaseLoss, translatePostgresError } from './postgres-error.ts';
 import { typeParsers } from './postgres-types.ts';
+import { PreparedStatements } from './prepared-statements.ts';
 
 export interface DatabaseOptions {
   /** One or several hosts; whichever is the primary is used, and looked for again when it is lost. */
@@ -21,7 +22,7 @@ export type DatabaseState =
   | { readonly state: 'down'; readonly reason: string; readonly host: string };
 
 export interface Queryable {
-  /** Rows of one statement. Throws `LastcallError`. */
+  /** Rows of one statement, planned once a connection: `text` must come from a bounded set. Throws `LastcallError`. */
   query<R extends object>(text: string, values?: readonly unknown[], budgetMs?: number): Promise<R[]>;
 }
 
@@ -45,6 +46,7 @@ const GOODBYE_MS = 1_000;
 export class Database implements Queryable {
   readonly #options: DatabaseOptions;
   readonly #types = typeParsers();
+  readonly #statements = new PreparedStatements();
   #primary: Primary | null = null;
   #state: DatabaseState;
   #searching: Promise<void> | null = null;
@@ -80,10 +82,7 @@ export class Database implements Queryable {
     values: readonly unknown[] = [],
     budgetMs = DEFAULT_BUDGET_MS,
   ): Promise<R[]> {
-    return this.#withClient(
-      budgetMs,
-      async (client) => (await client.query<R>(text, values as unknown[])).rows,
-    );
+    return this.#withClient(budgetMs, (client) => this.#statements.run<R>(client, text, values));
   }
 
   /** One transaction. Rolled back when `work` throws; the error is a `LastcallError`. */

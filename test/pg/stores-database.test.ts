@@ -52,6 +52,24 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe('Database', () => {
+  it('plans a statement once a connection, and answers on after a column has changed its type', async () => {
+    const { database } = open(first.url(), { maxConnections: 1 });
+    await database.start();
+    await database.query('CREATE TABLE planned AS SELECT 1 AS value');
+    const read = () => database.query<{ value: unknown }>('SELECT value FROM planned WHERE $1::int = 1', [1]);
+    for (let i = 0; i < 3; i++) expect(await read()).toEqual([{ value: 1 }]);
+    const plans = await database.query<{ plans: number }>(
+      `SELECT (generic_plans + custom_plans)::int AS plans FROM pg_prepared_statements
+       WHERE name <> '' AND statement LIKE 'SELECT value FROM planned%'`,
+    );
+    expect(plans).toEqual([{ plans: 3 }]);
+    await withClient(first.url(), (client) =>
+      client.query('ALTER TABLE planned ALTER value TYPE text USING value::text'),
+    );
+    for (let i = 0; i < 2; i++) expect(await read()).toEqual([{ value: '1' }]);
+    await database.query('DROP TABLE planned');
+  });
+
   it('fails at once while it searches, says why, and is up when the server is', async () => {
     await first.stop();
     const { database, states } = open(first.url());
