@@ -71,7 +71,7 @@ export class Journal {
     this.#draining = draining;
     if (draining) {
       this.#worker ??= this.#startWorker();
-      this.#worker.resume();
+      void this.#worker.resume();
       void this.#flushMemory();
     } else void this.#worker?.pause(true).catch(() => {});
   }

@@ -52,7 +52,7 @@ export function startServerProcess(program: Program): ServerProcess {
   const forget = child.pid ? noteStarted(child.pid, program.removeFolder) : () => {};
   const ended = untilEnded(child).finally(forget);
   let end: string | null = null;
-  ended.then((words) => {
+  void ended.then((words) => {
     end = words;
   });
   const running = (): boolean =>

@@ -211,7 +211,7 @@ describe('LastCallsWriter', () => {
     expect(await shown()).toMatchObject({ number: 'pending' });
     openDoor();
     let landed = false;
-    recorded.finally(() => {
+    void recorded.finally(() => {
       landed = true;
     });
     while (!landed) expect(await shown()).toMatchObject({ number: 'pending' });
