@@ -6,6 +6,7 @@ import type { SipRequest, SipResponse } from './message/message.ts';
 import { randomKeys } from './random-keys.ts';
 import { newBranch } from './transaction/identifiers.ts';
 import { TransactionLayer } from './transaction/layer.ts';
+import type { PendingInvites } from './transaction/pending-invites.ts';
 import { DEFAULT_TIMERS, type TimerDurations } from './transaction/timer-durations.ts';
 import { TimerWheel } from './transaction/timer-wheel.ts';
 import type { ClientTransaction, ClientTransactionUser, ServerTransaction } from './transaction/user.ts';
@@ -13,6 +14,7 @@ import { bareHost, familyOf, hostText } from './transport/address.ts';
 import { createTransport } from './transport/create-transport.ts';
 import type { Flow } from './transport/flow.ts';
 import type { Listener, ListenerOptions } from './transport/listener.ts';
+import { isLoopback, isOwnInterface } from './transport/own-interfaces.ts';
 import { type Destination, Resolver } from './transport/resolver.ts';
 import { responseFlow } from './transport/response-route.ts';
 import type { Transport } from './transport/transport.ts';
@@ -80,6 +82,11 @@ export class SipServer {
     return this.#layer.alive;
   }
 
+  /** INVITE server transactions without a final response: `total`, and `from(address)` of one source. */
+  get pendingInvites(): Pick<PendingInvites, 'total' | 'from'> {
+    return this.#layer.pendingInvites;
+  }
+
   /** Binds every listener; when one fails the others are closed and its error is thrown. */
   async start(): Promise<void> {
     try {
@@ -115,12 +122,15 @@ export class SipServer {
     return undefined;
   }
 
-  /** True for an address this server listens on or advertises. */
+  /** True for an address this server listens on or advertises; a listener on every interface has every address of the machine. */
   isLocal(host: string, port: number | undefined): boolean {
-    const wanted = hostText(bareHost(host)).toLowerCase();
+    const bare = bareHost(host).toLowerCase();
     return this.#transports.some(({ listener }) => {
       const defaultPort = listener.transport === 'tls' || listener.transport === 'wss' ? 5061 : 5060;
-      return listener.host === wanted && listener.port === (port ?? defaultPort);
+      if (listener.port !== (port ?? defaultPort) && listener.boundPort !== port) return false;
+      if (listener.host === hostText(bare) || listener.boundHost === bare) return true;
+      if (bare === 'localhost') return listener.everyInterface || isLoopback(listener.boundHost);
+      return listener.everyInterface && isOwnInterface(bare);
     });
   }
 
@@ -164,8 +174,7 @@ export class SipServer {
   #flowTo({ transport, host, address, port }: Destination): Flow | Error {
     const family = familyOf(address);
     for (const each of this.#transports) {
-      if (each.listener.transport !== transport || familyOf(bareHost(each.listener.host)) !== family)
-        continue;
+      if (each.listener.transport !== transport || !each.listener.families.includes(family)) continue;
       const flow = each.flowTo(address, port, host);
       if (flow !== undefined) return flow;
     }

@@ -10,7 +10,10 @@ export interface BranchResult<T> {
 /** Preferred among 4xx: they tell the caller how to make the request succeed (RFC 3261 16.7 item 6). */
 const PREFERRED = new Set([401, 407, 415, 420, 484]);
 
-/** RFC 3261 16.7 item 6: a 6xx first, else the lowest class; the earliest among equals. */
+/**
+ * RFC 3261 16.7 item 6: a 6xx first, else the lowest class; the earliest among equals. A 503 speaks of one hop only, so it is
+ * chosen when nothing else came.
+ */
 export function bestResponse<T>(results: readonly BranchResult<T>[]): BranchResult<T> | undefined {
   let best: BranchResult<T> | undefined;
   for (const result of results)
@@ -21,6 +24,7 @@ export function bestResponse<T>(results: readonly BranchResult<T>[]): BranchResu
 function rank(status: number): number {
   const statusClass = Math.floor(status / 100);
   if (statusClass === 6) return 0;
+  if (status === 503) return 59;
   // A target that only proves unreachable says less than one that answered.
   const weight = PREFERRED.has(status) ? 0 : status === 408 || status === 430 ? 2 : 1;
   return statusClass * 10 + weight;

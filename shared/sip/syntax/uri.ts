@@ -53,6 +53,13 @@ export function userOf(uri: Uri | undefined): string | undefined {
   return plain === undefined || plain.includes('\0') ? undefined : plain;
 }
 
+/** The URI as written without what follows its `?`: URI headers have no place in a Request-URI (RFC 3261 19.1.1). */
+export function withoutHeaders(uriText: string): string {
+  const uri = parseUri(uriText);
+  if (uri?.kind !== 'sip' || uri.headers === undefined) return uriText;
+  return uriText.slice(0, uriText.length - uri.headers.length - 1);
+}
+
 function parseSipUri(text: string, scheme: 'sip' | 'sips', start: number): SipUri | undefined {
   if (!isVisible(text)) return undefined;
   const at = text.indexOf('@', start);

@@ -18,7 +18,7 @@ export interface TransactionContext {
   /** An ACK for a 2xx that came with the INVITE's own branch. */
   passAck(ack: SipRequest, source: Flow): void;
   /** A final response was sent: the transaction no longer counts as pending. */
-  settled(): void;
+  settled(transaction: { readonly method: string; readonly source: Flow }): void;
   serverEnded(key: string): void;
   /** Something the owner was told threw. */
   faulted(error: unknown): void;

@@ -13,6 +13,7 @@ import { InviteServerTransaction } from './invite-server.ts';
 import { cancelledKey, clientKey, mergeKey, serverKey } from './matching.ts';
 import { NonInviteClientTransaction } from './non-invite-client.ts';
 import { NonInviteServerTransaction } from './non-invite-server.ts';
+import { PendingInvites } from './pending-invites.ts';
 import { type Received, StatelessAnswers } from './stateless-answers.ts';
 import type { TimerDurations } from './timer-durations.ts';
 import type { TimerWheel } from './timer-wheel.ts';
@@ -39,6 +40,7 @@ export class TransactionLayer implements Receiver, TransactionContext {
   readonly wheel: TimerWheel;
   readonly durations: TimerDurations;
   readonly counters: SipCounters;
+  readonly pendingInvites = new PendingInvites();
   readonly #options: LayerOptions;
   readonly #stateless: StatelessAnswers;
   readonly #servers = new Map<string, ServerEntry>();
@@ -99,8 +101,9 @@ export class TransactionLayer implements Receiver, TransactionContext {
     this.#stateless.send(received, answer);
   }
 
-  settled(): void {
+  settled({ method, source }: Pick<ServerTransaction, 'method' | 'source'>): void {
     this.#pending--;
+    if (method === 'INVITE') this.pendingInvites.settled(source.remoteAddress);
   }
 
   serverEnded(key: string): void {
@@ -161,6 +164,7 @@ export class TransactionLayer implements Receiver, TransactionContext {
         : new NonInviteServerTransaction(this, key, received);
     this.counters.serverTransactions++;
     this.#pending++;
+    if (request.method === 'INVITE') this.pendingInvites.begun(received.source.remoteAddress);
     this.#servers.set(key, transaction);
     if (request.method === 'CANCEL') this.#cancel(request, transaction);
     else if (this.#isMerged(request, key)) transaction.refuse({ status: 482 });

@@ -4,12 +4,13 @@ import { MAGIC_COOKIE } from '../syntax/via.ts';
 
 /**
  * The key of the server transaction a request belongs to (RFC 3261 17.2.3): branch, sent-by and method, ACK counting as
- * INVITE. Without the magic cookie, what RFC 2543 elements keep the same: Request-URI, From tag, Call-ID, CSeq and Via.
+ * INVITE. Without the magic cookie, or with nothing after it, what RFC 2543 elements keep the same: Request-URI, From tag,
+ * Call-ID, CSeq and Via.
  */
 export function serverKey(request: SipRequest, method: string = request.method): string {
   const via = request.topVia;
   const matched = method === 'ACK' ? 'INVITE' : method;
-  if (via?.branch?.startsWith(MAGIC_COOKIE)) {
+  if (via?.branch?.startsWith(MAGIC_COOKIE) && via.branch.length > MAGIC_COOKIE.length) {
     return flattened(`${via.branch}|${via.host}|${via.port ?? 5060}|${matched}`);
   }
   const dialog = `${request.from?.tag ?? ''}|${request.callId ?? ''}|${request.cseq?.sequence ?? ''}`;

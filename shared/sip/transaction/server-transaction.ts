@@ -27,6 +27,7 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
   #finished = false;
   #cancelled = false;
   #removed = false;
+  #refused = false;
 
   constructor(
     table: Table<S, E | SendEvent | 'transport-error', A>,
@@ -70,6 +71,7 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
 
   refuse(answer: Answer): boolean {
     if (this.#received === undefined) return false;
+    this.#refused = true;
     this.context.answerStateless(this.#received, answer);
     this.remove();
     return true;
@@ -77,14 +79,21 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
 
   send(response: OutgoingResponse): boolean {
     const event = response.status < 200 ? 'send-1xx' : response.status < 300 ? 'send-2xx' : 'send-failure';
-    if (this.#removed || (this.#finished && event !== 'send-2xx')) return false;
+    if (this.#refused || (this.#finished && event !== 'send-2xx')) return false;
     this.#findOpenFlow();
     const previous = this.#lastResponse;
     this.#lastResponse = response.text;
     if (response.status >= 200) this.#finish();
-    if (this.handle(event)) return true;
+    if (!this.#removed && this.handle(event)) return true;
     this.#lastResponse = previous;
-    return false;
+    return this.#sendLate2xx(response);
+  }
+
+  /** RFC 3261 16.7: a 2xx goes upstream although another final response went before it, e.g. the 487 of a CANCEL it crossed. */
+  #sendLate2xx({ status, text }: OutgoingResponse): boolean {
+    if (this.method !== 'INVITE' || status < 200 || status > 299) return false;
+    this.#responseFlow.send(text);
+    return true;
   }
 
   discard(): void {
@@ -152,6 +161,6 @@ export abstract class ServerMachine<S extends string, E extends string, A extend
     if (this.#finished) return;
     this.#finished = true;
     this.#received = undefined;
-    this.context.settled();
+    this.context.settled(this);
   }
 }

@@ -1,4 +1,4 @@
-import { hostPortText, hostText, reachableAddress } from './address.ts';
+import { familyOf, hostPortText, hostText, reachableAddress } from './address.ts';
 
 export type TransportName = 'udp' | 'tcp' | 'tls' | 'ws' | 'wss';
 
@@ -26,6 +26,13 @@ export interface Listener {
   readonly transport: TransportName;
   readonly host: string;
   readonly port: number;
+  /** What it is bound to; `host` and `port` are what others are told. */
+  readonly boundHost: string;
+  readonly boundPort: number;
+  /** Bound to 0.0.0.0 or ::. */
+  readonly everyInterface: boolean;
+  /** The address families it sends to and receives from; :: takes both. */
+  readonly families: readonly (4 | 6)[];
   /** `host:port` for Via (RFC 3261 18.1.1). */
   readonly sentBy: string;
   /** `sip:host:port;transport=tcp;lr`, without angle brackets: this server as a Route (RFC 3261 16.6 item 4). */
@@ -42,6 +49,10 @@ export function listenerAt(options: ListenerOptions, boundPort: number): Listene
     transport,
     host: hostText(host).toLowerCase(),
     port,
+    boundHost: options.host,
+    boundPort,
+    everyInterface: options.host === '0.0.0.0' || options.host === '::',
+    families: options.host === '::' ? [4, 6] : [familyOf(options.host)],
     sentBy,
     routeUri: routeUriOf(transport, sentBy),
   };

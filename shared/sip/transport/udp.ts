@@ -18,6 +18,8 @@ export class UdpTransport implements Transport {
   readonly context: TransportContext;
   #socket: Socket | undefined;
   #listener: Listener | undefined;
+  /** An IPv6 socket names IPv4 peers in IPv6. */
+  #dualStack = false;
 
   constructor(context: TransportContext) {
     this.context = context;
@@ -37,6 +39,7 @@ export class UdpTransport implements Transport {
       lookup: (host, _options, done) => done(null, host, family),
     });
     this.#socket = socket;
+    this.#dualStack = family === 6;
     return new Promise((resolve, reject) => {
       socket.once('error', reject);
       socket.bind({ address: options.host, port: options.port }, () => {
@@ -91,7 +94,8 @@ export class UdpTransport implements Transport {
       // node takes an empty address for the loopback.
       if (isIP(address) === 0) throw new Error('not an IP address');
       counters.messagesOut.udp++;
-      this.#socket.send(Buffer.from(text, 'latin1'), port, address, (error) => error && fail(error));
+      const to = this.#dualStack && isIP(address) === 4 ? `::ffff:${address}` : address;
+      this.#socket.send(Buffer.from(text, 'latin1'), port, to, (error) => error && fail(error));
     } catch (error) {
       process.nextTick(fail, error as Error);
     }

@@ -158,3 +158,41 @@ describe('G6 what a handler throws', () => {
     expect([fired, reported]).toEqual([['B'], [new Error('boom')]]);
   });
 });
+
+describe('what calls hold', () => {
+  it('is counted by source and in whole: INVITEs without a final response', () => {
+    const side = new LayerUnderTest();
+    const { pendingInvites } = side.layer;
+    side.receive(INVITE);
+    const first = side.transaction;
+    side.receive(requestText({ branch: 'z9hG4bK2' }));
+    side.receive(requestText({ branch: 'z9hG4bK3', method: 'OPTIONS' }));
+    expect([pendingInvites.total, pendingInvites.from('192.0.2.1'), pendingInvites.from('::1')]).toEqual([
+      2, 2, 0,
+    ]);
+    first.reply({ status: 486 });
+    expect(pendingInvites.from('192.0.2.1')).toBe(1);
+  });
+
+  it('counts nobody who was refused', () => {
+    const side = new LayerUnderTest();
+    side.receive(INVITE);
+    side.transaction.refuse({ status: 407 });
+    expect(side.layer.pendingInvites.total).toBe(0);
+  });
+});
+
+describe('RFC 3261 17.2.3 a branch of the bare magic cookie', () => {
+  it('does not mix the requests of two phones: they are told apart as RFC 2543 has it', () => {
+    const side = new LayerUnderTest();
+    const bare = (callId: string): string => requestText({ branch: 'z9hG4bK', callId });
+    side.receive(bare('one'));
+    side.receive(bare('two'));
+    side.receive(bare('one'));
+    expect(side.requests.map(({ request }) => request.callId)).toEqual(['one', 'two']);
+    side.requests[0]?.transaction.reply({ status: 486 });
+    side.receive(requestText({ branch: 'z9hG4bK', callId: 'one', method: 'ACK', toTag: 'x' }));
+    side.wheel.advance(600);
+    expect(side.flow.startLines).toEqual(['486']);
+  });
+});
