@@ -1,11 +1,11 @@
 import type { CallFacts } from '../../shared/domain/call-record.ts';
 import { normaliseNumber } from '../../shared/domain/number.ts';
 import type { SipRequest, SipResponse } from '../../shared/sip/message/message.ts';
-import type { Instead } from '../../shared/sip/proxy/types.ts';
+import type { Forwarding, Instead } from '../../shared/sip/proxy/types.ts';
 import type { CallForwarding, ForwardedTo } from './call-forwarding.ts';
 import type { Originator } from './originator.ts';
 import type { CallTarget, Stages } from './router.ts';
-import { isRedirect, StagedSearch } from './staged-search.ts';
+import { isRedirect, type Silence, StagedSearch } from './staged-search.ts';
 import { bounded } from './user-part.ts';
 
 export interface CallLegsOptions {
@@ -15,6 +15,7 @@ export interface CallLegsOptions {
   /** What the call leaves behind at the terminal that was dialed. */
   readonly facts: CallFacts;
   readonly stages: Stages;
+  readonly silence: Silence;
   /** A target as the call sends to it; `diverters` sent the call on, the first one first. */
   readonly dress: (target: CallTarget, diverters: readonly string[]) => CallTarget;
 }
@@ -33,19 +34,19 @@ export class CallLegs {
   readonly #passed: Set<string>;
   readonly #diverters: string[] = [];
   readonly #first: readonly CallTarget[];
+  #forwarding: Forwarding<CallTarget> | undefined;
   #search: StagedSearch;
   #facts: CallFacts;
 
   constructor(options: CallLegsOptions) {
     this.#options = options;
-    const { facts, originator, stages } = options;
+    const { facts, originator, silence, stages } = options;
     this.#facts = facts;
     this.#passed = new Set([normaliseNumber(facts.dialed)]);
     for (const party of [facts.to, originator.terminal])
       if (party !== null) this.#passed.add(normaliseNumber(party.number));
-    const [first = [], ...later] = this.#dressed(stages);
-    this.#first = first;
-    this.#search = new StagedSearch(later);
+    this.#search = new StagedSearch(this.#dressed(stages), silence);
+    this.#first = this.#search.first;
   }
 
   get firstTargets(): readonly CallTarget[] {
@@ -60,6 +61,20 @@ export class CallLegs {
   /** R15: true when a peer site delivers the call and so writes the callee's record. */
   get peerReached(): boolean {
     return this.#search.peerReached;
+  }
+
+  /** The first targets are being asked. */
+  begin(forwarding: Forwarding<CallTarget>): void {
+    this.#forwarding = forwarding;
+    this.#search.begin(forwarding);
+  }
+
+  end(): void {
+    this.#search.end();
+  }
+
+  trying(target: CallTarget): void {
+    this.#search.trying(target);
   }
 
   heard(target: CallTarget): void {
@@ -87,9 +102,10 @@ export class CallLegs {
     this.#passed.add(onward.place);
     this.#diverters.push(this.#facts.dialed);
     this.#facts = forwardedFacts(this.#facts, onward);
-    const [first, ...later] = this.#dressed(onward.stages);
-    this.#search = new StagedSearch(later);
-    return first ?? { status: 480 };
+    this.#search.end();
+    this.#search = new StagedSearch(this.#dressed(onward.stages), this.#options.silence);
+    if (this.#forwarding !== undefined) this.#search.begin(this.#forwarding);
+    return onward.stages.length > 0 ? this.#search.first : { status: 480 };
   }
 
   #dressed(stages: Stages): Stages {

@@ -15,7 +15,7 @@ import { assertIdentity, hideFromPhone } from './identity-headers.ts';
 import { callerWith, type Originator } from './originator.ts';
 import type { Callee, CallTarget, Router, Stages } from './router.ts';
 import { offlineHeader, unmark } from './site-marker.ts';
-import { isRedirect, StagedSearch } from './staged-search.ts';
+import { isRedirect, type Silence, StagedSearch } from './staged-search.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
 import { bounded } from './user-part.ts';
 
@@ -46,6 +46,7 @@ export interface CallPlacerOptions {
   readonly metrics: CallMetrics;
   readonly dialRules: readonly DialRule[];
   readonly emergencyNumbers: readonly string[];
+  readonly silence: Silence;
 }
 
 /** Routes a call, forwards it and writes down what becomes of it (R3, R9 to R11, R15). */
@@ -83,18 +84,22 @@ export class CallPlacer {
     dialed: string,
     trusted: boolean,
   ): Promise<void> {
-    const { metrics, proxy, router } = this.#options;
-    const [first = [], ...later] = await router.emergencyStages(request, dialed, trusted);
-    const search = new StagedSearch(later);
-    proxy.forward<CallTarget>(request, transaction, {
-      targets: first,
+    const { metrics, proxy, router, silence } = this.#options;
+    const search = new StagedSearch(await router.emergencyStages(request, dialed, trusted), silence);
+    const forwarding = proxy.forward<CallTarget>(request, transaction, {
+      targets: search.first,
       recordRoute: true,
       edit: (draft) => draft.remove('proxy-authorization'),
+      onTrying: (target) => search.trying(target),
       onProvisional: (_response, target) => search.heard(target),
       onTargetFinal: (_status, target, response) => search.answered(target, response),
       onExhausted: () => search.next(),
-      onOutcome: (outcome) => metrics.call('emergency', resultOf(outcome)),
+      onOutcome: (outcome) => {
+        search.end();
+        metrics.call('emergency', resultOf(outcome));
+      },
     });
+    search.begin(forwarding);
   }
 
   /** To another domain: forwarded through the gateway, recorded nowhere, since a redial could not reach it. */
@@ -119,7 +124,7 @@ export class CallPlacer {
   }
 
   #forward(call: Call, facts: CallFacts, stages: Stages): void {
-    const { forwarding, metrics, proxy, recorder } = this.#options;
+    const { forwarding, metrics, proxy, recorder, silence } = this.#options;
     const { code, originator, request, transaction } = call;
     const legs = new CallLegs({
       forwarding,
@@ -127,21 +132,25 @@ export class CallPlacer {
       originator,
       facts,
       stages,
+      silence,
       dress: (target, diverters) => this.#dressed(target, call, diverters),
     });
-    proxy.forward<CallTarget>(request, transaction, {
+    const asking = proxy.forward<CallTarget>(request, transaction, {
       targets: legs.firstTargets,
       recordRoute: true,
       edit: (draft) => this.#edit(draft, call),
+      onTrying: (target) => legs.trying(target),
       onProvisional: (_response, target) => legs.heard(target),
       onTargetFinal: (_status, target, response) => legs.answered(target, response),
       onExhausted: (bestStatus) => legs.next(bestStatus),
       onOutcome: (outcome) => {
+        legs.end();
         metrics.call(code, resultOf(outcome));
-        if (!legs.peerReached && !isSentBack(outcome, originator))
+        if (!isPeers(outcome, legs) && !isOfAnotherSite(outcome, originator))
           recorder.ended(legs.facts, recordedOutcome(outcome));
       },
     });
+    legs.begin(asking);
   }
 
   #edit(draft: MessageDraft, { inReplyTo, inheritedPrivacy, originator }: Call): void {
@@ -196,9 +205,20 @@ export class CallPlacer {
   }
 }
 
-/** A peer site's call that the phone here sends on: that site follows, and records what comes of it. */
-function isSentBack(outcome: ForwardOutcome<CallTarget>, { sitesPassed }: Originator): boolean {
-  return sitesPassed.length > 0 && outcome.kind === 'rejected' && isRedirect(outcome.status);
+/** R15: a peer site delivers the call, unless it was a phone here that took it after all. */
+function isPeers(outcome: ForwardOutcome<CallTarget>, { peerReached }: CallLegs): boolean {
+  return outcome.kind === 'answered' ? outcome.target.kind === 'peer' : peerReached;
+}
+
+/**
+ * A peer site's call that is recorded there: the phone here sends it on, and that site follows; or a phone elsewhere took
+ * it, of which no phone here has missed anything (R9).
+ */
+function isOfAnotherSite(outcome: ForwardOutcome<CallTarget>, { sitesPassed }: Originator): boolean {
+  if (sitesPassed.length === 0) return false;
+  return outcome.kind === 'cancelled'
+    ? outcome.elsewhere
+    : outcome.kind === 'rejected' && isRedirect(outcome.status);
 }
 
 /** R10: this server's own transaction decides. */

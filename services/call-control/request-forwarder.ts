@@ -7,7 +7,7 @@ import { assertIdentity } from './identity-headers.ts';
 import type { Originator } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { Callee, CallTarget, Router } from './router.ts';
-import { StagedSearch } from './staged-search.ts';
+import { type Silence, StagedSearch } from './staged-search.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
 
 export interface RequestForwarderOptions {
@@ -17,6 +17,7 @@ export interface RequestForwarderOptions {
   readonly directory: TerminalDirectory;
   readonly features: FeatureCalls;
   readonly addresses: OwnAddresses;
+  readonly silence: Silence;
 }
 
 /** These found a dialog, and later requests of it come this way too (RFC 6665, RFC 3515). */
@@ -37,7 +38,7 @@ export class RequestForwarder {
     dialed: string,
     alongRoute: boolean,
   ): Promise<void> {
-    const { addresses, directory, domain, features, proxy, router } = this.#options;
+    const { addresses, directory, domain, features, proxy, router, silence } = this.#options;
     if (features.featureOf(dialed) !== null)
       return void transaction.reply({ status: 405, headers: [['Allow', 'INVITE, ACK, CANCEL, OPTIONS']] });
     const ours = originator.trusted || addresses.isOurs(request.uri);
@@ -50,14 +51,15 @@ export class RequestForwarder {
     if (stages === null) return void transaction.reply({ status: 404 });
     if (stages.length === 0)
       return void transaction.reply(callee === 'unreadable' ? DATABASE_AWAY : { status: 480 });
-    const [first = [], ...later] = stages;
-    const search = new StagedSearch(later);
-    proxy.forward<CallTarget>(request, transaction, {
-      targets: first,
+    const search = new StagedSearch(stages, silence);
+    const asking = proxy.forward<CallTarget>(request, transaction, {
+      targets: search.first,
       recordRoute: DIALOG_METHODS.has(request.method),
       edit: (draft) => assertIdentity(draft, originator, domain),
       onTargetFinal: (_status, target, response) => search.answered(target, response),
       onExhausted: () => search.next(),
+      onOutcome: () => search.end(),
     });
+    search.begin(asking);
   }
 }

@@ -125,6 +125,7 @@ function handlerOf(
   const { barredNumbers: barred, emergencyNumbers: emergency } = calls;
   const codes = featureCodes(config);
   const forwarding = new CallForwarding({ addresses, router, directory, codes, barred, emergency });
+  const silence = { wheel: server.wheel, nextStageMs: sip.nextStageSeconds * 1000 };
   const placer = new CallPlacer({
     site,
     domain,
@@ -136,6 +137,7 @@ function handlerOf(
     metrics,
     dialRules: dialRules(config),
     emergencyNumbers: emergency,
+    silence,
   });
   const answers = new FeatureAnswers({ recorder, addresses, metrics, answerWith: calls.eraseAnswer });
   const features = new FeatureCalls({
@@ -178,7 +180,7 @@ function handlerOf(
     placer,
     features,
     featureAnswers: answers,
-    forwarder: new RequestForwarder({ domain, proxy, router, directory, features, addresses }),
+    forwarder: new RequestForwarder({ domain, proxy, router, directory, features, addresses, silence }),
     metrics,
     log,
     state,

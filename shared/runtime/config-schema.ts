@@ -90,6 +90,15 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       unit: 'seconds',
       default: 180,
     }),
+    nextStageSeconds: integer(
+      'Silence after which a call is tried further on as well, at the peer sites first',
+      {
+        min: 1,
+        max: 32,
+        unit: 'seconds',
+        default: 2,
+      },
+    ),
     nonceLifetimeSeconds: integer('How long a digest nonce is good', {
       min: 10,
       max: 86_400,

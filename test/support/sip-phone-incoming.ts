@@ -20,6 +20,8 @@ export class IncomingCall implements ServerTransactionUser {
   readonly #transaction: ServerTransaction;
   readonly #contact: string;
   cancelled = false;
+  /** The Reason of its CANCEL (RFC 3326). */
+  cancelReason: string | undefined;
 
   constructor(request: SipRequest, transaction: ServerTransaction, contact: string) {
     this.request = request;
@@ -40,7 +42,8 @@ export class IncomingCall implements ServerTransactionUser {
     this.#transaction.reply({ status, headers, ...(reason !== undefined && { reason }) });
   }
 
-  onCancel(): void {
+  onCancel(cancel: SipRequest): void {
+    this.cancelReason = cancel.header('reason');
     this.cancelled = true;
     this.#transaction.reply({ status: 487 });
   }

@@ -2,8 +2,10 @@ import { MessageDraft } from './draft.ts';
 import type { SipRequest, SipResponse } from './message.ts';
 
 /** RFC 3261 9.1: the CANCEL of an INVITE this server sent; same top Via, Request-URI, To, From, Call-ID, CSeq number, Route. */
-export function buildCancel(invite: SipRequest): string {
-  return derived(invite, 'CANCEL', invite.header('to') ?? '').serialize();
+export function buildCancel(invite: SipRequest, reason?: string): string {
+  const draft = derived(invite, 'CANCEL', invite.header('to') ?? '');
+  if (reason !== undefined) draft.append('reason', reason);
+  return draft.serialize();
 }
 
 /** RFC 3261 17.1.1.3: the ACK for a final response other than 2xx, within the INVITE's transaction; To is the response's. */

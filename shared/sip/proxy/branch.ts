@@ -11,6 +11,7 @@ import type { Routing, Target } from './types.ts';
 
 /** What a branch needs of the response context it belongs to. */
 export interface BranchOwner<T extends Target> {
+  onTrying(branch: Branch<T>): void;
   onProvisional(response: SipResponse, branch: Branch<T>): void;
   onFinal(status: number, response: SipResponse | undefined, branch: Branch<T>): void;
 }
@@ -69,11 +70,19 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
    * Asks the target to stop; its final response still comes. A target that has said nothing yet gets its CANCEL when it does
    * (RFC 3261 9.1), but the caller does not wait for it: one silent fork must not hold a hung-up call for timer B.
    */
-  cancel(): void {
+  cancel(reason?: string): void {
+    if (this.#done) return;
+    this.#cancelled = true;
+    this.#transaction?.cancel(reason);
+    if (this.#transaction !== undefined && !this.#provisional) this.#finish(487, undefined);
+  }
+
+  /** Waits no longer; a target that speaks after all gets its CANCEL then. */
+  giveUp(): void {
     if (this.#done) return;
     this.#cancelled = true;
     this.#transaction?.cancel();
-    if (this.#transaction !== undefined && !this.#provisional) this.#finish(487, undefined);
+    this.#finish(408, undefined);
   }
 
   onResponse(response: SipResponse): void {
@@ -82,7 +91,11 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
       return;
     }
     this.#provisional = true;
-    if (response.status === 100) return;
+    if (this.#done) return;
+    if (response.status === 100) {
+      this.#owner.onTrying(this);
+      return;
+    }
     this.#armTimerC();
     this.#owner.onProvisional(response, this);
   }

@@ -1,5 +1,6 @@
+import { COMPLETED_ELSEWHERE, saysCompletedElsewhere } from '../message/completed-elsewhere.ts';
 import { MessageDraft } from '../message/draft.ts';
-import type { SipResponse } from '../message/message.ts';
+import type { SipRequest, SipResponse } from '../message/message.ts';
 import type { SipServer } from '../server.ts';
 import type { Answer, ServerTransaction, ServerTransactionUser } from '../transaction/user.ts';
 import { type BranchResult, bestResponse, otherChallenges } from './best-response.ts';
@@ -12,7 +13,9 @@ type Hooks<T extends Target> = Omit<ForwardOptions<T>, 'targets' | 'recordRoute'
  * The response context of RFC 3261 16: the branches of one forwarded request. Upstream hears one final response, chosen
  * when no branch is pending any more, except that each 2xx to an INVITE passes at once.
  */
-export class ResponseContext<T extends Target> implements Forwarding, BranchOwner<T>, ServerTransactionUser {
+export class ResponseContext<T extends Target>
+  implements Forwarding<T>, BranchOwner<T>, ServerTransactionUser
+{
   readonly #transaction: ServerTransaction;
   readonly #server: SipServer;
   readonly #pass503: boolean;
@@ -21,7 +24,11 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
   #plan: ForwardPlan | undefined;
   /** After the end only what further 2xx responses need is kept. */
   #hooks: Hooks<T>;
-  #starting = false;
+  /** Forks under way: one may begin while another starts its branches. */
+  #starting = 0;
+  /** The owner is deciding what to do instead of passing the best response on. */
+  #deciding = false;
+  #elsewhere = false;
 
   constructor(transaction: ServerTransaction, plan: ForwardPlan, hooks: Hooks<T>, pass503: boolean) {
     this.#transaction = transaction;
@@ -35,7 +42,7 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
     if (this.#transaction.finished) return;
     this.#transaction.user = this;
     this.#transaction.trying();
-    if (this.#transaction.cancelled) this.#end({ kind: 'cancelled' }, { status: 487 });
+    if (this.#transaction.cancelled) this.#endCancelled();
     else if (targets.length === 0) this.#end({ kind: 'rejected', status: 480 }, { status: 480 });
     else this.#fork(targets);
   }
@@ -46,9 +53,23 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
     this.#end({ kind: 'abandoned', status: answer.status }, answer);
   }
 
+  add(targets: readonly T[]): void {
+    const { cancelled, finished } = this.#transaction;
+    if (!finished && !cancelled && !this.#deciding) this.#fork(targets);
+  }
+
+  giveUp(targets: ReadonlySet<T>): void {
+    for (const branch of this.#branches) if (targets.has(branch.target)) branch.giveUp();
+  }
+
   /** RFC 3261 16.10: the branches answer 487 and that goes upstream, unless one of them accepts first. */
-  onCancel(): void {
-    this.#cancelPending();
+  onCancel(cancel: SipRequest): void {
+    this.#elsewhere = saysCompletedElsewhere(cancel);
+    this.#cancelPending(this.#elsewhere ? COMPLETED_ELSEWHERE : undefined);
+  }
+
+  onTrying(branch: Branch<T>): void {
+    this.#told(() => this.#hooks.onTrying?.(branch.target));
   }
 
   onProvisional(response: SipResponse, branch: Branch<T>): void {
@@ -67,17 +88,18 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
     this.#told(() => this.#hooks.onTargetFinal?.(status, branch.target, response));
     // RFC 3261 16.7 item 5: a 6xx ends the search everywhere.
     if (status >= 600) this.#cancelPending();
-    if (!this.#starting) this.#concludeIfDone();
+    this.#concludeIfDone();
   }
 
   #fork(targets: readonly T[]): void {
     const plan = this.#plan;
     if (plan === undefined) return;
-    this.#branches = targets.map((target) => new Branch(this, target, plan.server, plan.timerCMs));
+    const added = targets.map((target) => new Branch(this, target, plan.server, plan.timerCMs));
+    this.#branches = [...this.#branches.filter((branch) => branch.pending), ...added];
     // A branch may fail while it starts; the best response is chosen only after all have started.
-    this.#starting = true;
-    for (const branch of this.#branches) branch.start(plan);
-    this.#starting = false;
+    this.#starting++;
+    for (const branch of added) branch.start(plan);
+    this.#starting--;
     this.#concludeIfDone();
   }
 
@@ -86,12 +108,13 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
     this.#forwardUpstream(response, target);
     if (!first) return;
     this.#told(() => this.#hooks.onTargetFinal?.(response.status, target, response));
-    this.#cancelPending();
+    this.#cancelPending(COMPLETED_ELSEWHERE);
     this.#decide({ kind: 'answered', response, target });
   }
 
   #concludeIfDone(): void {
-    if (this.#transaction.finished || this.#branches.some((branch) => branch.pending)) return;
+    if (this.#transaction.finished || this.#deciding || this.#starting > 0) return;
+    if (this.#branches.some((branch) => branch.pending)) return;
     const best = bestResponse(this.#results);
     if (best === undefined) return;
     if (this.#transaction.cancelled) this.#concludeCancelled(best);
@@ -101,14 +124,15 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
   /** What a cancelled branch answers is 487; when it said nothing at all, 487 is still what the caller waits for. */
   #concludeCancelled(best: BranchResult<T>): void {
     const silent = best.response === undefined;
-    if (silent) this.#end({ kind: 'cancelled' }, { status: 487 });
+    if (silent) this.#endCancelled();
     else {
       this.#forwardBest(best);
-      this.#decide({ kind: 'cancelled' });
+      this.#decide({ kind: 'cancelled', elsewhere: this.#elsewhere });
     }
   }
 
   #conclude(best: BranchResult<T>): void {
+    this.#deciding = true;
     const instead = this.#told(() => this.#hooks.onExhausted?.(best.status));
     if (!(instead instanceof Promise)) this.#goOn(best, instead);
     else
@@ -123,11 +147,12 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
   /** While the owner decided, a late 2xx may have passed, or the caller may have given up. */
   #goOnLater(best: BranchResult<T>, instead: Instead<T>): void {
     if (this.#transaction.finished) return;
-    if (this.#transaction.cancelled) this.#end({ kind: 'cancelled' }, { status: 487 });
+    if (this.#transaction.cancelled) this.#endCancelled();
     else this.#goOn(best, instead);
   }
 
   #goOn(best: BranchResult<T>, instead: Instead<T>): void {
+    this.#deciding = false;
     if (isTargets(instead)) {
       if (instead.length > 0) {
         this.#results = [];
@@ -179,6 +204,10 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
     this.#transaction.send({ status: response.status, text: draft.serialize() });
   }
 
+  #endCancelled(): void {
+    this.#end({ kind: 'cancelled', elsewhere: this.#elsewhere }, { status: 487 });
+  }
+
   #end(outcome: ForwardOutcome<T>, answer: Answer): void {
     this.#transaction.reply(answer);
     this.#decide(outcome);
@@ -203,8 +232,8 @@ export class ResponseContext<T extends Target> implements Forwarding, BranchOwne
     }
   }
 
-  #cancelPending(): void {
-    for (const branch of this.#branches) branch.cancel();
+  #cancelPending(reason?: string): void {
+    for (const branch of this.#branches) branch.cancel(reason);
   }
 }
 

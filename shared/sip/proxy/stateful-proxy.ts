@@ -43,7 +43,7 @@ export class StatefulProxy {
     request: SipRequest,
     transaction: ServerTransaction,
     options: ForwardOptions<T>,
-  ): Forwarding {
+  ): Forwarding<T> {
     const plan = {
       server: this.#server,
       signer: this.#signer,

@@ -43,8 +43,8 @@ export type ForwardOutcome<T extends Target> =
       readonly response?: SipResponse;
       readonly target?: T;
     }
-  /** The caller sent CANCEL before any final response. */
-  | { readonly kind: 'cancelled' }
+  /** CANCEL came before any final response. `elsewhere`: it said that somebody else took the call (RFC 3326). */
+  | { readonly kind: 'cancelled'; readonly elsewhere: boolean }
   /** `abandon` was called. */
   | { readonly kind: 'abandoned'; readonly status: number };
 
@@ -61,6 +61,8 @@ export interface ForwardOptions<T extends Target> {
   /** Changes every response before it goes upstream. */
   readonly editResponse?: (draft: MessageDraft, response: SipResponse, target: T) => void;
   readonly onProvisional?: (response: SipResponse, target: T) => void;
+  /** 100: the next hop has the request, which says nothing of whoever is behind it. */
+  readonly onTrying?: (target: T) => void;
   /** A target's own final response, before the best is chosen; without one when it was silent or not to be reached. */
   readonly onTargetFinal?: (status: number, target: T, response: SipResponse | undefined) => void;
   /** No target accepted. A promise keeps the caller waiting; its rejection is reported and counts as undefined. */
@@ -69,9 +71,13 @@ export interface ForwardOptions<T extends Target> {
 }
 
 /** A request under way (the response context of RFC 3261 16). */
-export interface Forwarding {
+export interface Forwarding<T extends Target> {
   /** Cancels every pending target and answers upstream with this, e.g. 480 after a no-answer time. No effect after a final response. */
   abandon(answer: Answer): void;
+  /** Asks further targets while others are pending. No effect once all are done or the caller has given up. */
+  add(targets: readonly T[]): void;
+  /** Waits no longer for these of the pending targets: each counts as silent (408), and is cancelled should it speak. */
+  giveUp(targets: ReadonlySet<T>): void;
 }
 
 /** What RFC 3261 16.4 makes of a request's Route set. */

@@ -41,7 +41,7 @@ export abstract class ClientMachine<S extends string, E extends string, A extend
 
   abstract get finished(): boolean;
   abstract start(): void;
-  abstract cancel(): void;
+  abstract cancel(reason?: string): void;
 
   receive(response: SipResponse): void {
     const event = response.status < 200 ? '1XX' : response.status < 300 ? '2XX' : 'FAILURE';

@@ -20,6 +20,7 @@ export class InviteClientTransaction extends ClientMachine<
   /** The owner wants a CANCEL; it waits for the first provisional response (RFC 3261 9.1). */
   #cancelWanted = false;
   #cancelSent = false;
+  #cancelReason: string | undefined;
   #ack = '';
 
   constructor(context: TransactionContext, sent: SentRequest) {
@@ -38,8 +39,9 @@ export class InviteClientTransaction extends ClientMachine<
     this.transmit(this.text);
   }
 
-  cancel(): void {
+  cancel(reason?: string): void {
     this.#cancelWanted = true;
+    this.#cancelReason ??= reason;
     this.handle('cancelled');
   }
 
@@ -91,7 +93,7 @@ export class InviteClientTransaction extends ClientMachine<
     const invite = this.#cancelWanted && !this.#cancelSent ? parseMessage(this.text) : undefined;
     if (!(invite instanceof SipRequest)) return;
     this.#cancelSent = true;
-    this.context.startCancel(buildCancel(invite), this.branch, this.flow);
+    this.context.startCancel(buildCancel(invite, this.#cancelReason), this.branch, this.flow);
     this.arm('B', 64 * this.context.durations.t1);
   }
 

@@ -66,6 +66,6 @@ export interface ClientTransaction {
   readonly branch: string;
   readonly flow: Flow;
   readonly finished: boolean;
-  /** Sends CANCEL for an INVITE, now or when the first provisional comes (RFC 3261 9.1). Idempotent. */
-  cancel(): void;
+  /** Sends CANCEL for an INVITE, now or when the first provisional comes (RFC 3261 9.1), with this Reason. Idempotent. */
+  cancel(reason?: string): void;
 }

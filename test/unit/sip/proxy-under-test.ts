@@ -13,7 +13,7 @@ export class ProxyUnderTest {
   readonly transactions: ServerTransaction[] = [];
   /** Whether a sender's own Route may lead to another server. */
   followsPreloaded = true;
-  forwarding: Forwarding | undefined;
+  forwarding: Forwarding<Target> | undefined;
   options: (request: SipRequest) => ForwardOptions<Target> = () => ({ targets: [] });
 
   constructor(
@@ -54,12 +54,15 @@ export class ProxyUnderTest {
       transaction.reply({ status: 403 });
       return;
     }
-    const options = routing.kind === 'none' ? this.options(request) : { targets: [routing.target] };
+    const options: ForwardOptions<Target> =
+      routing.kind === 'none' ? this.options(request) : { targets: [routing.target] };
     this.forwarding = this.proxy.forward(request, transaction, {
       recordRoute: request.method === 'INVITE' && routing.kind === 'none',
       ...options,
-      onOutcome: (outcome) =>
-        this.outcomes.push('status' in outcome ? `${outcome.kind} ${outcome.status}` : outcome.kind),
+      onOutcome: (outcome) => {
+        this.outcomes.push('status' in outcome ? `${outcome.kind} ${outcome.status}` : outcome.kind);
+        options.onOutcome?.(outcome);
+      },
     });
   }
 }
