@@ -9,7 +9,13 @@ import { isAnonymous } from '../../shared/domain/caller.ts';
 import { LastcallError } from '../../shared/domain/errors.ts';
 import type { LastCalls } from '../../shared/domain/last-calls.ts';
 import { type Micros, parseTimestamptz } from '../../shared/domain/micros.ts';
-import { isEmergency, normaliseNumber, toDialable } from '../../shared/domain/number.ts';
+import {
+  DIALABLE_FORM,
+  dialableNumber,
+  isEmergency,
+  normaliseNumber,
+  toDialable,
+} from '../../shared/domain/number.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import type { ApiDeps } from './deps.ts';
@@ -19,6 +25,8 @@ import type { CallAnswerBody, CallReportBody } from './schemas/call.ts';
 interface Named {
   readonly terminal: StoredTerminal | null;
   readonly number: string;
+  /** False when it may be one of ours, and PostgreSQL cannot say now. */
+  readonly certain: boolean;
 }
 
 /**
@@ -49,6 +57,7 @@ export class CallRecorder {
     const facts = this.#facts(report, from, to);
     const row = this.#isFeatureCode(report, to) ? null : rowOf(event, facts, at);
     if (row === null) return { ...answer, result: 'ignored', reason: this.#whyIgnored(report, facts, to) };
+    refuseUndialable(dialed ? { to } : facts.callerDialable === null ? {} : { from });
     const durable = reportedAt === null ? await this.#writeNow(row) : await this.#writeDated(row);
     return { ...answer, result: durable ? 'recorded' : 'journalled' };
   }
@@ -78,12 +87,12 @@ export class CallRecorder {
 
   /** The other party may be anybody; only the one whose row is written must be known for sure. */
   async #named(name: string, isSubject: boolean): Promise<Named> {
-    if (name === '') return { terminal: null, number: '' };
+    if (name === '') return { terminal: null, number: '', certain: true };
     const found = this.#deps.directory.find(name);
-    const terminal = await (isSubject ? found : found.catch(() => null));
-    if (terminal) return { terminal, number: terminal.number };
+    const terminal = await (isSubject ? found : found.catch(() => undefined));
+    if (terminal) return { terminal, number: terminal.number, certain: true };
     const userPart = /^sips?:([^@;]+)/i.exec(name)?.[1];
-    return { terminal: null, number: normaliseNumber(userPart ?? name) };
+    return { terminal: null, number: normaliseNumber(userPart ?? name), certain: terminal === null };
   }
 
   /** R1: a star code is never the last dialed number, whatever it resolves to. */
@@ -136,6 +145,16 @@ export class CallRecorder {
 
 function rowOf(event: CallReportBody['event'], facts: CallFacts, at: Micros): LastCalls | null {
   return event === 'dialed' ? dialedRecord(facts, at) : calleeRecord(facts, event, at);
+}
+
+/** F21: a party that is neither one of ours nor a number; such a text is never kept for somebody to dial. */
+function refuseUndialable(parties: Readonly<Record<string, Named>>): void {
+  for (const [name, { certain, number }] of Object.entries(parties)) {
+    if (certain && dialableNumber(number) === null)
+      throw new LastcallError('INVALID_VALUE', {
+        details: { [name]: number, expected: `a terminal, or a number of ${DIALABLE_FORM}` },
+      });
+  }
 }
 
 function party({ terminalId, userId, number, numberId }: StoredTerminal): Party {

@@ -1,4 +1,4 @@
-import type { ReturnSource } from '../../shared/domain/feature-call.ts';
+import type { FeaturePolicy } from '../../shared/domain/feature-call.ts';
 import type { FeatureCodes } from '../../shared/domain/feature-code.ts';
 import type { LastCalls } from '../../shared/domain/last-calls.ts';
 import type { DialRule } from '../../shared/domain/number.ts';
@@ -19,7 +19,7 @@ export type FailoverRequest = Pick<Failover, 'id' | 'site' | 'reason' | 'request
 /** What the site's rules say about recording and looking up. */
 export interface CallPolicy {
   readonly codes: FeatureCodes;
-  readonly returnSource: ReturnSource;
+  readonly features: FeaturePolicy;
   readonly dialRules: readonly DialRule[];
   readonly emergencyNumbers: readonly string[];
   readonly allowedSkewMs: number;
@@ -35,7 +35,7 @@ export interface ApiDeps {
   readonly policy: CallPolicy;
   /** This site's database as lastcall_app. */
   readonly database: Queryable;
-  readonly directory: Pick<TerminalDirectory, 'find'>;
+  readonly directory: Pick<TerminalDirectory, 'find' | 'byId'>;
   readonly lookupBudgetMs: number;
   readonly statementBudgetMs: number;
   /** The other sites' databases as lastcall_coordinator, always as of now. */

@@ -2,6 +2,7 @@ import { type Choice, chooseFreshest, type Source } from '../../shared/domain/ch
 import { LastcallError } from '../../shared/domain/errors.ts';
 import { type CallGroup, GROUP_NAMES, type LastCalls } from '../../shared/domain/last-calls.ts';
 import { formatTimestamptz } from '../../shared/domain/micros.ts';
+import { dialableNumber } from '../../shared/domain/number.ts';
 import type { KnownLastCalls } from '../../shared/postgres/last-calls/read-last-calls.ts';
 
 /** Every group's freshest entry with where it stands, and every table as it is. Throws `UNREADABLE` when nothing can be read (C7). */
@@ -29,14 +30,16 @@ function sourceName(source: Source): string {
 
 function groupJson(choice: Choice) {
   switch (choice.kind) {
-    case 'number':
+    case 'number': {
+      const number = dialableNumber(choice.number);
       return {
-        number: choice.number,
+        number,
         numberId: choice.entry.numberId,
         at: formatTimestamptz(choice.entry.at),
         site: choice.site,
-        withheld: false,
+        withheld: number === null,
       };
+    }
     case 'withheld':
     case 'erased':
       return {
@@ -62,5 +65,7 @@ function tableJson(source: Source) {
 }
 
 function entryJson(entry: CallGroup | null) {
-  return entry && { number: entry.number, numberId: entry.numberId, at: formatTimestamptz(entry.at) };
+  if (entry === null) return null;
+  const number = entry.number === null ? null : dialableNumber(entry.number);
+  return { number, numberId: entry.numberId, at: formatTimestamptz(entry.at) };
 }

@@ -1,7 +1,7 @@
 import { LastcallError } from '../../shared/domain/errors.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
-import { findTerminals, listTerminals } from '../../shared/postgres/terminals.ts';
+import { findTerminal, findTerminals, listTerminals } from '../../shared/postgres/terminals.ts';
 import type { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 
 const REMEMBERED = 100_000;
@@ -17,7 +17,8 @@ export class TerminalDirectory {
   readonly #database: Queryable;
   readonly #cache: Pick<TerminalCache, 'find'>;
   readonly #budgetMs: number;
-  readonly #remembered = new Map<string, StoredTerminal>();
+  /** By name, and by terminal id. */
+  readonly #remembered = new Map<string | number, StoredTerminal>();
 
   constructor(database: Queryable, cache: Pick<TerminalCache, 'find'>, budgetMs: number) {
     this.#database = database;
@@ -37,6 +38,20 @@ export class TerminalDirectory {
       const known = this.#remembered.get(name) ?? (await this.#cached(name));
       if (known) return known;
       throw new LastcallError('UNREADABLE', { cause: error, details: { terminal: name } });
+    }
+  }
+
+  /** As `find`. */
+  async byId(terminalId: number): Promise<StoredTerminal | null> {
+    try {
+      const found = await findTerminal(this.#database, { terminalId }, this.#budgetMs);
+      if (found) this.#remember(found);
+      return found;
+    } catch (error) {
+      if (!(error instanceof LastcallError) || error.retry === 'never') throw error;
+      const known = this.#remembered.get(terminalId);
+      if (known) return known;
+      throw new LastcallError('UNREADABLE', { cause: error, details: { terminalId } });
     }
   }
 
@@ -66,7 +81,7 @@ export class TerminalDirectory {
 
   #remember(terminal: StoredTerminal): void {
     // A number wins over another terminal's username of the same text, as when asked.
-    for (const name of [terminal.aor, terminal.username, terminal.number]) {
+    for (const name of [terminal.terminalId, terminal.aor, terminal.username, terminal.number]) {
       const before = this.#remembered.get(name);
       if (before && before.terminalId !== terminal.terminalId && before.number === name) continue;
       this.#remembered.delete(name);

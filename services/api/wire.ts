@@ -11,7 +11,7 @@ import { Journal } from '../../shared/redis/journal.ts';
 import { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import type { Config } from '../../shared/runtime/config.ts';
-import { dialRules, featureCodes } from '../../shared/runtime/feature-codes.ts';
+import { dialRules, featureCodes, featurePolicy } from '../../shared/runtime/feature-codes.ts';
 import type { CheckResult, HealthOptions } from '../../shared/runtime/health.ts';
 import type { Part } from '../../shared/runtime/lifecycle.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
@@ -106,7 +106,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     tokens: config.api.tokens,
     policy: {
       codes: featureCodes(config),
-      returnSource: config.callReturn.source,
+      features: featurePolicy(config),
       dialRules: dialRules(config),
       emergencyNumbers: calls.emergencyNumbers,
       allowedSkewMs: calls.allowedSkewMs,

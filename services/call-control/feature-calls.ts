@@ -1,11 +1,11 @@
-import { type Choice, chooseFreshest } from '../../shared/domain/choose-freshest.ts';
 import {
+  admitTerminal,
   decideFeatureCall,
-  type FeatureDecision,
-  groupsOf,
-  type ReturnSource,
+  type FeaturePolicy,
+  type RefusedFeature,
 } from '../../shared/domain/feature-call.ts';
 import { type Feature, type FeatureCodes, featureOf } from '../../shared/domain/feature-code.ts';
+import type { CallGroup } from '../../shared/domain/last-calls.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
@@ -21,9 +21,7 @@ import type { SkewAlarm } from './skew-alarm.ts';
 
 export interface FeatureCallsOptions {
   readonly codes: FeatureCodes;
-  readonly returnSource: ReturnSource;
-  readonly barred: readonly string[];
-  readonly emergency: readonly string[];
+  readonly policy: FeaturePolicy;
   readonly reader: Pick<LastCallsReader, 'read'>;
   readonly placer: CallPlacer;
   readonly answers: FeatureAnswers;
@@ -62,28 +60,26 @@ export class FeatureCalls {
   async place(invite: FeatureInvite): Promise<void> {
     const { feature, originator, request, transaction } = invite;
     const unknown = unknownTags(request.values('require'));
-    const { terminal } = originator;
+    const admitted = admitTerminal(originator.terminal, feature);
     if (unknown.length > 0)
       this.#refuse(invite, { status: 420, headers: [['Unsupported', unknown.join(', ')]] }, 'unsupported');
-    else if (terminal === null)
-      this.#refuse(invite, { status: 404, reason: 'Unknown Terminal' }, 'unknown-terminal');
-    else if (!terminal.features.includes(feature))
-      this.#refuse(invite, { status: 403, reason: 'Feature Not Enabled' }, 'not-enabled');
+    else if (admitted.kind === 'refuse') this.#refuseFor(invite, admitted);
     else if (feature === 'erase' || feature === 'trace')
-      await this.#options.answers.perform(feature, terminal, request, transaction);
-    else await this.#call(invite, feature, terminal);
+      await this.#options.answers.perform(feature, admitted.terminal, request, transaction);
+    else await this.#call(invite, feature, admitted.terminal);
   }
 
   async #call(invite: FeatureInvite, feature: 'redial' | 'return', terminal: StoredTerminal): Promise<void> {
-    const { log, metrics, placer } = this.#options;
+    const { log, metrics, placer, policy, reader, skew } = this.#options;
     const started = performance.now();
-    const choice = await this.#choose(feature, terminal);
-    const decision = this.#decide(choice, terminal);
+    const { sources, marks } = await reader.read(terminal.terminalId);
+    skew.look(sources);
+    const decision = decideFeatureCall({ terminal, feature, sources, marks }, policy);
     metrics.lookup(feature, (performance.now() - started) / 1000);
     // CANCEL came during the lookup (F12).
     if (invite.transaction.cancelled) return this.#refuse(invite, { status: 487 }, 'cancelled');
-    if (decision.kind === 'refuse') return this.#refuse(invite, answerTo(decision), decision.refusal);
-    const { callId, degraded, number, site } = decision;
+    if (decision.kind === 'refuse') return this.#refuseFor(invite, decision);
+    const { degraded, entry, number, site } = decision;
     log.info(
       { terminalId: terminal.terminalId, feature, target: number, from: site, degraded },
       REDIRECTED[feature],
@@ -95,36 +91,22 @@ export class FeatureCalls {
       alongRoute: invite.alongRoute,
       dialed: number,
       code: feature,
-      inReplyTo: feature === 'return' ? callId : null,
-      inheritedPrivacy: feature === 'redial' ? inheritedPrivacy(choice, invite) : [],
+      inReplyTo: feature === 'return' ? entry.callId : null,
+      inheritedPrivacy: feature === 'redial' ? inheritedPrivacy(entry, invite) : [],
     });
-  }
-
-  async #choose(feature: 'redial' | 'return', { terminalId }: StoredTerminal): Promise<Choice> {
-    const { reader, returnSource, skew } = this.#options;
-    const { sources, marks } = await reader.read(terminalId);
-    skew.look(sources);
-    return chooseFreshest(groupsOf(feature, returnSource), sources, marks);
-  }
-
-  #decide(choice: Choice, { number }: StoredTerminal): FeatureDecision {
-    const { barred, emergency } = this.#options;
-    const isFeatureCode = (candidate: string) => this.featureOf(candidate) !== null;
-    return decideFeatureCall(choice, { ownNumber: number, isFeatureCode, barred, emergency });
   }
 
   #refuse({ feature, transaction }: FeatureInvite, answer: Answer, result: string): void {
     transaction.reply(answer);
     this.#options.metrics.call(feature, result);
   }
+
+  #refuseFor(invite: FeatureInvite, { reason, refusal, status }: RefusedFeature): void {
+    this.#refuse(invite, status === 503 ? unavailable(reason) : { status, reason }, refusal);
+  }
 }
 
 /** F16: what the redialed call asked for, where the call at hand does not ask for privacy itself. */
-function inheritedPrivacy(choice: Choice, { originator }: FeatureInvite): readonly string[] {
-  if (choice.kind !== 'number' || originator.claims.privacy.length > 0) return [];
-  return choice.entry.privacy?.split(';') ?? [];
-}
-
-function answerTo({ reason, status }: Extract<FeatureDecision, { kind: 'refuse' }>): Answer {
-  return status === 503 ? unavailable(reason) : { status, reason };
+function inheritedPrivacy({ privacy }: CallGroup, { originator }: FeatureInvite): readonly string[] {
+  return originator.claims.privacy.length > 0 ? [] : (privacy?.split(';') ?? []);
 }

@@ -1,5 +1,5 @@
 import type { Config } from '../../shared/runtime/config-schema.ts';
-import { dialRules, featureCodes } from '../../shared/runtime/feature-codes.ts';
+import { dialRules, featureCodes, featurePolicy } from '../../shared/runtime/feature-codes.ts';
 import type { CheckResult } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import type { Metrics } from '../../shared/runtime/metrics.ts';
@@ -142,9 +142,7 @@ function handlerOf(
   const answers = new FeatureAnswers({ recorder, addresses, metrics, answerWith: calls.eraseAnswer });
   const features = new FeatureCalls({
     codes,
-    returnSource: config.callReturn.source,
-    barred,
-    emergency,
+    policy: featurePolicy(config),
     reader,
     placer,
     answers,

@@ -1,12 +1,11 @@
 import { type Uri, userOf } from '../../shared/sip/syntax/uri.ts';
 
-const UNRESERVED = /[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/g;
+const ESCAPED = /[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/gu;
 
-/** A number or name as the user part of a SIP URI: what RFC 3261 25.1 does not allow there is escaped. */
+/** A number or name as the user part of a SIP URI: what RFC 3261 25.1 does not allow there is escaped, in UTF-8. */
 export function escapedUser(text: string): string {
-  return text.replace(
-    UNRESERVED,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  return text.replace(ESCAPED, (character) =>
+    Buffer.from(character, 'utf8').toString('hex').toUpperCase().replace(/../g, '%$&'),
   );
 }
 

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { DIALABLE_FORM, dialableNumber } from '../../shared/domain/number.ts';
 import { isSiteId } from '../../shared/domain/site.ts';
 
 /** A whole number within bounds, both included. */
@@ -32,10 +33,11 @@ export function site(text: string): string {
   throw new InvalidArgumentError('expected a site: a lower-case letter, then up to 15 letters, digits or _.');
 }
 
-/** Digits as dialed, with an optional leading plus. */
+/** F21: a number as dialed; visual separators are left away. */
 export function dialable(text: string): string {
-  if (/^\+?[0-9*#]{1,32}$/.test(text)) return text;
-  throw new InvalidArgumentError('expected a number as dialed: an optional +, then 1 to 32 digits.');
+  const number = dialableNumber(text);
+  if (number !== null) return number;
+  throw new InvalidArgumentError(`expected a number as dialed: ${DIALABLE_FORM}.`);
 }
 
 export function sipUri(text: string): string {

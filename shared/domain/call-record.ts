@@ -1,7 +1,7 @@
 import { type Caller, hidingPrivacy } from './caller.ts';
 import { type CallGroup, callGroup, emptyLastCalls, type LastCalls } from './last-calls.ts';
 import { type Micros, micros } from './micros.ts';
-import { normaliseNumber } from './number.ts';
+import { dialableNumber, normaliseNumber } from './number.ts';
 
 /** A provisioned terminal as far as recording needs it. */
 export interface Party {
@@ -53,29 +53,30 @@ export function outcomeOf(status: number): Outcome {
   return REFUSED.has(status) ? 'refused' : 'missed';
 }
 
-/** R3, R1, R2, R8: the caller's row for the first INVITE of a call, or null when nothing is to be recorded. */
+/** R3, R1, R2, R8, F21: the caller's row for the first INVITE of a call, or null when nothing is to be recorded. */
 export function dialedRecord(call: CallFacts, at: Micros): LastCalls | null {
   if (call.from === null || call.emergency || isOwnNumber(call)) return null;
   const group = callGroup(at, {
-    number: call.dialed,
+    number: dialableOf(call.dialed, call.to),
     numberId: call.dialedNumberId,
     privacy: hidingPrivacy(call.privacy),
   });
   return { ...emptyLastCalls(call.from.terminalId, call.from.userId), dialed: group };
 }
 
-/** R7, R10, R11, R15: the callee's row once the call has ended or was answered, or null. */
+/** R7, R10, R11, R15, F21: the callee's row once the call has ended or was answered, or null. */
 export function calleeRecord(call: CallFacts, outcome: Outcome, at: Micros): LastCalls | null {
   if (call.to === null || outcome === 'refused' || call.emergency || isOwnNumber(call)) return null;
-  const withheld = call.callerDialable === null;
+  const number = call.callerDialable === null ? null : dialableOf(call.callerDialable, call.from);
+  const withheld = number === null;
   const group: CallGroup = callGroup(at, {
-    number: call.callerDialable,
+    number,
     numberId: withheld ? null : (call.from?.numberId ?? null),
     callId: call.callId,
     userNumber: call.to.number,
     userNumberId: call.to.numberId,
-    forwardedBy: call.forwardedBy,
-    originalCalled: call.originalCalled,
+    forwardedBy: call.forwardedBy === null ? null : dialableNumber(call.forwardedBy),
+    originalCalled: call.originalCalled === null ? null : dialableNumber(call.originalCalled),
     sipUri: withheld ? null : call.caller.uri,
   });
   const row = emptyLastCalls(call.to.terminalId, call.to.userId);
@@ -102,6 +103,11 @@ export function recordDate(clock: Micros, freshestKnown: Micros | null): Micros 
 /** R14: how far a date runs ahead of this clock beyond the allowed skew, in microseconds; 0 when it does not. */
 export function skewBeyond(at: Micros, clock: Micros, allowedSkewMs: number): number {
   return Math.max(0, at - clock - allowedSkewMs * 1000);
+}
+
+/** F21: the number as given; a terminal of ours that was named otherwise has its own; null when there is none. */
+function dialableOf(given: string, party: Party | null): string | null {
+  return dialableNumber(given) ?? (party === null ? null : dialableNumber(party.number));
 }
 
 /** R8: caller equals callee, by terminal where both are ours, else by number. */

@@ -54,7 +54,7 @@ export function chooseFreshest(
     for (const group of groups) {
       const entry = source.row[group];
       if (entry === null || entry.at <= forgottenUntil(group, marks)) continue;
-      const candidate = { site: source.site, entry, withheld: isWithheld(entry, source.row) };
+      const candidate = { site: source.site, entry, withheld: isWithheld(group, entry, source.row) };
       if (best === null || wins(candidate, best)) best = candidate;
     }
   }
@@ -71,9 +71,10 @@ function hasNumber(entry: CallGroup): entry is CallGroup & { readonly number: st
 /**
  * Why an entry has no number (C5). A withheld call left its Call-ID or dates the row's last unknown caller; what was
  * erased left nothing but its date. The unknown date alone would not do: a later withheld call of another group moves it.
+ * A dialed number is never erased, only kept back: what was dialed was no number (F21).
  */
-function isWithheld(entry: CallGroup, row: LastCalls): boolean {
-  return !hasNumber(entry) && (entry.callId !== null || row.unknownPaiAt === entry.at);
+function isWithheld(group: GroupName, entry: CallGroup, row: LastCalls): boolean {
+  return !hasNumber(entry) && (group === 'dialed' || entry.callId !== null || row.unknownPaiAt === entry.at);
 }
 
 /** C4: the newest date; at equal dates the lower site id; within one site the greater content, so that order never matters. */

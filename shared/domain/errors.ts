@@ -127,6 +127,37 @@ export const ERRORS = {
     'Nothing to do: the number was not delivered.',
   ),
   ERASED: entry(404, 'never', 'The last caller was erased', 'Nothing to do: the subscriber erased it.'),
+  SELF: entry(
+    404,
+    'never',
+    'The last call was with the terminal itself',
+    'Nothing to do: nobody calls their own number back.',
+  ),
+  FEATURE_CODE: entry(
+    404,
+    'never',
+    'The last call was to a feature code',
+    'Nothing to do: a feature code is never called back.',
+  ),
+  EMERGENCY: entry(
+    404,
+    'never',
+    'The last call was to an emergency number',
+    'Nothing to do: emergency numbers are never redialed.',
+  ),
+  BARRED: entry(
+    403,
+    'never',
+    'The number is barred',
+    'Dial it by hand, or take it out of calls.barredNumbers.',
+  ),
+  FEATURE_NOT_ENABLED: entry(
+    403,
+    'never',
+    'The terminal may not use this feature',
+    "Add the feature to the terminal's features.",
+  ),
+  TERMINAL_DISABLED: entry(403, 'never', 'The terminal is disabled', 'Enable the terminal.'),
   UNREADABLE: entry(
     503,
     'transient',

@@ -18,6 +18,19 @@ export function normaliseNumber(text: string): string {
   return NUMBER.test(number) ? number.replace(VISUAL_SEPARATORS, '') : decoded(text);
 }
 
+/** F21: what a number may consist of. */
+const DIALABLE = /^[0-9+*#A-D]{1,32}$/;
+export const DIALABLE_FORM = 'digits, +, *, # and A to D, at most 32';
+
+/**
+ * F21: the number as it may be stored, handed out and dialed: percent escapes decoded and visual separators removed. Null
+ * for everything else, which a dial plan would take for more than a number.
+ */
+export function dialableNumber(text: string): string | null {
+  const number = decoded(text).replace(VISUAL_SEPARATORS, '');
+  return DIALABLE.test(number) ? number : null;
+}
+
 function decoded(text: string): string {
   if (!text.includes('%')) return text;
   try {

@@ -1,9 +1,9 @@
 import { Type } from '@sinclair/typebox';
-import { type Choice, chooseFreshest } from '../../../shared/domain/choose-freshest.ts';
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import { groupsOf } from '../../../shared/domain/feature-call.ts';
+import { decideFeatureCall, type FeatureDecision } from '../../../shared/domain/feature-call.ts';
 import { featureOf } from '../../../shared/domain/feature-code.ts';
 import { formatTimestamptz, type Micros } from '../../../shared/domain/micros.ts';
+import type { StoredTerminal } from '../../../shared/domain/terminal.ts';
 import type { ApiDeps } from '../deps.ts';
 import { wantsText } from '../plain-text.ts';
 import { TerminalId, TerminalName } from '../schemas/field-types.ts';
@@ -17,7 +17,7 @@ const querystring = Type.Object({
 });
 
 const description =
-  'With `Accept: text/plain` the body is the number alone, and empty whenever there is none, for a dial plan that takes it as it is.';
+  'What *52 or *69 dialed at a phone would call: 403 and 404 say why nothing. With `Accept: text/plain` the body is the number alone, and empty whenever there is none, for a dial plan that takes it as it is.';
 
 export function targetRoute(app: ApiApp, deps: ApiDeps): void {
   app.get(
@@ -35,10 +35,10 @@ export function targetRoute(app: ApiApp, deps: ApiDeps): void {
     async ({ query, headers }, reply) => {
       const feature = featureOf(query.code, deps.policy.codes);
       if (feature !== 'redial' && feature !== 'return') throw badCode(query.code, deps);
-      const terminalId = query.terminalId ?? (await namedId(query.terminal, deps));
-      const { sources, marks } = await deps.reader.read(terminalId);
-      const choice = chooseFreshest(groupsOf(feature, deps.policy.returnSource), sources, marks);
-      const target = targetOf(choice, deps.clock());
+      const terminal = await asked(query, deps);
+      const { sources, marks } = await deps.reader.read(terminal.terminalId);
+      const decision = decideFeatureCall({ terminal, feature, sources, marks }, deps.policy.features);
+      const target = targetOf(decision, deps.clock());
       if (!wantsText(headers.accept)) return target;
       return reply
         .type('text/plain; charset=utf-8')
@@ -48,12 +48,15 @@ export function targetRoute(app: ApiApp, deps: ApiDeps): void {
   );
 }
 
-async function namedId(name: string | undefined, { directory }: ApiDeps): Promise<number> {
-  if (name === undefined)
+async function asked(
+  { terminal: name, terminalId }: { terminal?: string; terminalId?: number },
+  { directory }: ApiDeps,
+): Promise<StoredTerminal> {
+  if (name === undefined && terminalId === undefined)
     throw new LastcallError('INVALID_VALUE', { details: { message: 'terminal or terminalId is needed' } });
-  const found = await directory.find(name);
-  if (found) return found.terminalId;
-  throw new LastcallError('TERMINAL_NOT_FOUND', { details: { terminal: name } });
+  const found = await (terminalId === undefined ? directory.find(name ?? '') : directory.byId(terminalId));
+  if (found) return found;
+  throw new LastcallError('TERMINAL_NOT_FOUND', { details: { terminal: terminalId ?? name } });
 }
 
 function badCode(code: string, { policy }: ApiDeps): LastcallError {
@@ -63,11 +66,9 @@ function badCode(code: string, { policy }: ApiDeps): LastcallError {
   return new LastcallError('INVALID_VALUE', { details: { code, expected } });
 }
 
-const WHY = { none: 'NO_DATA', withheld: 'WITHHELD', erased: 'ERASED', unreadable: 'UNREADABLE' } as const;
-
-function targetOf(choice: Choice, now: Micros) {
-  if (choice.kind !== 'number') throw new LastcallError(WHY[choice.kind]);
-  const { number, site, entry, degraded } = choice;
+function targetOf(decision: FeatureDecision, now: Micros) {
+  if (decision.kind === 'refuse') throw new LastcallError(decision.refusal);
+  const { number, site, entry, degraded } = decision;
   const ageMs = Math.max(0, Math.round((now - entry.at) / 1000));
   return { number, site, at: formatTimestamptz(entry.at), ageMs, degraded: degraded.length > 0 };
 }

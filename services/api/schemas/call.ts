@@ -1,7 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { TerminalId, TerminalName, Timestamp } from './field-types.ts';
-
-const Digits = Type.String({ minLength: 1, maxLength: 64 });
+import { Digits, TerminalId, TerminalName, Timestamp } from './field-types.ts';
 
 export const CallReport = Type.Object(
   {

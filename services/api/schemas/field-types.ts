@@ -7,6 +7,11 @@ export const TerminalId = Type.Integer({
   maximum: Number.MAX_SAFE_INTEGER,
   description: 'terminal id',
 });
+/** F21. */
+export const Digits = Type.String({
+  pattern: '^[0-9+*#A-D]{1,32}$',
+  description: 'a number as dialed: digits, +, *, # and A to D, at most 32',
+});
 export const Site = Type.String({ pattern: '^[a-z][a-z0-9_]{0,15}$', description: 'a site' });
 /** Microseconds are kept; a JS Date would lose them. */
 export const Timestamp = Type.String({

@@ -1,9 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { Nullable, Site, TerminalId, Timestamp } from './field-types.ts';
+import { Digits, Nullable, Site, TerminalId, Timestamp } from './field-types.ts';
 
 const Id = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const Name = Type.String({ minLength: 1, maxLength: 128, pattern: '^\\S+$' });
-const Digits = Type.String({ pattern: '^\\+?[0-9*#]{1,32}$', description: 'digits as dialed' });
 const AddressOfRecord = Type.String({
   pattern: '^sips?:[^@\\s]+@[^@\\s]+$',
   maxLength: 256,

@@ -1,10 +1,9 @@
-import { type Choice, chooseFreshest } from '../../../shared/domain/choose-freshest.ts';
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import { groupsOf } from '../../../shared/domain/feature-call.ts';
+import { decideFeatureCall, type FeatureDecision } from '../../../shared/domain/feature-call.ts';
 import { featureOf } from '../../../shared/domain/feature-code.ts';
 import { formatTimestamptz, type Micros, micros } from '../../../shared/domain/micros.ts';
 import { readLastCalls } from '../../../shared/postgres/last-calls/read-last-calls.ts';
-import { featureCodes } from '../../../shared/runtime/feature-codes.ts';
+import { featureCodes, featurePolicy } from '../../../shared/runtime/feature-codes.ts';
 import type { Command } from '../command.ts';
 import { namedTerminal, TERMINAL_ARGUMENT } from '../named-terminal.ts';
 
@@ -27,22 +26,17 @@ export const lookup: Command = {
       throw new LastcallError('INVALID_VALUE', { details: { code: input.text('CODE'), expected: known } });
     }
     const database = await context.database();
-    const { terminalId } = await namedTerminal(database, input.text('TERMINAL'));
-    const known = await readLastCalls(database, [terminalId], config.postgres.lookupBudgetMs);
-    const { sources, marks } = known.get(terminalId) ?? { sources: [], marks: [] };
-    const choice = chooseFreshest(groupsOf(feature, config.callReturn.source), sources, marks);
-    return found(choice, micros(Date.now() * 1000));
+    const terminal = await namedTerminal(database, input.text('TERMINAL'));
+    const known = await readLastCalls(database, [terminal.terminalId], config.postgres.lookupBudgetMs);
+    const { sources, marks } = known.get(terminal.terminalId) ?? { sources: [], marks: [] };
+    const decision = decideFeatureCall({ terminal, feature, sources, marks }, featurePolicy(config));
+    return found(decision, micros(Date.now() * 1000));
   },
 };
 
-function found(choice: Choice, now: Micros) {
-  if (choice.kind !== 'number') {
-    const code = (
-      { none: 'NO_DATA', withheld: 'WITHHELD', erased: 'ERASED', unreadable: 'UNREADABLE' } as const
-    )[choice.kind];
-    throw new LastcallError(code);
-  }
-  const { number, site, entry } = choice;
+function found(decision: FeatureDecision, now: Micros) {
+  if (decision.kind === 'refuse') throw new LastcallError(decision.refusal);
+  const { number, site, entry } = decision;
   const at = formatTimestamptz(entry.at);
   const ageMs = Math.max(0, Math.round((now - entry.at) / 1000));
   return { data: { number, site, at, ageMs }, text: `${number}  site ${site}  ${at}` };

