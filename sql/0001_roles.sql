@@ -17,6 +17,10 @@ BEGIN
   IF NOT pg_has_role('lastcall_coordinator', 'pg_monitor', 'MEMBER') THEN
     GRANT pg_monitor TO lastcall_coordinator;
   END IF;
+  -- For the functions that tell whether a lease's holder still lives, and that end what a frozen worker left open.
+  IF NOT pg_has_role('lastcall_owner', 'pg_signal_backend', 'MEMBER') THEN
+    GRANT pg_signal_backend, pg_read_all_stats TO lastcall_owner;
+  END IF;
   IF NOT pg_has_role(current_user, 'lastcall_owner', 'MEMBER') THEN
     EXECUTE format('GRANT lastcall_owner TO %I', current_user);
   END IF;

@@ -6,6 +6,7 @@ import type { RedisConnection } from '../../shared/redis/connect.ts';
 import { journalStateKey } from '../../shared/redis/keys.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { climbingLevel, retry } from '../../shared/runtime/retry.ts';
+import { AdoptedFailovers } from './adopted-failovers.ts';
 import { deriveEvents, type Round } from './alerts/derive.ts';
 import { type LastcallEvent, lastcallEvent } from './alerts/event.ts';
 import { detectFailovers, type Sightings } from './detect.ts';
@@ -18,6 +19,7 @@ import { type FailoverEnd, FailoverRunner } from './runner.ts';
 import type { CoordinatorLog, CoordinatorSettings } from './settings.ts';
 import { SiteLink } from './site-link.ts';
 import type { StepBoundary } from './steps.ts';
+import { findUnattended } from './unattended.ts';
 
 export interface CoordinatorOptions {
   /** The site whose coordinator this is. */
@@ -43,31 +45,27 @@ export class Coordinator {
   readonly #database: Database;
   readonly #ledger: Ledger;
   readonly #runner: FailoverRunner;
+  readonly #adopted: AdoptedFailovers;
   readonly #jobs: FailoverJobs;
   readonly #stopping = new AbortController();
   #sightings: Sightings = new Map();
+  #unattended: Sightings = new Map();
   #round: Round | null = null;
   #watching: Promise<void> = Promise.resolve();
   #failures = 0;
 
   constructor(options: CoordinatorOptions) {
-    const { home, sites, log, settings, compare, onBoundary, redisUrl } = options;
+    const { home, sites, log, redisUrl } = options;
     const url = sites.get(home);
     if (url === undefined) throw new TypeError(`no database is named for site ${home}`);
     this.#options = options;
     this.setSites(sites);
     this.#database = new Database({ url, applicationName: 'lastcall-coordinator', maxConnections: 4 });
     this.#ledger = new Ledger(this.#database);
-    this.#runner = new FailoverRunner({
+    this.#runner = this.#runnerOn(this.#ledger);
+    this.#adopted = new AdoptedFailovers({
       sites: this.#sites,
-      ledger: this.#ledger,
-      settings,
-      log,
-      compare,
-      onBoundary,
-      onBegun: (row) =>
-        this.#tell(lastcallEvent('failover-begun', row.site, { reason: row.reason, detail: { id: row.id } })),
-      onEnded: (row, end, error) => void this.#ended(row, end, error),
+      runner: (ledger) => this.#runnerOn(ledger),
     });
     this.#jobs = new FailoverJobs({ site: home, redisUrl, log, work: (request) => this.#workOnJob(request) });
   }
@@ -102,7 +100,7 @@ export class Coordinator {
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('coordinator stopping'));
     await this.#watching;
-    await this.#runner.stop();
+    await Promise.all([this.#runner.stop(), this.#adopted.stop()]);
     await this.#jobs.stop();
     await this.#database.close();
     await Promise.all(this.#links.map((link) => link.close()));
@@ -113,6 +111,7 @@ export class Coordinator {
     while (!signal.aborted) {
       try {
         await this.#look();
+        this.#adopt();
         await this.#takeUp();
         this.#failures = 0;
       } catch (err) {
@@ -170,9 +169,38 @@ export class Coordinator {
     }
   }
 
-  async #ended(row: FailoverRow, end: FailoverEnd, error: string | null): Promise<void> {
+  /** What stands in another site's database and nobody works on. */
+  #adopt(): void {
+    const { home, settings, log } = this.#options;
+    const { sightings, unattended } = findUnattended(this.#round?.seen ?? new Map(), this.#unattended, {
+      home,
+      nowMs: performance.now(),
+      patienceMs: settings.settleMs,
+    });
+    this.#unattended = sightings;
+    for (const failover of unattended) {
+      if (this.#adopted.take(failover)) log.info({ ...failover }, 'taking up a failover of another site');
+    }
+  }
+
+  #runnerOn(ledger: Ledger): FailoverRunner {
+    const { settings, log, compare, onBoundary } = this.#options;
+    return new FailoverRunner({
+      sites: this.#sites,
+      ledger,
+      settings,
+      log,
+      compare,
+      onBoundary,
+      onBegun: (row) =>
+        this.#tell(lastcallEvent('failover-begun', row.site, { reason: row.reason, detail: { id: row.id } })),
+      onEnded: (row, end, error) => void this.#ended(ledger, row, end, error),
+    });
+  }
+
+  async #ended(ledger: Ledger, row: FailoverRow, end: FailoverEnd, error: string | null): Promise<void> {
     this.#options.onEnded?.(row, end);
-    const { rows, marks } = await this.#ledger.salvaged(row.id).catch(() => ({ rows: 0, marks: 0 }));
+    const { rows, marks } = await ledger.salvaged(row.id).catch(() => ({ rows: 0, marks: 0 }));
     const detail = { id: row.id, salvagedRows: rows, salvagedMarks: marks, error };
     this.#tell(lastcallEvent('failover-ended', row.site, { reason: end, detail }));
     if (rows + marks > 0) this.#tell(lastcallEvent('salvaged', row.site, { detail }));

@@ -4,7 +4,7 @@ import { LastcallError, type RetryClass } from '../../shared/domain/errors.ts';
 import { translatePostgresError } from '../../shared/postgres/postgres-error.ts';
 import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/wire/server-error.ts';
 import { retryDelayMs } from '../../shared/runtime/retry.ts';
-import { LeaseTaken } from './lease.ts';
+import { LeaseLost, LeaseTaken } from './lease.ts';
 
 /** Something outside must change first: a server is away, still in recovery, or a replicator does not run. */
 export class FlowWaits extends Error {
@@ -21,13 +21,13 @@ const BY_SQLSTATE: readonly (readonly [RegExp, RetryClass])[] = [
   [/^(42704|55000|55006|LC00.)$/, 'slot-missing'],
   [/^(42501|42P01|42883|3F000)$/, 'never'],
 ];
+const TRANSIENT = [FlowWaits, ConnectionLost, LeaseTaken, LeaseLost];
 /** An error that nobody foresaw is tried again this often, then the flow ends with it. */
 const UNFORESEEN_ATTEMPTS = 8;
 
 function classifyFlowFault(cause: unknown, attempt: number): RetryClass {
   if (cause instanceof FlowRefused || cause instanceof ProtocolRefused) return 'never';
-  if (cause instanceof FlowWaits || cause instanceof ConnectionLost || cause instanceof LeaseTaken)
-    return 'transient';
+  if (TRANSIENT.some((kind) => cause instanceof kind)) return 'transient';
   if (cause instanceof ServerError || cause instanceof pg.DatabaseError) {
     const code = cause.code ?? '';
     return BY_SQLSTATE.find(([pattern]) => pattern.test(code))?.[1] ?? 'transient';

@@ -5,6 +5,9 @@
  * always run again (rule 26), so that killed anywhere the next attempt ends the same; what was done for one lineage of the
  * site's server counts for no other (rule 1).
  */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { SiteView } from '../../shared/domain/decide-resync.ts';
 import { handOver, passBarrier } from './direction-steps.ts';
 import { FlowWaits } from './flow-fault.ts';
 import { type Lease, takeLease } from './lease.ts';
@@ -33,6 +36,7 @@ interface Run extends FlowOptions {
   readonly row: FailoverRow;
   readonly steps: Steps;
   readonly seen: Observations;
+  readonly lease: Lease;
   readonly signal: AbortSignal;
 }
 
@@ -52,27 +56,45 @@ export async function attemptFailover(
   let lease: Lease | null = null;
   try {
     const found = await observe(links, options.settings.lookDeadlineMs);
-    const begun = await beginOrSupersede(row, found, options.ledger);
-    if (begun === 'superseded') return begun;
-    lease = await takeLease(primaries(found));
+    viewOf(row.site, found);
+    const worker = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+    lease = await takeLease(primaries(found), {
+      failover: row.id,
+      worker,
+      leaseMs: options.settings.leaseMs,
+    });
+    const ledger = options.ledger.heldBy(lease.holder);
     const end = AbortSignal.any([signal, lease.signal]);
     // Looked at again: what another flow did before the lease was ours counts.
     const seen = await observe(links, options.settings.lookDeadlineMs);
+    const begun = await beginOrSupersede(row, seen, ledger);
+    if (begun === 'superseded') return begun;
     const answered = alreadyAnswered(begun, seen);
     if (answered !== null) {
-      await options.ledger.end(row.id, 'superseded', `covered by failover ${answered}`);
+      await ledger.end(row.id, 'superseded', `covered by failover ${answered}`);
       return 'superseded';
     }
     const { stepTimeoutMs } = options.settings;
-    const steps = new Steps({ ...options, failover: row.id, signal: end, stepTimeoutMs });
-    await runPhases({ ...options, row: begun, steps, seen, signal: end });
-    await options.ledger.coverOthers(row.id, row.site);
-    await options.ledger.end(row.id, 'done', null);
+    const steps = new Steps({ ...options, ledger, failover: row.id, signal: end, stepTimeoutMs });
+    await runPhases({ ...options, ledger, row: begun, steps, seen, lease, signal: end });
+    await ledger.coverOthers(row.id, row.site);
+    await ledger.end(row.id, 'done', null);
     return 'done';
+  } catch (cause) {
+    // What went wrong after that says nothing of the flow: it is somebody else's.
+    lease?.assertHeld();
+    throw cause;
   } finally {
     await lease?.release();
     await Promise.all(links.map((link) => link.close()));
   }
+}
+
+function viewOf(site: string, seen: Observations): Extract<SiteView, { reachable: true }> {
+  const view = seen.get(site)?.view;
+  if (!view) throw new FlowWaits(`site ${site} is not configured at this coordinator`);
+  if (!view.reachable) throw new FlowWaits(`site ${site}: ${view.reason}`);
+  return view;
 }
 
 /** A flow belongs to one lineage: when the site's server changed again, a newer request goes on, or this one afresh. */
@@ -81,10 +103,7 @@ async function beginOrSupersede(
   seen: Observations,
   ledger: Ledger,
 ): Promise<FailoverRow | 'superseded'> {
-  const view = seen.get(row.site)?.view;
-  if (!view) throw new FlowWaits(`site ${row.site} is not configured at this coordinator`);
-  if (!view.reachable) throw new FlowWaits(`site ${row.site}: ${view.reason}`);
-  const { systemIdentifier, timeline } = view;
+  const { systemIdentifier, timeline } = viewOf(row.site, seen);
   if (row.systemIdentifier === systemIdentifier && row.timeline === timeline) return row;
   if (row.timeline !== null) {
     const newer = (await ledger.running()).find(({ site, id }) => site === row.site && id !== row.id);
@@ -127,7 +146,7 @@ async function runPhases(run: Run): Promise<void> {
   const site = run.seen.get(run.row.site);
   if (!site) throw new FlowWaits(`site ${run.row.site} was not seen`);
   const peers = [...run.seen.values()].filter((other) => other.site !== site.site);
-  const pairs = peers.map((peer) => new Pair(site, peer));
+  const pairs = peers.map((peer) => new Pair(site, peer, run.lease));
   const faults = new Map<Pair, unknown>();
   const plans = new Map<Pair, readonly Plan[]>();
   const each = async (work: (pair: Pair) => Promise<void>): Promise<void> => {

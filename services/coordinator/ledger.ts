@@ -1,4 +1,5 @@
 import type { Queryable } from '../../shared/postgres/database.ts';
+import { FLOW_LEASE, LeaseLost } from './lease.ts';
 
 export interface FailoverRequest {
   readonly id: string;
@@ -28,12 +29,23 @@ export interface StepKey {
 const COLUMNS =
   'id, site, reason, requested_by AS "requestedBy", state, system_identifier AS "systemIdentifier", timeline';
 
+/** `$n` is the holder, or null: a request may be written down by anybody. */
+const held = (n: number): string =>
+  `($${n}::text IS NULL OR EXISTS (SELECT FROM lastcall.leases WHERE name = '${FLOW_LEASE}' AND holder = $${n} AND expires_at > clock_timestamp()))`;
+
 /** What a flow has done, in the database of the site whose coordinator runs it. Every write may be repeated. */
 export class Ledger {
   readonly #database: Queryable;
+  readonly #holder: string | null;
 
-  constructor(database: Queryable) {
+  constructor(database: Queryable, holder: string | null = null) {
     this.#database = database;
+    this.#holder = holder;
+  }
+
+  /** The same, but only while that holder's lease is live: later writes change nothing, and those of steps throw `LeaseLost`. */
+  heldBy(holder: string): Ledger {
+    return new Ledger(this.#database, holder);
   }
 
   /** The same id twice is one request. */
@@ -62,16 +74,16 @@ export class Ledger {
   /** Begins the flow on a lineage; what was done for another one counts no more. */
   async beginLineage(id: string, systemIdentifier: string, timeline: number): Promise<void> {
     await this.#database.query(
-      `WITH moved AS (UPDATE lastcall.failovers SET system_identifier = $2, timeline = $3 WHERE id = $1 RETURNING id)
+      `WITH moved AS (UPDATE lastcall.failovers SET system_identifier = $2, timeline = $3 WHERE id = $1 AND ${held(4)} RETURNING id)
        DELETE FROM lastcall.failover_steps WHERE failover IN (SELECT id FROM moved)`,
-      [id, systemIdentifier, timeline],
+      [id, systemIdentifier, timeline, this.#holder],
     );
   }
 
   async end(id: string, state: 'done' | 'failed' | 'superseded', error: string | null): Promise<void> {
     await this.#database.query(
-      `UPDATE lastcall.failovers SET state = $2, error = $3, ended_at = clock_timestamp() WHERE id = $1 AND state = 'running'`,
-      [id, state, error],
+      `UPDATE lastcall.failovers SET state = $2, error = $3, ended_at = clock_timestamp() WHERE id = $1 AND state = 'running' AND ${held(4)}`,
+      [id, state, error, this.#holder],
     );
   }
 
@@ -82,10 +94,10 @@ export class Ledger {
   async coverOthers(id: string, site: string): Promise<string[]> {
     const rows = await this.#database.query<{ id: string }>(
       `UPDATE lastcall.failovers SET state = 'superseded', error = 'covered by failover ' || $1::text, ended_at = clock_timestamp()
-       WHERE site = $2 AND id <> $1::uuid AND state = 'running' AND reason NOT IN ('restored') AND timeline IS NULL
+       WHERE site = $2 AND id <> $1::uuid AND state = 'running' AND reason NOT IN ('restored') AND timeline IS NULL AND ${held(3)}
          AND requested_at < (SELECT min(started_at) FROM lastcall.failover_steps WHERE failover = $1::uuid AND step = 'barrier')
        RETURNING id`,
-      [id, site],
+      [id, site, this.#holder],
     );
     return rows.map((row) => row.id);
   }
@@ -100,8 +112,8 @@ export class Ledger {
 
   async addSalvaged(id: string, counts: { readonly rows?: number; readonly marks?: number }): Promise<void> {
     await this.#database.query(
-      `UPDATE lastcall.failovers SET salvaged_rows = salvaged_rows + $2, salvaged_marks = salvaged_marks + $3 WHERE id = $1`,
-      [id, counts.rows ?? 0, counts.marks ?? 0],
+      `UPDATE lastcall.failovers SET salvaged_rows = salvaged_rows + $2, salvaged_marks = salvaged_marks + $3 WHERE id = $1 AND ${held(4)}`,
+      [id, counts.rows ?? 0, counts.marks ?? 0, this.#holder],
     );
   }
 
@@ -124,20 +136,25 @@ export class Ledger {
   }
 
   async begin(key: StepKey): Promise<void> {
-    await this.#database.query(
-      `INSERT INTO lastcall.failover_steps AS s (failover, direction, step, position) VALUES ($1, $2, $3, $4)
+    await this.#step(
+      `INSERT INTO lastcall.failover_steps AS s (failover, direction, step, position) SELECT $2, $3, $4, $5 WHERE ${held(1)}
        ON CONFLICT (failover, direction, step) DO UPDATE SET state = 'running', attempts = s.attempts + 1,
-         started_at = clock_timestamp(), ended_at = NULL`,
+         started_at = clock_timestamp(), ended_at = NULL RETURNING 1 AS kept`,
       [key.failover, key.direction, key.step, key.position],
     );
   }
 
   async finish(key: StepKey, state: 'done' | 'skipped' | 'failed', detail: StepDetail): Promise<void> {
-    await this.#database.query(
+    await this.#step(
       `INSERT INTO lastcall.failover_steps AS s (failover, direction, step, position, state, ended_at, detail)
-         VALUES ($1, $2, $3, $4, $5, clock_timestamp(), $6)
-       ON CONFLICT (failover, direction, step) DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at, detail = excluded.detail`,
+         SELECT $2, $3, $4, $5, $6, clock_timestamp(), $7 WHERE ${held(1)}
+       ON CONFLICT (failover, direction, step) DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at, detail = excluded.detail RETURNING 1 AS kept`,
       [key.failover, key.direction, key.step, key.position, state, JSON.stringify(detail)],
     );
+  }
+
+  async #step(statement: string, values: readonly unknown[]): Promise<void> {
+    const rows = await this.#database.query(statement, [this.#holder, ...values]);
+    if (rows.length === 0) throw new LeaseLost('another coordinator works on this failover now');
   }
 }

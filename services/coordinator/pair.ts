@@ -1,6 +1,7 @@
 import { type ConnectOptions, connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { FlowWaits } from './flow-fault.ts';
+import { FLOW_SESSION, type Lease } from './lease.ts';
 import type { SiteObservation } from './observe.ts';
 
 /** The failed site and one peer, with connections to both that live as long as the attempt. */
@@ -8,9 +9,11 @@ export class Pair {
   readonly site: string;
   readonly peer: string;
   readonly #urls: ReadonlyMap<string, string>;
+  readonly #lease: Lease;
   readonly #open = new Map<string, Promise<Connection>>();
 
-  constructor(site: SiteObservation, peer: SiteObservation) {
+  constructor(site: SiteObservation, peer: SiteObservation, lease: Lease) {
+    this.#lease = lease;
     this.site = site.site;
     this.peer = peer.site;
     this.#urls = new Map(
@@ -30,10 +33,17 @@ export class Pair {
     return url;
   }
 
+  /** Checked to be ours at this moment. Throws `LeaseLost`, or LC003, when another flow has the site. */
   async connect(site: string): Promise<Connection> {
+    const connection = await this.#connected(site);
+    await this.#lease.requireAt(site, connection);
+    return connection;
+  }
+
+  async #connected(site: string): Promise<Connection> {
     const before = await this.#open.get(site)?.catch(() => null);
     if (before && !before.closed) return before;
-    const options: ConnectOptions = { applicationName: 'lastcall-coordinator' };
+    const options: ConnectOptions = { applicationName: FLOW_SESSION };
     const opening = Promise.resolve().then(() => connectToPrimary(this.url(site), options));
     this.#open.set(site, opening);
     return opening;

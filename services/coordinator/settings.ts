@@ -8,6 +8,8 @@ export interface CoordinatorSettings {
   readonly watchMs: number;
   /** How long a change must stand before it is acted on. */
   readonly settleMs: number;
+  /** How long a flow that says nothing more keeps its sites from others. */
+  readonly leaseMs: number;
   readonly stepTimeoutMs: number;
   /** How long one look at a server may take before it counts as unreachable. */
   readonly lookDeadlineMs: number;
@@ -20,6 +22,7 @@ export interface CoordinatorSettings {
 export const DEFAULT_SETTINGS: CoordinatorSettings = {
   watchMs: 1_000,
   settleMs: 2_000,
+  leaseMs: 7_000,
   stepTimeoutMs: 600_000,
   lookDeadlineMs: 2_000,
   slotLockTimeoutMs: 10_000,

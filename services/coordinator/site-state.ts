@@ -4,6 +4,7 @@ import { type Lsn, parseLsn } from '../../shared/domain/lsn.ts';
 import { type Micros, micros, parseTimestamptz } from '../../shared/domain/micros.ts';
 import { identifySystem, timelineHistory } from '../../shared/postgres/replication/slot-commands.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
+import { FLOW_LEASE } from './lease.ts';
 
 export interface SlotState extends SlotView {
   readonly retainedBytes: number;
@@ -34,6 +35,8 @@ export interface Bookkeeping {
   readonly statuses: readonly ReplicationStatus[];
   /** The newest beat of each site, as this site has it. */
   readonly heartbeats: ReadonlyMap<string, Micros>;
+  /** The failover whose flow holds this site's lease, when one does. */
+  readonly flow: string | null;
   readonly runningFailovers: readonly { readonly id: string; readonly site: string }[];
   /** Of the last minutes. */
   readonly recentSuccesses: readonly {
@@ -75,6 +78,7 @@ export async function readBookkeeping(connection: Connection): Promise<Bookkeepi
     heartbeats: new Map(
       (read.heartbeats ?? []).map((row) => [row.site, parseTimestamptz(row.beat_at) ?? micros(0)]),
     ),
+    flow: read.flow,
     runningFailovers: read.running ?? [],
     recentSuccesses: read.done ?? [],
     recentFailures: read.failed ?? [],
@@ -112,6 +116,7 @@ interface RawBookkeeping {
     | null;
   readonly statuses: readonly ReplicationStatus[] | null;
   readonly heartbeats: readonly { site: string; beat_at: string }[] | null;
+  readonly flow: string | null;
   readonly running: readonly { id: string; site: string }[] | null;
   readonly done: readonly { id: string; site: string; timeline: number }[] | null;
   readonly failed: readonly { site: string; timeline: number }[] | null;
@@ -124,6 +129,7 @@ const BOOKKEEPING = `
     'controls', (SELECT json_agg(c) FROM (SELECT peer, paused, resync_requested_at, fenced_by FROM lastcall.replication_control) c),
     'statuses', (SELECT json_agg(s) FROM (SELECT peer, state, reason FROM lastcall.replication_status) s),
     'heartbeats', (SELECT json_agg(h) FROM (SELECT site, beat_at::text FROM lastcall.heartbeat_by_site) h),
+    'flow', (SELECT split_part(l.holder, ' ', 1) FROM lastcall.leases l WHERE l.name = '${FLOW_LEASE}' AND lastcall.is_live(l)),
     'running', (SELECT json_agg(f) FROM (SELECT id, site FROM lastcall.failovers WHERE state = 'running') f),
     'done', (SELECT json_agg(f) FROM (SELECT id, site, timeline FROM lastcall.failovers WHERE state = 'done'
                AND ended_at > clock_timestamp() - interval '5 minutes') f),

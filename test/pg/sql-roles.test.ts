@@ -41,6 +41,8 @@ const TABLES: Readonly<Record<string, readonly [string, string, string]>> = {
   replication_dropped_slot: [READ, WRITE, WRITE],
   // Only call-control signs.
   secrets: [READ, NOTHING, NOTHING],
+  // Flows are the coordinator's; who holds one is everybody's to see.
+  leases: [READ, READ, 'SELECT INSERT UPDATE'],
   failovers: [READ, NOTHING, WRITE],
   failover_steps: [READ, NOTHING, WRITE],
 };
@@ -58,6 +60,12 @@ const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   sweep_forgotten: REPLICATING,
   collect_forgotten: REPLICATING,
   advance_position: REPLICATING,
+  end_workers: REPLICATING,
+  is_live: ALL,
+  take_lease: ['coordinator'],
+  renew_lease: ['coordinator'],
+  release_lease: ['coordinator'],
+  require_lease: ['coordinator'],
 };
 
 describe('roles', () => {

@@ -1,6 +1,9 @@
 import type { StoredPosition } from '../../domain/lineage.ts';
 import { parseLsn } from '../../domain/lsn.ts';
 import type { Connection } from '../wire/connection.ts';
+import { quoteLiteral } from '../wire/quoting.ts';
+import { ServerError } from '../wire/server-error.ts';
+import { LOCK_NOT_AVAILABLE } from './old-transaction.ts';
 
 export interface Ownership {
   readonly epoch: bigint;
@@ -42,9 +45,26 @@ async function take(
     [peer, owner],
   );
   if (taken.rowCount === 0) return null;
-  // Waits for a commit in flight that passed the check before the epoch moved.
-  await connection.query('SELECT FROM lastcall.replication_position WHERE peer = $1 FOR UPDATE', [peer]);
+  await waitForCommit(connection, peer);
   return { epoch: BigInt(taken.rows[0]?.['epoch'] ?? 0), position: await readPosition(connection, peer) };
+}
+
+/**
+ * Waits for a commit in flight that passed the check before the epoch moved. A worker that was frozen or cut off in the
+ * middle would hold it for hours: after a second its sessions are ended.
+ */
+async function waitForCommit(connection: Connection, peer: string): Promise<void> {
+  const wait = (): Promise<unknown> =>
+    connection.simple(`BEGIN; SET LOCAL lock_timeout = '1s';
+      SELECT FROM lastcall.replication_position WHERE peer = ${quoteLiteral(peer)} FOR UPDATE; COMMIT`);
+  try {
+    await wait();
+  } catch (cause) {
+    await connection.simple('ROLLBACK');
+    if (!(cause instanceof ServerError) || cause.code !== LOCK_NOT_AVAILABLE) throw cause;
+    await connection.query('SELECT lastcall.end_workers($1)', [peer]);
+    await wait();
+  }
 }
 
 export async function readPosition(connection: Connection, peer: string): Promise<StoredPosition | null> {

@@ -69,6 +69,7 @@ export function observation(view: SiteView, changes: Partial<SiteObservation> = 
           paused: new Set(),
           statuses: [],
           heartbeats: new Map(),
+          flow: null,
           runningFailovers: [],
           recentSuccesses: [],
           recentFailures: [],
