@@ -1,5 +1,5 @@
 import { Database } from '../../shared/postgres/database.ts';
-import { followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
+import { databaseHealth, followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
@@ -8,6 +8,7 @@ import { compareConfiguredSites } from '../../shared/postgres/repair/compare-con
 import { CallOnce } from '../../shared/redis/call-once.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
 import { Journal } from '../../shared/redis/journal.ts';
+import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
 import { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import type { Config } from '../../shared/runtime/config.ts';
@@ -48,6 +49,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     applicationName: 'lastcall-api',
     maxConnections: postgres.maxConnections,
     connectTimeoutMs: postgres.connectTimeoutMs,
+    floor: new RedisPrimaryFloor(redis, site),
     onState: (state) => {
       logState(state);
       followDatabase({ log, journal, writer }, state.state === 'up');
@@ -93,7 +95,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     metrics,
     draining: () => draining,
     checks: {
-      database: { required: false, check: () => stateCheck(database.state) },
+      postgres: { required: false, check: () => databaseHealth(database) },
       redis: { required: false, check: () => stateCheck(redis.state) },
       journal: { required: false, check: () => journalCheck(journal.depth) },
     },

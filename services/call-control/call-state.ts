@@ -1,5 +1,5 @@
 import { Database } from '../../shared/postgres/database.ts';
-import { followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
+import { databaseHealth, followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
@@ -8,6 +8,7 @@ import { readSecrets } from '../../shared/postgres/secrets.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
 import { Journal } from '../../shared/redis/journal.ts';
 import { Location } from '../../shared/redis/location.ts';
+import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
 import { SecretCopies } from '../../shared/redis/secret-copies.ts';
 import { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
@@ -50,8 +51,8 @@ export class CallState {
   constructor({ config, log, metrics, callMetrics }: CallStateOptions) {
     const { calls, postgres, site, sip } = config;
     this.#log = log;
-    this.database = this.#openDatabase(config);
     this.redis = this.#openRedis(config);
+    this.database = this.#openDatabase(config);
     this.copies = new TerminalCache(this.redis, site);
     this.secrets = new SiteSecrets({
       read: () => readSecrets(this.database),
@@ -95,7 +96,7 @@ export class CallState {
 
   get checks(): Readonly<Record<'postgres' | 'redis' | 'journal', HealthCheck>> {
     return {
-      postgres: { required: false, check: () => this.database.state },
+      postgres: { required: false, check: () => databaseHealth(this.database) },
       redis: { required: false, check: () => this.redis.state },
       journal: {
         required: false,
@@ -152,6 +153,7 @@ export class CallState {
       applicationName: 'lastcall-call-control',
       maxConnections: postgres.maxConnections,
       connectTimeoutMs: postgres.connectTimeoutMs,
+      floor: new RedisPrimaryFloor(this.redis, site),
       onState: (state) => {
         this.#databaseTried = true;
         logState(state);

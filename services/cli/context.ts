@@ -79,7 +79,7 @@ export function openContext(input: Input, terminal: Terminal): Context {
 
 async function connect(url: string): Promise<Database> {
   const primary = await findPrimary(url, CONNECT_TIMEOUT_MS);
-  const database = new Database({ url: primary, applicationName: 'lastcall-cli', maxConnections: 2 });
+  const database = new Database({ url: primary.url, applicationName: 'lastcall-cli', maxConnections: 2 });
   await database.start();
   return database;
 }

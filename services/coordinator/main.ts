@@ -69,7 +69,7 @@ await runProcess(
       name: 'health',
       start: async () => {
         const checks = {
-          database: { required: true, check: checkDatabase },
+          postgres: { required: true, check: checkDatabase },
           redis: { required: false, check: checkRedis },
           sites: { required: false, check: checkSites },
         };

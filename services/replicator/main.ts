@@ -44,7 +44,7 @@ await runProcess(
             metrics,
             draining: () => draining,
             checks: {
-              database: {
+              postgres: {
                 required: true,
                 check: () =>
                   replicator.isBeating ? { state: 'up' } : { state: 'down', reason: 'no heartbeat written' },

@@ -1,6 +1,7 @@
+import type { CheckResult } from '../runtime/health.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { climbingLevel } from '../runtime/retry.ts';
-import type { DatabaseOptions } from './database.ts';
+import type { Database, DatabaseOptions } from './database.ts';
 import type { LastCallsWriter } from './last-calls/last-calls-writer.ts';
 
 type OnDatabaseState = NonNullable<DatabaseOptions['onState']>;
@@ -34,4 +35,12 @@ export function followDatabase({ log, journal, writer }: RecordingParts, up: boo
       // Lost again meanwhile: the next one found is asked the same.
       .catch((err: unknown) => log.warn({ err }, 'late records not written again yet'));
   else writer.databaseLost();
+}
+
+/** What readiness says of a site's database. A second server that takes writes is told as long as it does (rule 28). */
+export function databaseHealth({ state, rivals }: Pick<Database, 'state' | 'rivals'>): CheckResult {
+  if (state.state === 'down') return { state: 'down', reason: state.reason };
+  return rivals.length > 0
+    ? { state: 'degraded', reason: `two-primaries: ${rivals.join(', ')} takes writes as well` }
+    : { state: 'up' };
 }

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { LastcallError } from '../domain/errors.ts';
+import { isBelow, raisedFloor, type ServerIdentity } from '../domain/server-identity.ts';
 import { Expiry } from './expiry.ts';
-import { findPrimary, hostLabel, isPrimary } from './find-primary.ts';
+import { type FoundPrimary, findPrimary, hostLabel, hostUrls, identityOf } from './find-primary.ts';
+import { type HostSighting, HostWatch } from './host-watch.ts';
 import { isDatabaseLoss, translatePostgresError } from './postgres-error.ts';
 import { typeParsers } from './postgres-types.ts';
 import { PreparedStatements } from './prepared-statements.ts';
@@ -13,8 +15,16 @@ export interface DatabaseOptions {
   readonly applicationName: string;
   readonly maxConnections?: number;
   readonly connectTimeoutMs?: number;
+  /** The newest timeline that anybody at this site has seen, remembered beyond this process (rule 28). */
+  readonly floor?: PrimaryFloor;
   /** Called once a change: found, lost. The search's own failures climb through `attempt`. */
   readonly onState?: (state: DatabaseState & { readonly attempt: number }) => void;
+}
+
+/** Where the newest timeline of the site is remembered. Neither may throw. */
+export interface PrimaryFloor {
+  current(): ServerIdentity | null;
+  raise(seen: ServerIdentity): void;
 }
 
 export type DatabaseState =
@@ -26,9 +36,8 @@ export interface Queryable {
   query<R extends object>(text: string, values?: readonly unknown[], budgetMs?: number): Promise<R[]>;
 }
 
-/** The pool of one primary, and its single-host URL. */
-interface Primary {
-  readonly url: string;
+/** The pool of one primary. */
+interface Primary extends FoundPrimary {
   readonly pool: pg.Pool;
 }
 
@@ -37,11 +46,14 @@ const SEARCH_LONGEST_MS = 2_000;
 const DEFAULT_BUDGET_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const GOODBYE_MS = 1_000;
+const WATCH_MS = 1_000;
 
 /**
  * The site's database, wherever its primary is. While there is none, every query fails at once with
  * `DATABASE_UNREACHABLE` (the circuit is open) and one background search looks for it; nothing waits for a dead server.
  * One broken connection or one late answer is not yet a lost server: it makes this class ask the server itself.
+ * Of several hosts each is asked every second who it is: a promoted one is moved to at once, though the old primary still
+ * answers, and what the old one answers from then on counts for nothing (rule 28).
  */
 export class Database implements Queryable {
   readonly #options: DatabaseOptions;
@@ -54,9 +66,18 @@ export class Database implements Queryable {
   /** Answers so far; any of them while the server is being asked is proof that it lives. */
   #answers = 0;
   readonly #closed = new AbortController();
+  readonly #watch: HostWatch;
+  #floor: ServerIdentity | null = null;
+  #rivals: readonly string[] = [];
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
+    this.#watch = new HostWatch({
+      urls: hostUrls(options.url),
+      everyMs: WATCH_MS,
+      timeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      onRound: (sightings) => this.#onRound(sightings),
+    });
     this.#state = { state: 'down', reason: 'not connected yet', host: hostLabel(options.url) };
   }
 
@@ -64,9 +85,15 @@ export class Database implements Queryable {
     return this.#state;
   }
 
+  /** Other hosts of the site that take writes as well: an old primary that nobody has stopped. */
+  get rivals(): readonly string[] {
+    return this.#rivals;
+  }
+
   /** Begins the search; resolves when the primary is found, rejects when `signal` or `close` ends the wait. */
   async start(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
+    if (hostUrls(this.#options.url).length > 1) this.#watch.start();
     const search = this.#search();
     if (signal === undefined) return search;
     let giveUp = () => {};
@@ -108,6 +135,7 @@ export class Database implements Queryable {
   /** Waits for running statements, but for a mute server no longer than a second. */
   async close(): Promise<void> {
     this.#closed.abort();
+    this.#watch.stop();
     const primary = this.#primary;
     this.#primary = null;
     this.#state = { state: 'down', reason: 'closed', host: this.#state.host };
@@ -123,6 +151,8 @@ export class Database implements Queryable {
     try {
       client = await expiry.race(this.#lend(primary.pool, expiry));
       const result = await expiry.race(work(client));
+      // Moved meanwhile: what the old primary took, the new one does not have.
+      if (primary !== this.#primary && !this.#closed.signal.aborted) throw this.#unreachable();
       this.#answers++;
       release(client, false);
       return result;
@@ -153,10 +183,10 @@ export class Database implements Queryable {
     if (this.#asking || primary !== this.#primary) return;
     this.#asking = true;
     const answersBefore = this.#answers;
-    isPrimary(primary.url, this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS)
+    identityOf(primary.url, this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS)
       .then(
-        (writable) => {
-          if (!writable) this.#lose(primary, 'the server has become a standby');
+        (identity) => {
+          if (identity === null) this.#lose(primary, 'the server has become a standby');
         },
         (cause) => {
           if (this.#answers !== answersBefore) return;
@@ -167,6 +197,32 @@ export class Database implements Queryable {
       .finally(() => {
         this.#asking = false;
       });
+  }
+
+  /** Rule 28: the newest timeline wins, at once and though nothing has failed. */
+  #onRound(sightings: readonly HostSighting[]): void {
+    const primaries = sightings.flatMap(({ url, identity }) =>
+      identity === null ? [] : [{ url, identity }],
+    );
+    for (const { identity } of primaries) this.#raise(identity);
+    const primary = this.#primary;
+    if (primary === null) return;
+    const current = sightings.find(({ url }) => url === primary.url);
+    this.#rivals = primaries.filter(({ url }) => url !== primary.url).map(({ url }) => hostLabel(url));
+    if (current?.state === 'standby') this.#lose(primary, 'the server has become a standby');
+    else if (isBelow(current?.identity ?? primary.identity, this.#lowest()))
+      this.#lose(primary, 'another server was promoted past this one');
+  }
+
+  #raise(seen: ServerIdentity): void {
+    this.#floor = raisedFloor(this.#floor, seen);
+    this.#options.floor?.raise(seen);
+  }
+
+  /** What this process or any other of the site has seen. */
+  #lowest(): ServerIdentity | null {
+    const remembered = this.#options.floor?.current() ?? null;
+    return remembered === null ? this.#floor : raisedFloor(this.#floor, remembered);
   }
 
   #lose(primary: Primary, reason: string): void {
@@ -190,9 +246,10 @@ export class Database implements Queryable {
     for (let attempt = 1; ; attempt++) {
       this.#closed.signal.throwIfAborted();
       try {
-        const primaryUrl = await findPrimary(url, connectTimeoutMs);
+        const found = await findPrimary(url, connectTimeoutMs, this.#lowest());
         this.#closed.signal.throwIfAborted();
-        this.#open(primaryUrl, attempt);
+        this.#raise(found.identity);
+        this.#open(found, attempt);
         return;
       } catch (error) {
         this.#closed.signal.throwIfAborted();
@@ -204,7 +261,8 @@ export class Database implements Queryable {
     }
   }
 
-  #open(url: string, attempt: number): void {
+  #open(found: FoundPrimary, attempt: number): void {
+    const { url } = found;
     const { applicationName, maxConnections = 10, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
     const pool = new pg.Pool({
       connectionString: url,
@@ -215,7 +273,7 @@ export class Database implements Queryable {
       keepAlive: true,
       types: this.#types,
     });
-    const primary = { url, pool };
+    const primary = { ...found, pool };
     pool.on('error', (error) => this.#askServer(primary, error.message));
     this.#primary = primary;
     this.#enter({ state: 'up', host: hostLabel(url) }, attempt);

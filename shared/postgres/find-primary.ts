@@ -1,12 +1,16 @@
-import pg from 'pg';
 import { LastcallError } from '../domain/errors.ts';
+import { isBelow, type ServerIdentity } from '../domain/server-identity.ts';
 import { newestPrimary } from './newest-primary.ts';
 import { translatePostgresError } from './postgres-error.ts';
 import { parsePostgresUrl } from './postgres-url.ts';
+import { readIdentity, shortLivedClient } from './server-identity.ts';
 
-/** In hexadecimal; null in recovery. Unlike pg_control_checkpoint() right at once after a promotion. */
-export const CURRENT_TIMELINE =
-  'CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END';
+/** The server that takes writes. */
+export interface FoundPrimary {
+  /** Of this one host. */
+  readonly url: string;
+  readonly identity: ServerIdentity;
+}
 
 /** One single-host URL for each host of a URL, in the order given. */
 export function hostUrls(url: string): string[] {
@@ -28,15 +32,22 @@ export function hostLabel(url: string): string {
 }
 
 /**
- * The single-host URL of the server that takes writes now: not in recovery (replication rule 24), and of two such servers
- * the one on the newer timeline. All hosts are asked at once, so that a mute one delays nobody. Throws the catalogue error of a
- * host that failed, `DATABASE_NO_PRIMARY` when all answered but all are standbys.
+ * The server that takes writes now: not in recovery (rule 24), of two such servers the one on the newer timeline, and
+ * none below `floor` (rule 28). All hosts are asked at once, so that a mute one delays nobody. Throws the catalogue error
+ * of a host that failed, `DATABASE_NO_PRIMARY` when all answered and none may be written.
  */
-export async function findPrimary(url: string, timeoutMs: number): Promise<string> {
+export async function findPrimary(
+  url: string,
+  timeoutMs: number,
+  floor: ServerIdentity | null = null,
+): Promise<FoundPrimary> {
   const answers = hostUrls(url).map(async (candidate) => {
-    const timeline = await primaryTimeline(candidate, timeoutMs);
-    if (timeline !== null) return { value: candidate, timeline };
-    throw new LastcallError('DATABASE_NO_PRIMARY', { details: { hosts: hostLabel(url) } });
+    const identity = await identityOf(candidate, timeoutMs);
+    if (identity !== null && !isBelow(identity, floor))
+      return { value: { url: candidate, identity }, timeline: identity.timeline };
+    const reason =
+      identity === null ? 'in recovery' : `on timeline ${identity.timeline}, which was left behind`;
+    throw new LastcallError('DATABASE_NO_PRIMARY', { details: { hosts: hostLabel(url), reason } });
   });
   try {
     return await newestPrimary(answers);
@@ -46,26 +57,12 @@ export async function findPrimary(url: string, timeoutMs: number): Promise<strin
   }
 }
 
-/** Whether this one server answers and takes writes. Throws what `pg` throws. */
-export async function isPrimary(url: string, timeoutMs: number): Promise<boolean> {
-  return (await primaryTimeline(url, timeoutMs)) !== null;
-}
-
-/** `null` for a server in recovery. The name of the current WAL file begins with the timeline, in hexadecimal. */
-async function primaryTimeline(url: string, timeoutMs: number): Promise<number | null> {
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: timeoutMs,
-    query_timeout: timeoutMs,
-  });
-  client.on('error', () => {});
+/** Which server answers at this one host; null for one in recovery. Throws what `pg` throws. */
+export async function identityOf(url: string, timeoutMs: number): Promise<ServerIdentity | null> {
+  const client = shortLivedClient(url, timeoutMs);
   try {
     await client.connect();
-    const { rows } = await client.query<{ timeline: string | null }>(
-      `SELECT ${CURRENT_TIMELINE} AS timeline`,
-    );
-    const timeline = rows[0]?.timeline ?? null;
-    return timeline === null ? null : Number.parseInt(timeline, 16);
+    return await readIdentity(client);
   } finally {
     // A frozen server never answers the goodbye either.
     void client.end().catch(() => {});

@@ -6,6 +6,7 @@ export const bindingMarkKey = (site: string): string => `${keyPrefix(site)}:bind
 /** Not a key: what the site's call-controls tell each other on. */
 export const bindingChannel = (site: string): string => `${keyPrefix(site)}:bindings-changed`;
 export const secretsKey = (site: string): string => `${keyPrefix(site)}:secrets`;
+export const primaryFloorKey = (site: string): string => `${keyPrefix(site)}:primary`;
 export const journalStateKey = (site: string): string => `${keyPrefix(site)}:journal:state`;
 export const callOnceKey = (site: string, callId: string, event: string): string =>
   `${keyPrefix(site)}:call:${event}:${callId}`;

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => a.remove());
 
 test('of two servers that take writes everybody follows the one on the newer timeline, and operators are told', async () => {
-  expect(await findPrimary(a.database.app, 2_000)).toContain(`:${promoted.port}/`);
+  expect((await findPrimary(a.database.app, 2_000)).url).toContain(`:${promoted.port}/`);
   const connection = await connectToPrimary(a.database.replicator, { applicationName: 'test' });
   expect((await connection.query('SHOW port')).rows[0]?.['port']).toBe(String(promoted.port));
   await connection.close();
@@ -42,7 +42,7 @@ test('of two servers that take writes everybody follows the one on the newer tim
 test('a mute server among the hosts delays the search by no more than its grace', async () => {
   old.pause();
   const startedAt = performance.now();
-  expect(await findPrimary(a.database.app, 5_000)).toContain(`:${promoted.port}/`);
+  expect((await findPrimary(a.database.app, 5_000)).url).toContain(`:${promoted.port}/`);
   const connection = await connectToPrimary(a.database.replicator, { applicationName: 'test' });
   await connection.close();
   expect(performance.now() - startedAt).toBeLessThan(3_000);

@@ -15,7 +15,7 @@ describe('with PostgreSQL away', () => {
     await rest.call({ callId: 'o0', event: 'dialed', from: '1031', to: '1' });
     await rest.target('terminal=1032&code=*52');
     await rest.sites.server.stop('immediate');
-    await waitFor(() => checkState(rest.api.app, 'database', 'down'), { what: 'the loss to be seen' });
+    await waitFor(() => checkState(rest.api.app, 'postgres', 'down'), { what: 'the loss to be seen' });
     expect((await rest.api.app.inject('/readyz')).json()).toMatchObject({ status: 'degraded' });
 
     const journalled = await rest.call({ callId: 'o1', event: 'dialed', from: '1031', to: '6001' });

@@ -40,7 +40,7 @@ export async function startApi(
   const { app, parts } = wireApi(parseConfig(yaml), pino({ level: 'silent' }), file);
   const inside = parts.filter((part) => listen || part.name !== 'http');
   for (const part of inside) await part.start?.(new AbortController().signal);
-  if (!databaseAway) await waitFor(() => checkState(app, 'database', 'up'), { what: 'the database' });
+  if (!databaseAway) await waitFor(() => checkState(app, 'postgres', 'up'), { what: 'the database' });
   return {
     app,
     request: async (method, url, body, headers = {}) => {

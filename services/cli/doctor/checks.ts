@@ -48,7 +48,7 @@ const logins: Check = {
 async function loginFinding(check: string, url: string | null): Promise<Finding> {
   if (url === null) return warn(check, 'not configured', 'Set it: the service that uses it cannot start.');
   return findPrimary(url, 3_000).then(
-    (primary) => ok(check, `logs in at ${hostLabel(primary)}`),
+    (primary) => ok(check, `logs in at ${hostLabel(primary.url)}`),
     (error: unknown) => failure(check, error),
   );
 }

@@ -56,7 +56,7 @@ export async function untilPrimary(url: string, to: string, timeoutMs: number): 
   const deadline = performance.now() + timeoutMs;
   while (performance.now() < deadline) {
     const primary = await findPrimary(url, CONNECT_MS).catch(() => null);
-    if (primary !== null && names(primary, to)) return;
+    if (primary !== null && names(primary.url, to)) return;
     await delay(100);
   }
   throw new LastcallError('DATABASE_NO_PRIMARY', { details: { waitedFor: to, hosts: hostLabel(url) } });

@@ -1,5 +1,5 @@
-import { CURRENT_TIMELINE } from '../find-primary.ts';
 import { newestPrimary, type Primary } from '../newest-primary.ts';
+import { CURRENT_TIMELINE } from '../server-identity.ts';
 import { Connection, type OpenOptions } from '../wire/connection.ts';
 import { type ConnectionTarget, connectionTarget } from '../wire/connection-target.ts';
 import { ConnectionLost } from '../wire/server-error.ts';

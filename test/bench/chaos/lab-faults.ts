@@ -46,7 +46,7 @@ export async function primaryUrl({ sites }: Endpoints, site: string): Promise<st
   if (site !== 'a') return url;
   const { port } = new URL(url);
   const both = `127.0.0.1:${port},127.0.0.1:${Number(port) + 10}`;
-  return findPrimary(url.replace(`127.0.0.1:${port}`, both), 3_000);
+  return (await findPrimary(url.replace(`127.0.0.1:${port}`, both), 3_000)).url;
 }
 
 /** Site a's first server comes back as the standby of the one that was promoted, and from then on gets nothing more. */

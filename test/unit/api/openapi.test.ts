@@ -107,7 +107,7 @@ describe('before any dependency is found', () => {
     expect(ready.statusCode).toBe(200);
     expect(ready.json()).toMatchObject({
       status: 'degraded',
-      checks: { database: { state: 'down' }, redis: { state: 'down' } },
+      checks: { postgres: { state: 'down' }, redis: { state: 'down' } },
     });
     const headers = { authorization: 'Bearer a-token-that-is-long' };
     const lookup = await app.inject({ url: '/v1/target?terminalId=1&code=*52', headers });
