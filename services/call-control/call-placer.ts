@@ -11,8 +11,8 @@ import { CallLegs } from './call-legs.ts';
 import type { CallMetrics, CallResult } from './call-metrics.ts';
 import type { CallRecorder } from './call-recorder.ts';
 import { forwardedBy } from './forwarded-by.ts';
-import { assertIdentity, hideFromPhone } from './identity-headers.ts';
-import { callerWith, type Originator } from './originator.ts';
+import { assertIdentity, hideIdentity } from './identity-headers.ts';
+import { callerWith, type Originator, partyOf } from './originator.ts';
 import type { Callee, CallTarget, Router, Stages } from './router.ts';
 import { offlineHeader, unmark } from './site-marker.ts';
 import { isRedirect, type Silence, StagedSearch } from './staged-search.ts';
@@ -138,6 +138,7 @@ export class CallPlacer {
     const asking = proxy.forward<CallTarget>(request, transaction, {
       targets: legs.firstTargets,
       recordRoute: true,
+      party: partyOf(originator),
       edit: (draft) => this.#edit(draft, call),
       onTrying: (target) => legs.trying(target),
       onProvisional: (_response, target) => legs.heard(target),
@@ -153,8 +154,8 @@ export class CallPlacer {
     legs.begin(asking);
   }
 
-  #edit(draft: MessageDraft, { inReplyTo, inheritedPrivacy, originator }: Call): void {
-    assertIdentity(draft, originator, this.#options.domain);
+  #edit(draft: MessageDraft, { inReplyTo, inheritedPrivacy, originator, request }: Call): void {
+    assertIdentity(draft, request, originator, this.#options.domain);
     if (inReplyTo !== null) draft.set('in-reply-to', inReplyTo);
     if (inheritedPrivacy.length > 0) draft.set('privacy', inheritedPrivacy.join(';'));
   }
@@ -171,7 +172,7 @@ export class CallPlacer {
       edit: (draft) => {
         if (target.kind === 'binding') {
           unmark(draft);
-          if (withheld !== null) hideFromPhone(draft);
+          if (withheld !== null) hideIdentity(draft);
         }
         for (const diverter of diverters)
           draft.push('diversion', `<${this.#options.router.uriOf(diverter)}>;reason=deflection`);
@@ -181,9 +182,7 @@ export class CallPlacer {
   }
 
   #alongRouteUri({ code, dialed, request }: Call): string {
-    return code === 'none'
-      ? this.#options.proxy.routing(request).target.uri
-      : this.#options.router.uriOf(dialed);
+    return code === 'none' ? this.#options.proxy.routing(request).uri : this.#options.router.uriOf(dialed);
   }
 
   #factsOf({ dialed, inheritedPrivacy, originator, request }: Call, callee: Callee): CallFacts {

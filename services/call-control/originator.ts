@@ -12,6 +12,10 @@ export interface Originator {
   readonly sitesPassed: readonly string[];
 }
 
+/** The sender's name in a dialog's ticket: who moves to another address proves to be it again. */
+export const partyOf = ({ terminal }: Originator): string | undefined =>
+  terminal === null ? undefined : String(terminal.terminalId);
+
 /** R5, R7, with what a redialed call asked for (F16). */
 export function callerWith(originator: Originator, privacy: readonly string[]): Caller {
   return callerOf({ ...originator.claims, privacy });

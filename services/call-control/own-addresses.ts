@@ -1,7 +1,12 @@
 import type { SipServer } from '../../shared/sip/server.ts';
 import type { Uri } from '../../shared/sip/syntax/uri.ts';
 
-/** What means "this site" in a URI, and how this process is reached by the site's other processes. */
+/**
+ * What means "this site" in a URI, be it Request-URI, Route, Contact or From, and how this process is reached by the site's other
+ * processes. One idea for all: every address it listens on or advertises, `localhost` for a server on loopback, and the domain, with
+ * a port of one of its listeners. The names may stand without a port; an address without one means the default port, where another
+ * server may listen.
+ */
 export class OwnAddresses {
   readonly #server: SipServer;
   readonly #domain: string;
@@ -11,13 +16,20 @@ export class OwnAddresses {
     this.#domain = domain.toLowerCase();
   }
 
-  /** The domain, a listening address whatever the port, `localhost` for a server on loopback, or a tel number. */
+  /** A URI whose user part this site looks up; a tel number is everybody's. */
   isOurs(uri: Uri | undefined): boolean {
     if (uri?.kind === 'tel') return true;
-    if (uri?.kind !== 'sip') return false;
-    if (uri.host === this.#domain) return true;
-    const hosts = this.#server.listeners.map((listener) => listener.host);
-    return hosts.includes(uri.host) || (uri.host === 'localhost' && hosts.some(isLoopback));
+    return uri?.kind === 'sip' && this.isOwn(uri.host, uri.port);
+  }
+
+  /** `host` as a URI writes it, in lower case. */
+  isOwn(host: string, port: number | undefined): boolean {
+    const { listeners } = this.#server;
+    if (host === this.#domain)
+      return port === undefined || listeners.some((each) => each.port === port || each.boundPort === port);
+    if (host === 'localhost' && port === undefined)
+      return listeners.some((each) => this.#server.isLocal(host, each.boundPort));
+    return this.#server.isLocal(host, port);
   }
 
   /** `sip:host:port;lr` of the listener that another process of the site can send to. */
@@ -28,5 +40,3 @@ export class OwnAddresses {
     return reachable?.routeUri ?? '';
   }
 }
-
-const isLoopback = (host: string): boolean => host.startsWith('127.') || host === '[::1]';

@@ -4,7 +4,7 @@ import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import { DATABASE_AWAY } from './answers.ts';
 import type { FeatureCalls } from './feature-calls.ts';
 import { assertIdentity } from './identity-headers.ts';
-import type { Originator } from './originator.ts';
+import { type Originator, partyOf } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { Callee, CallTarget, Router } from './router.ts';
 import { type Silence, StagedSearch } from './staged-search.ts';
@@ -44,7 +44,7 @@ export class RequestForwarder {
     const ours = originator.trusted || addresses.isOurs(request.uri);
     const callee: Callee = ours ? await directory.dialed(dialed).catch(() => 'unreadable') : null;
     const stages = alongRoute
-      ? router.routeStages(proxy.routing(request).target.uri)
+      ? router.routeStages(proxy.routing(request).uri)
       : ours
         ? await router.stages(request, dialed, callee, originator)
         : router.foreignStages(request);
@@ -55,7 +55,8 @@ export class RequestForwarder {
     const asking = proxy.forward<CallTarget>(request, transaction, {
       targets: search.first,
       recordRoute: DIALOG_METHODS.has(request.method),
-      edit: (draft) => assertIdentity(draft, originator, domain),
+      party: partyOf(originator),
+      edit: (draft) => assertIdentity(draft, request, originator, domain),
       onTargetFinal: (_status, target, response) => search.answered(target, response),
       onExhausted: () => search.next(),
       onOutcome: () => search.end(),

@@ -1,8 +1,11 @@
 import type { Logger } from '../../shared/runtime/logger.ts';
+import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
+import type { DialogVerdict } from '../../shared/sip/proxy/dialogs.ts';
 import type { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
 import type { SipServer } from '../../shared/sip/server.ts';
 import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
+import type { Flow } from '../../shared/sip/transport/flow.ts';
 import type { Admission } from './admission.ts';
 import { DRAINING, NOT_READY, OPTIONS_OK, OVERLOADED } from './answers.ts';
 import type { CallMetrics } from './call-metrics.ts';
@@ -10,6 +13,7 @@ import type { CallPlacer } from './call-placer.ts';
 import type { FeatureAnswers } from './feature-answers.ts';
 import type { FeatureCalls } from './feature-calls.ts';
 import type { FlowHandover } from './flow-handover.ts';
+import { hideIdentity, removeClaims, removeCredentials, removeOwn } from './identity-headers.ts';
 import type { Originator } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { Registrar } from './registrar.ts';
@@ -20,6 +24,7 @@ import { dialedUser } from './user-part.ts';
 
 export interface RequestHandlerOptions {
   readonly site: string;
+  readonly domain: string;
   readonly server: SipServer;
   readonly proxy: StatefulProxy;
   readonly addresses: OwnAddresses;
@@ -64,8 +69,8 @@ export class RequestHandler {
     const refusal = proxy.check(request);
     if (refusal !== undefined) return void transaction.reply(refusal);
     const routing = proxy.routing(request);
-    if (routing.kind === 'dialog')
-      return void proxy.forward(request, transaction, { targets: [routing.target] });
+    const verdict = proxy.inDialog(request, transaction.source);
+    if (verdict !== undefined) return this.#inDialog(request, transaction, verdict);
     if (inDialog)
       return void transaction.reply({ status: featureAnswers.answersInDialog(request) ? 200 : 481 });
     if (this.#options.state() === 'draining') return this.#shed(transaction, 'draining');
@@ -74,6 +79,41 @@ export class RequestHandler {
     if (request.method === 'INVITE' && placer.isEmergency(request, dialed))
       return this.#emergency(request, transaction, dialed);
     return this.#enter(request, transaction, dialed, routing.kind === 'preloaded');
+  }
+
+  /** G3: a party of the dialog that sends from elsewhere proves who it is; nobody else gets anywhere by a ticket. */
+  async #inDialog(
+    request: SipRequest,
+    transaction: ServerTransaction,
+    verdict: DialogVerdict,
+  ): Promise<void> {
+    const { admission, proxy } = this.#options;
+    const { source } = transaction;
+    let decided: DialogVerdict | undefined = verdict;
+    if (verdict.kind === 'prove') {
+      const verified = await admission.verify(request, source, 'proxy');
+      if ('refusal' in verified) return void transaction.refuse(verified.refusal);
+      decided = proxy.inDialog(request, source, String(verified.terminal.terminalId));
+    }
+    if (decided?.kind !== 'pass')
+      return void transaction.refuse(decided?.kind === 'refuse' ? decided.answer : { status: 481 });
+    const target = { uri: proxy.routing(request).uri, flow: decided.flow };
+    const edit = (draft: MessageDraft) => this.#inDialogHeaders(draft, request, source, target.flow);
+    proxy.forward(request, transaction, { targets: [target], edit });
+  }
+
+  /** The ACK of a 2xx, along its dialog or nowhere. */
+  acknowledge(ack: SipRequest, source: Flow): void {
+    this.#options.proxy.forwardAck(ack, source, (draft, to) => this.#inDialogHeaders(draft, ack, source, to));
+  }
+
+  /** An identity passes only between those who are both trusted; the other party knows who it talks to. */
+  #inDialogHeaders(draft: MessageDraft, request: SipRequest, from: Flow, to: Flow): void {
+    const { domain, sources } = this.#options;
+    removeCredentials(draft, request, domain);
+    if (!sources.has(from)) removeClaims(draft, request);
+    else if (!sources.has(to)) hideIdentity(draft);
+    removeOwn(draft, request);
   }
 
   /** A new request of somebody who must prove who they are. */

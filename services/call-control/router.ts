@@ -57,7 +57,8 @@ export class Router {
     const gateway = fromPeer ? [] : this.#gatewayTargets(request, this.uriOf(dialed));
     if (callee === null) return gateway.length > 0 ? [gateway] : null;
     const aor = callee === 'unreadable' ? this.uriOf(dialed) : callee.aor;
-    const here = await this.#bindingTargets(request, aor);
+    const party = callee === 'unreadable' ? undefined : String(callee.terminalId);
+    const here = await this.#bindingTargets(request, aor, party);
     const returnsToProxy = from.trusted || callee === 'unreadable';
     return [here, onward, returnsToProxy ? gateway : []].filter((stage) => stage.length > 0);
   }
@@ -107,19 +108,19 @@ export class Router {
     return (draft) => markPassed(draft, request, this.#options.site);
   }
 
-  async #bindingTargets(request: SipRequest, aor: string): Promise<CallTarget[]> {
+  async #bindingTargets(request: SipRequest, aor: string, party?: string): Promise<CallTarget[]> {
     const bindings = await this.#options.location.find(aor);
     return bindings
-      .map((binding) => this.#bindingTarget(request, binding))
+      .map((binding) => this.#bindingTarget(request, binding, party))
       .filter((target) => target !== null);
   }
 
   /** G2: where it registered from; the Contact is a Request-URI only. Null for a connection that is gone. */
-  #bindingTarget(request: SipRequest, binding: Binding): CallTarget | null {
+  #bindingTarget(request: SipRequest, binding: Binding, party: string | undefined): CallTarget | null {
     const { addresses, handover, server } = this.#options;
     const { contact: uri, flow: token, owner } = binding;
     const route = binding.path.length > 0 ? { route: binding.path } : {};
-    const plain: CallTarget = { kind: 'binding', uri, ...route };
+    const plain: CallTarget = { kind: 'binding', uri, party, ...route };
     const flow = server.flow(token);
     if (flow?.open) return { ...plain, flow };
     if (owner === addresses.routeUri) return null;

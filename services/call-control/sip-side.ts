@@ -53,22 +53,31 @@ export class SipSide {
       keys: options.callState.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),
-      onAck: (ack) => proxy.forwardAck(ack),
+      onAck: (ack, source) => handler.acknowledge(ack, source),
       onFault: ({ error, kind }) => log.warn({ err: error, kind }, 'SIP fault'),
     });
     const proxy = new StatefulProxy({
       server: this.#server,
-      aliases: [config.domain],
+      isOwn: (host, port) => addresses.isOwn(host, port),
+      isTrusted: (flow) => this.#sources.has(flow),
       isLooped: (request) => sitesPassed(request).includes(config.site),
       timerCMs: sip.noAnswerSeconds * 1000,
     });
+    const addresses = new OwnAddresses(this.#server, config.domain);
     this.#sources = new TrustedSources({ networks: sip.trustedPeers, peers: peerUris(config) });
     this.#overload = new Overload({
       maxTransactions: sip.maxTransactions,
       maxEventLoopDelayMs: sip.maxEventLoopDelayMs,
       transactions: () => this.#server.transactions.server + this.#server.transactions.client,
     });
-    const handler = handlerOf(options, this.#server, proxy, this.#sources, () => this.#overload.reason);
+    const handler = handlerOf(
+      options,
+      this.#server,
+      proxy,
+      addresses,
+      this.#sources,
+      () => this.#overload.reason,
+    );
     exposeSip(metrics, this.#server, this.#overload);
   }
 
@@ -104,12 +113,12 @@ function handlerOf(
   { callMetrics: metrics, callState, config, log, opened, state }: SipSideOptions,
   server: SipServer,
   proxy: StatefulProxy,
+  addresses: OwnAddresses,
   sources: TrustedSources,
   overload: () => string | null,
 ): RequestHandler {
   const { calls, domain, site, sip } = config;
   const { directory, location, reader, recorder, secrets, skew } = callState;
-  const addresses = new OwnAddresses(server, domain);
   const handover = new FlowHandover(secrets.keysFor('flows'));
   const digest = new DigestAuthenticator({
     realm: domain,
@@ -168,6 +177,7 @@ function handlerOf(
   });
   return new RequestHandler({
     site,
+    domain,
     server,
     proxy,
     addresses,

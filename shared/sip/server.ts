@@ -13,7 +13,7 @@ import type { ClientTransaction, ClientTransactionUser, ServerTransaction } from
 import { bareHost, familyOf, hostText } from './transport/address.ts';
 import { createTransport } from './transport/create-transport.ts';
 import type { Flow } from './transport/flow.ts';
-import type { Listener, ListenerOptions } from './transport/listener.ts';
+import type { Listener, ListenerOptions, TransportName } from './transport/listener.ts';
 import { isLoopback, isOwnInterface } from './transport/own-interfaces.ts';
 import { type Destination, Resolver } from './transport/resolver.ts';
 import { responseFlow } from './transport/response-route.ts';
@@ -120,6 +120,14 @@ export class SipServer {
       if (flow !== undefined) return flow;
     }
     return undefined;
+  }
+
+  /** A flow from that listener to an IP address: UDP's, an open connection or one being opened. */
+  flowFrom(transport: TransportName, localPort: number, address: string, port: number): Flow | undefined {
+    const own = this.#transports.find(
+      ({ listener }) => listener.transport === transport && listener.port === localPort,
+    );
+    return own?.flowTo(address, port);
   }
 
   /** True for an address this server listens on or advertises; a listener on every interface has every address of the machine. */

@@ -4,8 +4,10 @@ import { type SipServer, viaValue } from '../server.ts';
 import type { Timer, TimerTask } from '../transaction/timer-wheel.ts';
 import type { ClientTransaction, ClientTransactionUser } from '../transaction/user.ts';
 import type { Flow } from '../transport/flow.ts';
+import { type DialogSide, endOf } from './dialog-ticket.ts';
+import type { Dialogs } from './dialogs.ts';
 import { forwardBranch } from './loop.ts';
-import { addRecordRoute, type RouteSigner } from './record-route.ts';
+import { addRecordRoute } from './record-route.ts';
 import { applyRouting, nextHopOf } from './routing.ts';
 import type { Routing, Target } from './types.ts';
 
@@ -19,14 +21,26 @@ export interface BranchOwner<T extends Target> {
 /** The same for every branch of one forwarded request. */
 export interface ForwardPlan {
   readonly server: SipServer;
-  readonly signer: RouteSigner;
+  readonly dialogs: Dialogs;
   readonly timerCMs: number;
   readonly request: SipRequest;
   readonly source: Flow;
   readonly routing: Routing;
   readonly loopHash: string;
   readonly recordRoute: boolean;
+  /** Who the sender has proved to be. */
+  readonly party: string | undefined;
   readonly edit: ((draft: MessageDraft) => void) | undefined;
+}
+
+interface BranchDialog {
+  readonly dialogs: Dialogs;
+  readonly ticket: string;
+  readonly from: DialogSide;
+  /** A 2xx to this request ends the dialog. */
+  readonly ends: boolean;
+  /** Record-Route values added; 0 within a dialog. */
+  readonly added: number;
 }
 
 /** One copy of a request on its way to one target (RFC 3261 16.6). */
@@ -40,6 +54,8 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
   #provisional = false;
   #cancelled = false;
   #done = false;
+  /** The dialog that this branch founds or goes along, and how many Record-Route values it added. */
+  #dialog: BranchDialog | undefined;
 
   constructor(owner: BranchOwner<T>, target: T, server: SipServer, timerCMs: number) {
     this.#owner = owner;
@@ -86,6 +102,7 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
   }
 
   onResponse(response: SipResponse): void {
+    this.#tellDialog(response);
     if (response.status >= 200) {
       this.#finish(response.status, response);
       return;
@@ -130,9 +147,20 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
   }
 
   #send(plan: ForwardPlan, draft: MessageDraft, out: Flow): void {
-    const { request, source, signer } = plan;
-    if (plan.recordRoute)
-      addRecordRoute(draft, request, { source, out, pinned: this.target.flow !== undefined }, signer);
+    const { dialogs, request, routing, source } = plan;
+    const ends = routing.kind === 'dialog' && dialogs.endsWith(routing.ticket.text, request);
+    if (routing.kind === 'dialog')
+      this.#dialog = { dialogs, ticket: routing.ticket.text, from: routing.from, ends, added: 0 };
+    else if (plan.recordRoute) {
+      const { flow, party } = this.target;
+      const ticket = dialogs.open(
+        request,
+        endOf(source, false, plan.party),
+        endOf(out, flow === undefined, party),
+      );
+      const added = addRecordRoute(draft, ticket, source, out);
+      this.#dialog = { dialogs, ticket, from: 'caller', ends, added };
+    }
     const branch = forwardBranch(plan.loopHash);
     draft.push('via', viaValue(out, branch));
     this.#transaction = this.#server.send(request.method, branch, draft.serialize(), out, this);
@@ -142,10 +170,20 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
   /** Every 2xx goes to the owner (RFC 3261 16.7 item 5), any other final response once. */
   #finish(status: number, response: SipResponse | undefined): void {
     if (this.#done && (status < 200 || status >= 300)) return;
+    if (this.#dialog !== undefined && this.#dialog.added > 0)
+      this.#dialog.dialogs.concluded(this.#dialog.ticket, status < 300);
     this.#done = true;
     this.#server.wheel.cancel(this.#timerC);
     this.#timerC = undefined;
     this.#owner.onFinal(status, response, this);
+  }
+
+  #tellDialog(response: SipResponse): void {
+    if (this.#dialog === undefined) return;
+    const { added, dialogs, ends, from, ticket } = this.#dialog;
+    if (ends && response.status >= 200 && response.status < 300) dialogs.end(ticket);
+    else dialogs.heard(ticket, from, response);
+    if (added > 0) dialogs.learnRoutes(ticket, response, added);
   }
 
   #armTimerC(): void {

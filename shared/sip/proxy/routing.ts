@@ -1,42 +1,35 @@
 import type { MessageDraft } from '../message/draft.ts';
 import type { SipRequest } from '../message/message.ts';
-import type { SipServer } from '../server.ts';
 import { type NameAddr, parseNameAddr } from '../syntax/name-addr.ts';
-import type { SipUri } from '../syntax/uri.ts';
-import type { Flow } from '../transport/flow.ts';
-import type { RouteSigner } from './record-route.ts';
-import type { Routing, Target } from './types.ts';
+import type { Uri } from '../syntax/uri.ts';
+import type { Dialogs } from './dialogs.ts';
+import type { IsOwn, Routing } from './types.ts';
 
 /** Reads Route sets for one server (RFC 3261 16.4). */
 export class RouteReader {
-  readonly #server: SipServer;
-  readonly #signer: RouteSigner;
-  readonly #aliases: ReadonlySet<string>;
+  readonly #dialogs: Dialogs;
+  readonly #isOwn: IsOwn;
 
-  constructor(server: SipServer, signer: RouteSigner, aliases: readonly string[]) {
-    this.#server = server;
-    this.#signer = signer;
-    this.#aliases = new Set(aliases.map((alias) => alias.toLowerCase()));
+  constructor(dialogs: Dialogs, isOwn: IsOwn) {
+    this.#dialogs = dialogs;
+    this.#isOwn = isOwn;
   }
 
   routing(request: SipRequest): Routing {
     if (request.indexOf('route') < 0)
-      return { kind: 'none', target: { uri: request.requestUri }, ownRoutes: 0, strict: false };
+      return { kind: 'none', uri: request.requestUri, ownRoutes: 0, strict: false };
     const routes = this.routes(request);
     const strictUri = this.#strictUri(request, routes);
     const last = strictUri === undefined ? routes.length : routes.length - 1;
     let ownRoutes = 0;
-    while (ownRoutes < last && this.#isOwn(routes[ownRoutes])) ownRoutes++;
+    while (ownRoutes < last && this.#isOwnUri(routes[ownRoutes]?.uri)) ownRoutes++;
     const nearest =
       ownRoutes > 0 ? routes[ownRoutes - 1]?.uri : strictUri === undefined ? undefined : request.uri;
-    const token = this.#flowToken(request, nearest);
-    const inDialog = token !== undefined && request.to?.tag !== undefined;
-    return {
-      kind: inDialog ? 'dialog' : ownRoutes < last ? 'preloaded' : 'none',
-      target: targetOf(strictUri ?? request.requestUri, inDialog ? this.#flow(token) : undefined),
-      ownRoutes,
-      strict: strictUri !== undefined,
-    };
+    const user = nearest?.kind === 'sip' ? nearest.user : undefined;
+    const held = user === undefined ? undefined : this.#dialogs.read(user, request);
+    const common = { uri: strictUri ?? request.requestUri, ownRoutes, strict: strictUri !== undefined };
+    if (held !== undefined) return { kind: 'dialog', ...held, ...common };
+    return { kind: ownRoutes < last ? 'preloaded' : 'none', ...common };
   }
 
   /** The request's Route values; validation has seen to it that they parse. */
@@ -57,14 +50,6 @@ export class RouteReader {
     return routes.slice(ownRoutes, strict ? -1 : undefined);
   }
 
-  #flow(token: string): Flow | undefined {
-    return token === '' ? undefined : this.#server.flow(token);
-  }
-
-  #flowToken(request: SipRequest, route: NameAddr['uri'] | undefined): string | undefined {
-    return route?.kind === 'sip' ? this.#signer.flowToken(route, request.callId ?? '') : undefined;
-  }
-
   /** A strict router put our Record-Route into the Request-URI and the real one last (RFC 3261 16.4, 16.12.1.2). */
   #strictUri(request: SipRequest, routes: readonly NameAddr[]): string | undefined {
     const { uri } = request;
@@ -72,15 +57,8 @@ export class RouteReader {
     return routes.at(-1)?.uriText;
   }
 
-  #isOwn(route: NameAddr | undefined): boolean {
-    return route?.uri.kind === 'sip' && this.#isOwnUri(route.uri);
-  }
-
-  #isOwnUri(uri: SipUri): boolean {
-    const { host, port } = uri;
-    return (
-      this.#server.isLocal(host, port) || this.#aliases.has(port === undefined ? host : `${host}:${port}`)
-    );
+  #isOwnUri(uri: Uri | undefined): boolean {
+    return uri?.kind === 'sip' && this.#isOwn(uri.host, uri.port);
   }
 }
 
@@ -110,6 +88,3 @@ export function nextHopOf(draft: MessageDraft, requestUri: string): string {
   }
   return route.uriText;
 }
-
-const targetOf = (uri: string, flow: Flow | undefined): Target =>
-  flow === undefined ? { uri } : { uri, flow };

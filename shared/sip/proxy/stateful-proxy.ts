@@ -3,26 +3,37 @@ import type { SipRequest } from '../message/message.ts';
 import { type SipServer, viaValue } from '../server.ts';
 import { newBranch } from '../transaction/identifiers.ts';
 import type { Answer, ServerTransaction } from '../transaction/user.ts';
+import type { Flow } from '../transport/flow.ts';
+import { Dialogs, type DialogVerdict } from './dialogs.ts';
 import { hasLooped, loopHash } from './loop.ts';
-import { RouteSigner } from './record-route.ts';
 import { ResponseContext } from './response-context.ts';
 import { applyRouting, nextHopOf, RouteReader } from './routing.ts';
 import type { Forwarding, ForwardOptions, ProxyOptions, Routing, Target } from './types.ts';
 
 const DEFAULT_TIMER_C_MS = 185_000;
+const DEFAULT_DIALOG_SECONDS = 86_400;
 
 /** The stateful proxy of RFC 3261 16 for one server. */
 export class StatefulProxy {
   readonly #server: SipServer;
   readonly #options: ProxyOptions;
-  readonly #signer: RouteSigner;
+  readonly #dialogs: Dialogs;
   readonly #routes: RouteReader;
 
   constructor(options: ProxyOptions) {
     this.#server = options.server;
     this.#options = options;
-    this.#signer = new RouteSigner(options.server.keys);
-    this.#routes = new RouteReader(options.server, this.#signer, options.aliases ?? []);
+    const { dialogLifetimeSeconds, isOwn, isTrusted, server } = options;
+    this.#dialogs = new Dialogs({
+      server,
+      lifetimeSeconds: dialogLifetimeSeconds ?? DEFAULT_DIALOG_SECONDS,
+      isTrusted: isTrusted ?? (() => false),
+      now: Date.now,
+    });
+    this.#routes = new RouteReader(
+      this.#dialogs,
+      (host, port) => server.isLocal(host, port) || (isOwn?.(host, port) ?? false),
+    );
   }
 
   /** RFC 3261 16.3: 483, 482 (own branch or `isLooped`), 420; undefined when the request may go on. */
@@ -38,6 +49,30 @@ export class StatefulProxy {
     return this.#routes.routing(request);
   }
 
+  /** Dialogs under way that this process knows of. */
+  get dialogs(): number {
+    return this.#dialogs.size;
+  }
+
+  /**
+   * G3: where a request goes that holds a ticket: over the flow of the other party, or nowhere. Undefined without a ticket.
+   * `proven` is who a sender that moved has proved to be.
+   */
+  inDialog(request: SipRequest, source: Flow, proven?: string): DialogVerdict | undefined {
+    const routing = this.#routes.routing(request);
+    if (routing.kind !== 'dialog') return undefined;
+    const { from, ticket, uri } = routing;
+    return this.#dialogs.admit({
+      request,
+      source,
+      ticket,
+      from,
+      uri,
+      onward: this.#routes.onward(request),
+      proven,
+    });
+  }
+
   /** RFC 3261 16.5 to 16.11: forwards to the targets and sees every response home. Sends 100 to an INVITE unless done. */
   forward<T extends Target>(
     request: SipRequest,
@@ -46,13 +81,14 @@ export class StatefulProxy {
   ): Forwarding<T> {
     const plan = {
       server: this.#server,
-      signer: this.#signer,
+      dialogs: this.#dialogs,
       timerCMs: this.#options.timerCMs ?? DEFAULT_TIMER_C_MS,
       request,
       source: transaction.source,
       routing: this.#routes.routing(request),
       loopHash: loopHash(request, this.#routes.onward(request)),
       recordRoute: options.recordRoute ?? false,
+      party: options.party,
       edit: options.edit,
     };
     const context = new ResponseContext(transaction, plan, options, this.#options.pass503 ?? false);
@@ -60,25 +96,23 @@ export class StatefulProxy {
     return context;
   }
 
-  /** Forwards the ACK of a 2xx along its Route set without state (RFC 3261 16.11); one that is spent or ends here is dropped. */
-  forwardAck(ack: SipRequest): void {
+  /**
+   * Forwards the ACK of a 2xx without state (RFC 3261 16.11), over the flow of the other party of its dialog. One without a ticket,
+   * of another source or spent is dropped: nobody waits for an answer to it, and it is never looked up.
+   */
+  forwardAck(ack: SipRequest, source: Flow, edit?: (draft: MessageDraft, to: Flow) => void): void {
+    if (ack.maxForwards === 0) return;
+    const verdict = this.inDialog(ack, source);
+    if (verdict?.kind !== 'pass') return;
     const routing = this.#routes.routing(ack);
-    const { target } = routing;
-    if (ack.maxForwards === 0 || (routing.kind === 'none' && this.#endsHere(ack))) return;
     const draft = MessageDraft.from(ack);
     applyRouting(draft, routing);
-    draft.setRequestUri(target.uri);
+    draft.setRequestUri(routing.uri);
     draft.set('max-forwards', String((ack.maxForwards ?? 71) - 1));
-    const byHeaders = nextHopOf(draft, target.uri);
-    this.#server.route(target.flow === undefined ? { uri: byHeaders } : { flow: target.flow }, (found) => {
-      if (found instanceof Error) return;
-      draft.push('via', viaValue(found, newBranch()));
-      found.send(draft.serialize());
-    });
-  }
-
-  #endsHere({ uri }: SipRequest): boolean {
-    return uri?.kind !== 'sip' || this.#server.isLocal(uri.host, uri.port);
+    edit?.(draft, verdict.flow);
+    nextHopOf(draft, routing.uri);
+    draft.push('via', viaValue(verdict.flow, newBranch()));
+    verdict.flow.send(draft.serialize());
   }
 
   #isLooped(request: SipRequest): boolean {

@@ -3,13 +3,22 @@ import type { SipRequest, SipResponse } from '../message/message.ts';
 import type { SipServer } from '../server.ts';
 import type { Answer } from '../transaction/user.ts';
 import type { Flow } from '../transport/flow.ts';
+import type { DialogSide, DialogTicket } from './dialog-ticket.ts';
+import type { DialogsOptions } from './dialogs.ts';
+
+/** Whether host and port, as a URI writes them, are this server's. */
+export type IsOwn = (host: string, port: number | undefined) => boolean;
 
 export interface ProxyOptions {
   readonly server: SipServer;
   /** Option tags accepted in Proxy-Require (RFC 3261 16.3 item 5); none unless given. */
   readonly supported?: readonly string[];
-  /** Further addresses that mean this server when they stand in a Route, as `host` or `host:port`, e.g. its domain. */
-  readonly aliases?: readonly string[];
+  /** Further addresses that mean this server when they stand in a Route, e.g. its domain; those it listens on always do. */
+  readonly isOwn?: IsOwn;
+  /** Addresses of the networks whose proxies may send from any of them within a dialog; none unless given. */
+  readonly isTrusted?: DialogsOptions['isTrusted'];
+  /** How long a dialog may last; default 24 hours. */
+  readonly dialogLifetimeSeconds?: number;
   /** True for a request that already passed here by another sign than the Via branch, e.g. a header of the owner's. */
   readonly isLooped?: (request: SipRequest) => boolean;
   /** RFC 3261 16.6 item 11, more than 3 minutes; default 185,000. */
@@ -28,6 +37,8 @@ export interface Target {
   readonly nextHop?: string | undefined;
   /** Route values to push, first hop first, e.g. a binding's Path (RFC 3327 5.3). */
   readonly route?: readonly string[] | undefined;
+  /** Who the called party is, for the dialog's ticket. */
+  readonly party?: string | undefined;
   /** Changes the copy for this target only, after `ForwardOptions.edit`. */
   readonly edit?: ((draft: MessageDraft) => void) | undefined;
 }
@@ -56,6 +67,8 @@ export interface ForwardOptions<T extends Target> {
   readonly targets: readonly T[];
   /** Stay in the path of the dialog; default false. */
   readonly recordRoute?: boolean;
+  /** Who the sender has proved to be, for the dialog's ticket: a party that moved proves it again. */
+  readonly party?: string | undefined;
   /** Changes every forwarded copy, before Via and Record-Route are added. */
   readonly edit?: (draft: MessageDraft) => void;
   /** Changes every response before it goes upstream. */
@@ -81,17 +94,22 @@ export interface Forwarding<T extends Target> {
 }
 
 /** What RFC 3261 16.4 makes of a request's Route set. */
-export interface Routing {
-  /**
-   * `dialog`: a Record-Route value that this server signed for this Call-ID brought the request: forward it to `target`.
-   * `preloaded`: the sender's own Route leads on to another server: authenticate, then forward to `target`.
-   * `none`: the owner decides by the Request-URI; a Route that only named this server is taken off when forwarding.
-   */
-  readonly kind: 'dialog' | 'preloaded' | 'none';
-  /** The Request-URI after strict-routing repair, with the flow that this server's own Route named. */
-  readonly target: Target;
+export type Routing = (
+  | {
+      /** A ticket of this server's Record-Route brought the request: {@link Dialogs} decides. */
+      readonly kind: 'dialog';
+      readonly ticket: DialogTicket;
+      readonly from: DialogSide;
+    }
+  /** The sender's own Route leads on to another server: only for whom the owner trusts. */
+  | { readonly kind: 'preloaded' }
+  /** The owner decides by the Request-URI; a Route that only named this server is taken off when forwarding. */
+  | { readonly kind: 'none' }
+) & {
+  /** The Request-URI after strict-routing repair. */
+  readonly uri: string;
   /** How many Route values at the top are this server's. */
   readonly ownRoutes: number;
-  /** A strict router sent this: `target.uri` stood at the end of its Route set. */
+  /** A strict router sent this: `uri` stood at the end of its Route set. */
   readonly strict: boolean;
-}
+};

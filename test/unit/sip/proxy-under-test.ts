@@ -24,11 +24,15 @@ export class ProxyUnderTest {
     this.server = new SipServer({
       listeners: transports.map((transport) => ({ transport, host: '127.0.0.1', port: 0 })),
       onRequest: (request, transaction) => this.#route(request, transaction),
-      onAck: (ack) => this.proxy.forwardAck(ack),
+      onAck: (ack, source) => this.proxy.forwardAck(ack, source),
       onFault: (fault) => this.faults.push(fault),
       ...more,
     });
-    this.proxy = new StatefulProxy({ server: this.server, aliases: ['example.com'], ...proxyOptions });
+    this.proxy = new StatefulProxy({
+      server: this.server,
+      isOwn: (host) => host === 'example.com',
+      ...proxyOptions,
+    });
   }
 
   /** The proxy's own address over that transport, as a URI. */
@@ -54,8 +58,14 @@ export class ProxyUnderTest {
       transaction.reply({ status: 403 });
       return;
     }
+    const verdict = this.proxy.inDialog(request, transaction.source);
+    if (verdict !== undefined && verdict.kind !== 'pass') {
+      transaction.reply(verdict.kind === 'prove' ? { status: 407 } : verdict.answer);
+      return;
+    }
+    const target = { uri: routing.uri, flow: verdict?.flow };
     const options: ForwardOptions<Target> =
-      routing.kind === 'none' ? this.options(request) : { targets: [routing.target] };
+      routing.kind === 'none' ? this.options(request) : { targets: [target] };
     this.forwarding = this.proxy.forward(request, transaction, {
       recordRoute: request.method === 'INVITE' && routing.kind === 'none',
       ...options,

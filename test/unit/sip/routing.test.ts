@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MessageDraft } from '../../../shared/sip/message/draft.ts';
-import { RouteSigner } from '../../../shared/sip/proxy/record-route.ts';
+import { type DialogEnd, NOBODY } from '../../../shared/sip/proxy/dialog-ticket.ts';
+import { Dialogs } from '../../../shared/sip/proxy/dialogs.ts';
 import { applyRouting, nextHopOf, RouteReader } from '../../../shared/sip/proxy/routing.ts';
 import { SipServer } from '../../../shared/sip/server.ts';
 import { parsedRequest, requestText } from './messages.ts';
@@ -11,9 +12,28 @@ const server = new SipServer({
   ],
   onRequest: () => {},
 });
-const signer = new RouteSigner(server.keys);
-const reader = new RouteReader(server, signer, ['Example.COM', 'cluster:5070']);
-const SIGNED = `sip:${signer.sign('call-1@192.0.2.1')}@proxy.example.com;lr`;
+const dialogs = new Dialogs({ server, lifetimeSeconds: 60, isTrusted: () => false, now: Date.now });
+const reader = new RouteReader(
+  dialogs,
+  (host, port) =>
+    server.isLocal(host, port) ||
+    (host === 'example.com' && port === undefined) ||
+    (host === 'cluster' && port === 5070),
+);
+const caller: DialogEnd = {
+  transport: 'udp',
+  localPort: 5060,
+  token: null,
+  address: '192.0.2.1',
+  port: 5060,
+  reopens: false,
+  party: NOBODY,
+};
+/** As the caller of `call-1@192.0.2.1` (tag a1) holds it. */
+const SIGNED = (() => {
+  const ticket = dialogs.open(parsedRequest({}), caller, { ...caller, address: '192.0.2.7' });
+  return `sip:${ticket}@proxy.example.com;lr`;
+})();
 
 beforeAll(() => server.start());
 afterAll(() => server.stop());
@@ -33,7 +53,7 @@ function routed({ uri = 'sip:bob@192.0.2.7', dialog = true, routes }: Case): unk
   const routing = reader.routing(request);
   const draft = MessageDraft.from(request);
   applyRouting(draft, routing);
-  return [routing.kind, routing.target.uri, draft.values('route')];
+  return [routing.kind, routing.uri, draft.values('route')];
 }
 
 describe('what a Route set asks for (RFC 3261 16.4)', () => {
@@ -48,7 +68,7 @@ describe('what a Route set asks for (RFC 3261 16.4)', () => {
     ],
     [
       'ours, but signed for another call',
-      { routes: `<${SIGNED.replace(/:.{16}@/, ':AAAAAAAAAAAAAAAA@')}>` },
+      { routes: `<${SIGNED.replace(/:.{16}/, ':AAAAAAAAAAAAAAAA')}>` },
       ['none', 'sip:bob@192.0.2.7', []],
     ],
     [
