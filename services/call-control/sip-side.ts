@@ -122,6 +122,7 @@ function handlerOf(
   const handover = new FlowHandover(secrets.keysFor('flows'));
   const digest = new DigestAuthenticator({
     realm: domain,
+    isOwn: (uri) => addresses.isOurs(uri),
     algorithms: sip.digestAlgorithms as readonly DigestAlgorithm[],
     nonceLifetimeMs: sip.nonceLifetimeSeconds * 1000,
     keys: secrets.keysFor('nonces'),

@@ -122,8 +122,8 @@ describe('what call-control signs with', () => {
     await secrets.refresh();
     secrets.start();
     const keys = secrets.keysFor('nonces');
-    const nonce = new NonceSource(keys, 'lastcall.test').issue(1);
-    const isOurs = () => new NonceSource(keys, 'lastcall.test').issuedAt(nonce) !== undefined;
+    const nonce = new NonceSource(keys, 'lastcall.test').issue(1, '192.0.2.1');
+    const isOurs = () => new NonceSource(keys, 'lastcall.test').issuedAt(nonce, '192.0.2.1') !== undefined;
     const before = keys().current;
     expect(isOurs()).toBe(true);
     await rotate();

@@ -2,17 +2,21 @@ import type { SipRequest } from '../message/message.ts';
 import type { HeaderLine } from '../message/response.ts';
 import { randomKeys } from '../random-keys.ts';
 import { type DigestFields, formatDigestFields, parseDigestFields } from '../syntax/digest-fields.ts';
+import type { SipUri } from '../syntax/uri.ts';
 import type { Answer } from '../transaction/user.ts';
-import { Backoff } from './backoff.ts';
+import { Guesses } from './guesses.ts';
 import { NonceSource } from './nonce.ts';
 import { ReplayGuard } from './replay.ts';
 import { digestResponse, equalSecret, parseAlgorithm } from './response.ts';
+import { isSameTarget } from './same-target.ts';
 import type {
+  Ban,
   ChallengeReason,
   DigestAlgorithm,
   DigestKind,
   DigestOptions,
   DigestVerdict,
+  FailedLogin,
   VerifyOptions,
 } from './types.ts';
 
@@ -34,7 +38,12 @@ const HEADERS = {
 const DEFAULT_ALGORITHMS: readonly DigestAlgorithm[] = ['SHA-256', 'MD5'];
 const DEFAULT_NONCE_LIFETIME_MS = 300_000;
 const DEFAULT_REPLAY_CAPACITY = 100_000;
-const DEFAULT_BACKOFF = { failures: 8, firstMs: 1_000 };
+
+const MAX_NAME_LENGTH = 255;
+const MISMATCH: DigestVerdict = {
+  kind: 'mismatch',
+  answer: { status: 400, reason: 'Credentials Are For Another URI' },
+};
 
 /** Compared against for unknown users, so that they take as long as wrong passwords. */
 const NO_HA1 = '0'.repeat(64);
@@ -46,17 +55,20 @@ export class DigestAuthenticator {
   readonly #nonceLifetimeMs: number;
   readonly #nonces: NonceSource;
   readonly #replay: ReplayGuard;
-  readonly #backoff: Backoff;
+  readonly #guesses: Guesses;
+  readonly #isOwn: (uri: SipUri) => boolean;
+  readonly #onFailure: DigestOptions['onFailure'];
   readonly #now: () => number;
 
   constructor(options: DigestOptions) {
-    const { failures, firstMs } = options.backoff ?? DEFAULT_BACKOFF;
     this.#realm = options.realm;
     this.#algorithms = options.algorithms ?? DEFAULT_ALGORITHMS;
     this.#nonceLifetimeMs = options.nonceLifetimeMs ?? DEFAULT_NONCE_LIFETIME_MS;
     this.#nonces = new NonceSource(options.keys ?? randomKeys(), options.realm);
     this.#replay = new ReplayGuard(options.replayCapacity ?? DEFAULT_REPLAY_CAPACITY, this.#nonceLifetimeMs);
-    this.#backoff = new Backoff(failures, firstMs);
+    this.#guesses = new Guesses(options.limits);
+    this.#isOwn = options.isOwn ?? (() => false);
+    this.#onFailure = options.onFailure;
     this.#now = options.now ?? Date.now;
   }
 
@@ -64,50 +76,70 @@ export class DigestAuthenticator {
   async verify(request: SipRequest, options: VerifyOptions): Promise<DigestVerdict> {
     const { kind, source } = options;
     const fields = this.#credentialsFields(request, kind);
-    if (fields === undefined) return this.#challenge(kind, 'no-credentials');
-    const waitMs = this.#backoff.remainingMs(source, this.#now());
-    if (waitMs > 0) return heldBack(waitMs);
+    if (fields === undefined) return this.#challenge(options, 'no-credentials');
     const credentials = this.#read(fields);
-    if (credentials === undefined) return this.#failed(options, 'malformed');
-    const issuedMs = this.#nonces.issuedAt(credentials.nonce);
-    if (issuedMs === undefined || this.#now() - issuedMs > this.#nonceLifetimeMs) {
-      return this.#challenge(kind, 'stale-nonce');
-    }
-    const ha1 = await options.findHa1(credentials.username, credentials.algorithm);
+    if (credentials === undefined) return this.#challenge(options, 'malformed');
+    const { algorithm, nonce, username } = credentials;
+    const issuedMs = this.#nonces.issuedAt(nonce, source);
+    if (issuedMs === undefined || this.#now() - issuedMs > this.#nonceLifetimeMs)
+      return this.#challenge(options, 'stale-nonce');
+    if (!isSameTarget(credentials.uri, request.requestUri, this.#isOwn)) return MISMATCH;
+    if (this.#waitMs(username, source) > 0) return heldBack(this.#waitMs(username, source));
+    const ha1 = await options.findHa1(username, algorithm);
+    // Once more: of many guesses sent at once, only the allowed ones are compared.
+    if (this.#waitMs(username, source) > 0) return heldBack(this.#waitMs(username, source));
     const expected = digestResponse({ ...credentials, ha1: ha1 ?? NO_HA1, method: request.method });
     const matches = equalSecret(expected, credentials.response);
-    if (ha1 === undefined) return this.#failed(options, 'unknown-user');
-    if (!matches) return this.#failed(options, 'wrong-response');
+    if (ha1 === undefined) return this.#failed(options, username, 'unknown-user');
+    if (!matches) return this.#failed(options, username, 'wrong-response');
     return this.#accept(credentials, issuedMs, options);
   }
 
-  /** The answer that asks for credentials. */
-  challenge(kind: DigestKind, stale = false): Answer {
+  /** Who is held back now. */
+  bans(): readonly Ban[] {
+    return this.#guesses.bans(this.#now());
+  }
+
+  /** Lets a name in everywhere, or every name at a source; returns how many counts were forgotten. */
+  lift(nameOrSource: string): number {
+    return this.#guesses.lift(nameOrSource);
+  }
+
+  /** The answer that asks for credentials, to be given to this source. */
+  challenge(kind: DigestKind, source: string, stale = false): Answer {
     const { challenge, status } = HEADERS[kind];
-    const nonce = this.#nonces.issue(this.#now());
+    const nonce = this.#nonces.issue(this.#now(), source);
     return {
       status,
       headers: this.#algorithms.map((each): HeaderLine => [challenge, this.#offer(each, nonce, stale)]),
     };
   }
 
-  #accept(credentials: Credentials, issuedMs: number, { kind, source }: VerifyOptions): DigestVerdict {
+  #accept(credentials: Credentials, issuedMs: number, options: VerifyOptions): DigestVerdict {
     const { algorithm, auth, nonce, username } = credentials;
     const count = auth === undefined ? 1 : Number.parseInt(auth.nc, 16);
-    if (!this.#replay.accept(nonce, issuedMs, count, this.#now())) return this.#challenge(kind, 'replayed');
-    this.#backoff.succeeded(source);
+    if (!this.#replay.accept(nonce, issuedMs, count, this.#now()))
+      return this.#challenge(options, 'replayed');
+    this.#guesses.succeeded(username, options.source);
     return { kind: 'ok', username, algorithm };
   }
 
-  #failed({ kind, source }: VerifyOptions, reason: ChallengeReason): DigestVerdict {
-    this.#backoff.failed(source, this.#now());
-    return this.#challenge(kind, reason);
+  #waitMs(name: string, source: string): number {
+    return this.#guesses.remainingMs(name, source, this.#now());
+  }
+
+  #failed(options: VerifyOptions, name: string, reason: FailedLogin['reason']): DigestVerdict {
+    const { source } = options;
+    const exists = reason !== 'unknown-user';
+    const { count, untilMs } = this.#guesses.failed(name, source, exists, this.#now());
+    this.#onFailure?.({ name, source, reason, failures: count, heldUntilMs: untilMs === 0 ? null : untilMs });
+    return this.#challenge(options, reason);
   }
 
   /** `stale` tells a client to try again with the new nonce and the same password (RFC 7616 3.3). */
-  #challenge(kind: DigestKind, reason: ChallengeReason): DigestVerdict {
+  #challenge({ kind, source }: VerifyOptions, reason: ChallengeReason): DigestVerdict {
     const stale = reason === 'stale-nonce' || reason === 'replayed';
-    return { kind: 'challenge', reason, answer: this.challenge(kind, stale) };
+    return { kind: 'challenge', reason, answer: this.challenge(kind, source, stale) };
   }
 
   #offer(algorithm: DigestAlgorithm, nonce: string, stale: boolean): string {
@@ -136,7 +168,7 @@ export class DigestAuthenticator {
       fields.get(name),
     );
     if (algorithm === undefined || !this.#algorithms.includes(algorithm)) return undefined;
-    if (!username || !nonce || !uri || !response) return undefined;
+    if (!username || username.length > MAX_NAME_LENGTH || !nonce || !uri || !response) return undefined;
     const auth = readAuth(fields);
     return auth === 'malformed'
       ? undefined

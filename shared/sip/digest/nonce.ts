@@ -2,7 +2,13 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { acceptedKeys, type SigningKeySource } from '../../domain/site-secret.ts';
 import { equalSecret } from './response.ts';
 
-/** Nonces that prove their own origin and age, so that none is stored before it is used. */
+/** 96 bits. */
+const MAC_CHARACTERS = 16;
+
+/**
+ * Nonces that prove their own origin and age, so that none is stored before it is used. Each is for the source it was sent
+ * to: whoever answers with it does receive there, so nobody can fail in the name of another address.
+ */
 export class NonceSource {
   readonly #keys: SigningKeySource;
   readonly #realm: string;
@@ -12,23 +18,25 @@ export class NonceSource {
     this.#realm = realm;
   }
 
-  /** `<issued>.<random>.<mac>`; `issuedMs` since 1970. */
-  issue(issuedMs: number): string {
-    const body = `${Math.floor(issuedMs).toString(36)}.${randomBytes(6).toString('base64url')}`;
-    return `${body}.${this.#mac(body, this.#keys().current)}`;
+  /** `<issued>.<random>.<mac>`, 33 characters, short enough for an answer of twice the request; `issuedMs` since 1970. */
+  issue(issuedMs: number, source: string): string {
+    const body = `${Math.floor(issuedMs).toString(36)}.${randomBytes(5).toString('base64url')}`;
+    return `${body}.${this.#mac(body, source, this.#keys().current)}`;
   }
 
-  /** When a nonce of ours was issued; undefined for any other text. */
-  issuedAt(nonce: string): number | undefined {
+  /** When a nonce of ours for this source was issued; undefined for any other text. */
+  issuedAt(nonce: string, source: string): number | undefined {
     const end = nonce.lastIndexOf('.');
     if (end <= 0 || nonce.length > 80) return undefined;
     const body = nonce.slice(0, end);
     const given = nonce.slice(end + 1);
-    if (!acceptedKeys(this.#keys()).some((key) => equalSecret(given, this.#mac(body, key)))) return undefined;
+    if (!acceptedKeys(this.#keys()).some((key) => equalSecret(given, this.#mac(body, source, key))))
+      return undefined;
     return Number.parseInt(body.slice(0, body.indexOf('.')), 36);
   }
 
-  #mac(body: string, key: Uint8Array): string {
-    return createHmac('sha256', key).update(`${this.#realm}|${body}`).digest('base64url').slice(0, 22);
+  #mac(body: string, source: string, key: Uint8Array): string {
+    const bound = `${this.#realm}|${source}|${body}`;
+    return createHmac('sha256', key).update(bound).digest('base64url').slice(0, MAC_CHARACTERS);
   }
 }

@@ -1,4 +1,5 @@
 import type { SigningKeySource } from '../../domain/site-secret.ts';
+import type { SipUri } from '../syntax/uri.ts';
 import type { Answer } from '../transaction/user.ts';
 
 /** RFC 8760. */
@@ -25,13 +26,46 @@ export type ChallengeReason =
 export type DigestVerdict =
   | { readonly kind: 'ok'; readonly username: string; readonly algorithm: DigestAlgorithm }
   | { readonly kind: 'challenge'; readonly reason: ChallengeReason; readonly answer: Answer }
+  /** The credentials are for another Request-URI (RFC 7616 3.4.6). */
+  | { readonly kind: 'mismatch'; readonly answer: Answer }
   | { readonly kind: 'backoff'; readonly retryAfterMs: number; readonly answer: Answer };
 
 export interface VerifyOptions {
   readonly kind: DigestKind;
-  /** Whom failures count against: the request's source address. */
+  /**
+   * Where the asker is, as failures are counted and nonces bound: its source address, or behind a trusted proxy the phone's own
+   * as the proxy tells it. Without line ends.
+   */
   readonly source: string;
   readonly findHa1: FindHa1;
+}
+
+/** G7. */
+export interface GuessLimits {
+  /** Failures of one name at one source before it is held back; five times as many for a name over all sources. */
+  readonly failures: number;
+  /** The first hold; each further failure doubles it up to 60 s. */
+  readonly firstMs: number;
+}
+
+/** A wrong answer to a challenge of ours. */
+export interface FailedLogin {
+  /** As the credentials have it; latin1, up to 255 characters, chosen by the sender. */
+  readonly name: string;
+  readonly source: string;
+  readonly reason: 'unknown-user' | 'wrong-response';
+  /** How many times in a row this name failed at this source. */
+  readonly failures: number;
+  /** Milliseconds since 1970; null while it is not held back. */
+  readonly heldUntilMs: number | null;
+}
+
+/** A name held back at one source, or (`source` null) at every source it never logged in from. */
+export interface Ban {
+  readonly name: string;
+  readonly source: string | null;
+  readonly failures: number;
+  readonly heldUntilMs: number;
 }
 
 export interface DigestOptions {
@@ -44,8 +78,12 @@ export interface DigestOptions {
   readonly nonceLifetimeMs?: number;
   /** Nonces whose use is remembered against replay; older ones become stale when it is full. Default 100,000. */
   readonly replayCapacity?: number;
-  /** Failures from one source before it is held back, and the first hold; each further failure doubles it up to 60 s. Default 8 and 1,000. */
-  readonly backoff?: { readonly failures: number; readonly firstMs: number };
+  /** Default 8 and 1,000. */
+  readonly limits?: GuessLimits;
+  /** True for a URI that names this server or its domain; none does unless given. */
+  readonly isOwn?: (uri: SipUri) => boolean;
+  /** Hears of every response to a valid nonce of ours that was wrong. */
+  readonly onFailure?: (failure: FailedLogin) => void;
   /** Milliseconds since 1970; `Date.now` unless given. */
   readonly now?: () => number;
 }
