@@ -4,9 +4,11 @@ import type { Location } from '../../shared/redis/location.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { HeaderLine } from '../../shared/sip/message/response.ts';
 import type { Answer, ServerTransaction } from '../../shared/sip/transaction/user.ts';
+import type { Flow } from '../../shared/sip/transport/flow.ts';
 import type { Admission } from './admission.ts';
 import { type ExpiryBounds, readRegistration } from './contact-bindings.ts';
 import type { OwnAddresses } from './own-addresses.ts';
+import type { RegisteredFlows } from './registered-flows.ts';
 import type { ReservedPlaces } from './reserved-places.ts';
 import type { TrustedSources } from './trusted-sources.ts';
 import { dialedUser } from './user-part.ts';
@@ -17,6 +19,7 @@ export interface RegistrarOptions {
   readonly addresses: OwnAddresses;
   readonly sources: Pick<TrustedSources, 'has'>;
   readonly reserved: ReservedPlaces;
+  readonly flows: RegisteredFlows;
   readonly bounds: ExpiryBounds;
   readonly onRegistered: (result: 'registered' | 'removed' | 'refused') => void;
 }
@@ -37,7 +40,7 @@ export class Registrar {
     transaction.reply(answer);
   }
 
-  async #answer(request: SipRequest, { source }: ServerTransaction): Promise<Answer> {
+  async #answer(request: SipRequest, { source }: Pick<ServerTransaction, 'source'>): Promise<Answer> {
     const { addresses, admission, bounds, reserved, sources } = this.#options;
     const unsupported = request.values('require').filter((tag) => !SUPPORTED.includes(tag.toLowerCase()));
     if (unsupported.length > 0) return { status: 420, headers: [['Unsupported', unsupported.join(', ')]] };
@@ -64,19 +67,20 @@ export class Registrar {
       case 'fetch':
         return this.#listing(request, await this.#options.location.find(terminal.aor));
       case 'remove-all':
-        return this.#change(request, terminal, null);
+        return this.#change(request, source, terminal, null);
       case 'change':
-        return this.#change(request, terminal, registration.bindings);
+        return this.#change(request, source, terminal, registration.bindings);
     }
   }
 
   /** `null` removes every binding. */
   async #change(
     request: SipRequest,
+    source: Flow,
     { aor }: StoredTerminal,
     bindings: readonly Binding[] | null,
   ): Promise<Answer> {
-    const { location, onRegistered } = this.#options;
+    const { flows, location, onRegistered } = this.#options;
     const named = { callId: request.callId ?? '', cseq: request.cseq?.sequence ?? 0 };
     const outcome = await location.change(
       aor,
@@ -84,6 +88,7 @@ export class Registrar {
     );
     if (outcome.kind === 'out-of-order') return { status: 400, reason: 'CSeq Out Of Order' };
     if (outcome.kind === 'too-many') return { status: 403, reason: 'Too Many Contacts' };
+    await flows.registered(aor, source);
     onRegistered(bindings?.some((binding) => binding.expiresAtMs > 0) ? 'registered' : 'removed');
     return this.#listing(request, outcome.bindings);
   }

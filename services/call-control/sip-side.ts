@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../shared/runtime/config-schema.ts';
 import { dialRules, featureCodes, featurePolicy } from '../../shared/runtime/feature-codes.ts';
 import type { CheckResult } from '../../shared/runtime/health.ts';
@@ -9,6 +10,7 @@ import { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
 import { SipServer } from '../../shared/sip/server.ts';
 import type { Listener } from '../../shared/sip/transport/listener.ts';
 import { Admission } from './admission.ts';
+import { DRAINING } from './answers.ts';
 import { CallForwarding } from './call-forwarding.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { CallPlacer } from './call-placer.ts';
@@ -18,6 +20,7 @@ import { FeatureCalls } from './feature-calls.ts';
 import { FlowHandover } from './flow-handover.ts';
 import { Overload } from './overload.ts';
 import { OwnAddresses } from './own-addresses.ts';
+import { RegisteredFlows } from './registered-flows.ts';
 import { Registrar } from './registrar.ts';
 import { RequestForwarder } from './request-forwarder.ts';
 import { RequestHandler } from './request-handler.ts';
@@ -41,6 +44,7 @@ export interface SipSideOptions {
 /** The SIP half of call-control: listeners, and who handles what comes in on them. */
 export class SipSide {
   readonly #server: SipServer;
+  readonly #proxy: StatefulProxy;
   readonly #sources: TrustedSources;
   readonly #overload: Overload;
   #listening = false;
@@ -48,12 +52,14 @@ export class SipSide {
   constructor(options: SipSideOptions) {
     const { config, log, metrics } = options;
     const { sip } = config;
+    const flows = new RegisteredFlows(options.callState.location);
     this.#server = new SipServer({
       listeners: sipListeners(config),
       keys: options.callState.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),
       onAck: (ack, source) => handler.acknowledge(ack, source),
+      onFlowClosed: (token) => flows.closed(token),
       onFault: ({ error, kind }) => log.warn({ err: error, kind }, 'SIP fault'),
     });
     const proxy = new StatefulProxy({
@@ -64,6 +70,7 @@ export class SipSide {
       timerCMs: sip.noAnswerSeconds * 1000,
     });
     const addresses = new OwnAddresses(this.#server, config.domain);
+    this.#proxy = proxy;
     this.#sources = new TrustedSources({ networks: sip.trustedPeers, peers: peerUris(config) });
     this.#overload = new Overload({
       maxTransactions: sip.maxTransactions,
@@ -76,6 +83,7 @@ export class SipSide {
       proxy,
       addresses,
       this.#sources,
+      flows,
       () => this.#overload.reason,
     );
     exposeSip(metrics, this.#server, this.#overload);
@@ -96,8 +104,13 @@ export class SipSide {
     this.#listening = true;
   }
 
-  drained(signal: AbortSignal): Promise<void> {
-    return this.#server.drained(signal);
+  /**
+   * Calls in progress have until `signal`; then their callers get 503, what still rings a CANCEL, and their callees a missed
+   * call (F14). Resolves when that has been said, with time to say it twice over UDP.
+   */
+  async drained(signal: AbortSignal): Promise<void> {
+    await this.#server.drained(signal);
+    if (this.#proxy.close(DRAINING) > 0) await delay(FAREWELL_MS);
   }
 
   async stop(): Promise<void> {
@@ -108,6 +121,9 @@ export class SipSide {
   }
 }
 
+/** Two retransmissions of a CANCEL and a final response (RFC 3261 17: after 0.5 and 1.5 s). */
+const FAREWELL_MS = 1_600;
+
 /** Wires what decides about a request. */
 function handlerOf(
   { callMetrics: metrics, callState, config, log, opened, state }: SipSideOptions,
@@ -115,6 +131,7 @@ function handlerOf(
   proxy: StatefulProxy,
   addresses: OwnAddresses,
   sources: TrustedSources,
+  flows: RegisteredFlows,
   overload: () => string | null,
 ): RequestHandler {
   const { calls, domain, site, sip } = config;
@@ -173,6 +190,7 @@ function handlerOf(
     addresses,
     sources,
     reserved,
+    flows,
     bounds,
     onRegistered,
   });

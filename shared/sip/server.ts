@@ -1,5 +1,6 @@
 import type { SigningKeySource } from '../domain/site-secret.ts';
 import { newCounters, type SipCounters } from './counters.ts';
+import { guarded } from './guarded.ts';
 import type { MessageDraft } from './message/draft.ts';
 import { DEFAULT_LIMITS, type Limits } from './message/limits.ts';
 import type { SipRequest, SipResponse } from './message/message.ts';
@@ -34,6 +35,8 @@ export interface SipServerOptions {
   /** A response that matches no client transaction; dropped unless given (RFC 6026 8). */
   readonly onStrayResponse?: (response: SipResponse, source: Flow) => void;
   readonly onFault?: (fault: SipFault) => void;
+  /** The flow of that token is gone: what was registered over it is not there any more (RFC 5626 4.2). */
+  readonly onFlowClosed?: (token: string) => void;
   readonly limits?: Partial<Limits>;
   readonly timers?: Partial<TimerDurations>;
   /** Methods for which a merged request is answered 482 (RFC 3261 8.2.2.2); for UAS roles such as REGISTER. Default none. */
@@ -212,6 +215,7 @@ export class SipServer {
       keys: this.keys,
       onError: (error: Error) => this.#fault('transport-error', error),
       onFault: (error: unknown) => this.faulted(error),
+      onClosed: guarded((error) => this.faulted(error), options.onFlowClosed ?? (() => {})),
     };
     return options.listeners.map((listener) => createTransport({ ...shared, options: listener }));
   }

@@ -146,6 +146,28 @@ describe('F14 draining', () => {
     await stopped;
     expect(await ownRow(sites.databases.b, 2)).toMatchObject({ last_received_call: '1001' });
   });
+
+  test('R10 what still rings when the drain time is over: 503 to the caller, CANCEL to the callee, and a missed call that is kept', async () => {
+    const b = await sites.run('b', { sip: { drainSeconds: 1 }, peers: { a: {} } });
+    await provision(sites.databases.b, [
+      { terminalId: 1, number: '1001' },
+      { terminalId: 2, number: '1002' },
+    ]);
+    const alice = await sites.registered(b, '1001');
+    const bob = await sites.registered(b, '1002');
+    const call = alice.invite('1002');
+    await call.provisional(180);
+    const stopped = b.stop();
+    const answer = await call.final();
+    expect([answer.status, answer.reason, Number(answer.header('retry-after')) > 0]).toEqual([
+      503,
+      'Draining',
+      true,
+    ]);
+    await (await bob.call()).untilCancelled();
+    await stopped;
+    expect(await ownRow(sites.databases.b, 2)).toMatchObject({ last_received_call: '1001' });
+  });
 });
 
 test('overload: beyond the transaction limit new calls get 503 with Retry-After', async () => {

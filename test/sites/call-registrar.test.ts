@@ -4,6 +4,7 @@ import type { SipPhone } from '../support/sip-phone.ts';
 import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
 import { untilRow } from '../support/site-rows.ts';
 import { DOMAIN } from '../support/site-terminals.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 let sites: CallSites;
 let a: RunningSite;
@@ -179,6 +180,40 @@ describe('G2 a phone is where it registered from, whatever its Contact says', ()
     );
     expect([answer.status, answer.reason]).toEqual([403, 'Contact Names A Peer Site']);
     await knowsPeer.stop();
+  });
+});
+
+describe('RFC 5626 4.2 a closed connection takes its registration with it', () => {
+  test('ten reloads of a page leave one contact, and the phone is called on it', async () => {
+    for (let load = 0; load < 10; load++) {
+      const page = await sites.phone(a, '1002', { server: a.tcp });
+      expect((await page.register().final()).status).toBe(200);
+      await page.stack.stop();
+    }
+    const last = await sites.registered(a, '1002', { server: a.tcp });
+    last.behaviour = { status: 486 };
+    await waitFor(async () => (await register(last, [])).values('contact').length === 1, {
+      what: 'one contact',
+    });
+    const alice = await sites.registered(a, '1001');
+    expect((await alice.invite('1002').final()).status).toBe(486);
+  });
+
+  test('but none that came again over another connection', async () => {
+    const phone = await sites.phone(a, '1002', { server: a.tcp });
+    const other = await sites.phone(a, '1002', { server: a.tcp });
+    const instance = '+sip.instance="<urn:uuid:7>"';
+    await register(phone, contacts(`<${phone.contact}>;expires=60;${instance}`));
+    await register(other, contacts(`<${other.contact}>;expires=60;${instance}`));
+    await phone.stack.stop();
+    const marker = await sites.phone(a, '1001', { server: a.tcp });
+    await register(marker, contacts(`<${marker.contact}>;expires=60`));
+    await marker.stack.stop();
+    const watcher = await sites.phone(a, '1001');
+    await waitFor(async () => (await register(watcher, [])).values('contact').length === 0, {
+      what: 'the later close to be noticed',
+    });
+    expect((await register(other, [])).values('contact')).toHaveLength(1);
   });
 });
 

@@ -19,6 +19,9 @@ export class StatefulProxy {
   readonly #options: ProxyOptions;
   readonly #dialogs: Dialogs;
   readonly #routes: RouteReader;
+  /** INVITEs under way. */
+  readonly #calls = new Set<Pick<Forwarding<Target>, 'abandon'>>();
+  #closed: Answer | undefined;
 
   constructor(options: ProxyOptions) {
     this.#server = options.server;
@@ -91,9 +94,29 @@ export class StatefulProxy {
       party: options.party,
       edit: options.edit,
     };
-    const context = new ResponseContext(transaction, plan, options, this.#options.pass503 ?? false);
-    context.start(options.targets);
+    const onOutcome: ForwardOptions<T>['onOutcome'] = (outcome) => {
+      this.#calls.delete(context);
+      options.onOutcome?.(outcome);
+    };
+    const context = new ResponseContext(
+      transaction,
+      plan,
+      { ...options, onOutcome },
+      this.#options.pass503 ?? false,
+    );
+    if (transaction.finished) return context;
+    if (transaction.method === 'INVITE') this.#calls.add(context);
+    if (this.#closed === undefined) context.start(options.targets);
+    else context.abandon(this.#closed);
     return context;
+  }
+
+  /** Gives every call under way this answer and cancels its targets; one that begins later gets it at once. Returns how many. */
+  close(answer: Answer): number {
+    this.#closed = answer;
+    const calls = [...this.#calls];
+    for (const call of calls) call.abandon(answer);
+    return calls.length;
   }
 
   /**

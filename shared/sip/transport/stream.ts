@@ -83,7 +83,10 @@ export class StreamTransport implements Transport {
   #adopt(socket: Socket, address: string, port: number): StreamConnection {
     const connection = new StreamConnection(this.#context, this.listener, socket, address, port);
     this.#connections.add(connection);
-    socket.once('close', () => this.#connections.remove(connection));
+    socket.once('close', () => {
+      this.#connections.remove(connection);
+      this.#context.onClosed(connection.token);
+    });
     return connection;
   }
 }

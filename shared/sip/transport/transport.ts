@@ -19,6 +19,8 @@ export interface TransportContext {
   /** Sign UDP flow tokens. */
   readonly keys: SigningKeySource;
   readonly onError: (error: Error) => void;
+  /** A connection is gone, and its token with it. */
+  readonly onClosed: (token: string) => void;
   /** G6: what a handler of ours threw. */
   readonly onFault: (error: unknown) => void;
 }

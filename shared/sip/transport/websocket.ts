@@ -87,7 +87,10 @@ export class WebSocketTransport implements Transport {
     const remote = { address: plainAddress(remoteAddress), port: remotePort };
     const connection = new WebSocketConnection(this.#context, this.listener, socket, remote);
     this.#connections.add(connection);
-    socket.once('close', () => this.#connections.remove(connection));
+    socket.once('close', () => {
+      this.#connections.remove(connection);
+      this.#context.onClosed(connection.token);
+    });
   }
 }
 
