@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
 import { Obstacle } from './obstacle.ts';
 import type { LabPlan } from './plan.ts';
+import { makePrivateFolder } from './private-folder.ts';
 import { logTail } from './ready-parts.ts';
 
 /** What the detached lab sends to the process that started it. */
@@ -19,6 +20,7 @@ export function announceReady(screen: string): void {
 
 /** Starts the lab as a process of its own and resolves with its screen when it is ready. Throws with its log when it ends first. */
 export async function detach(args: readonly string[], plan: LabPlan): Promise<string> {
+  await makePrivateFolder(plan.dataDir);
   mkdirSync(plan.logDir, { recursive: true });
   const logFile = join(plan.logDir, 'lab.log');
   const log = openSync(logFile, 'w');

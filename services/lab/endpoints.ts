@@ -1,5 +1,6 @@
 import type { DemoTerminal } from './demo-terminals.ts';
 import type { LabPlan, SitePlan } from './plan.ts';
+import type { LabSecrets } from './secrets.ts';
 import { hostPort, redisUrl, type SiteDatabase } from './site-config.ts';
 
 export type SiteEndpoints = {
@@ -23,6 +24,7 @@ export function siteEndpoints(
   plan: LabPlan,
   site: SitePlan,
   database: SiteDatabase,
+  secrets: LabSecrets,
   secure: boolean,
   pids: Record<string, number>,
 ): SiteEndpoints {
@@ -38,7 +40,7 @@ export function siteEndpoints(
     },
     api: `http://${at(api)}`,
     postgres: database.ownerUrl,
-    redis: redisUrl(site),
+    redis: redisUrl(site, secrets),
     pids,
   };
 }

@@ -159,7 +159,10 @@ export class Lab {
     const sites = this.#plan.sites.map((site) => {
       const database = this.#databases.get(site.site);
       if (!database) throw new Error(`no database for site ${site.site}`);
-      return [site.site, siteEndpoints(this.#plan, site, database, true, this.#pids(site.site))] as const;
+      return [
+        site.site,
+        siteEndpoints(this.#plan, site, database, secrets, true, this.#pids(site.site)),
+      ] as const;
     });
     const endpoints: Endpoints = {
       sites: Object.fromEntries(sites),

@@ -1,5 +1,4 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -10,6 +9,7 @@ import {
 } from '../../shared/servers/process-identity.ts';
 import { sweepAbandonedServers } from '../../shared/servers/started-processes.ts';
 import type { LabPlan } from './plan.ts';
+import { makePrivateFolder } from './private-folder.ts';
 import { writeAtomically } from './write-atomically.ts';
 
 type PidFile = Pick<LabPlan, 'pidFile'>;
@@ -28,7 +28,7 @@ export function runningLab({ pidFile }: PidFile): ProcessIdentity | null {
 
 /** Says that this process is the lab of the data folder. */
 export async function claimDataFolder({ pidFile }: PidFile): Promise<void> {
-  await mkdir(dirname(pidFile), { recursive: true });
+  await makePrivateFolder(dirname(pidFile));
   await writeAtomically(pidFile, JSON.stringify(identifyProcess(process.pid)));
 }
 

@@ -47,7 +47,7 @@ function table(sites: Endpoints['sites']): string[] {
     ['  secure', ({ sip }) => sip.wss],
     ['REST', ({ api }) => api],
     ['PostgreSQL', ({ postgres }) => postgres.replace(/^.*@/, '').replace(/\/.*$/, '')],
-    ['Redis', ({ redis }) => redis.replace(/^.*\//, '')],
+    ['Redis', ({ redis }) => redis.replace(/^.*[/@]/, '')],
   ];
   const columns = Object.entries(sites);
   const line = (title: string, cells: string[]): string =>

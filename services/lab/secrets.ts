@@ -6,6 +6,8 @@ import { writeAtomically } from './write-atomically.ts';
 export type LabSecrets = {
   /** PostgreSQL passwords by role; every site uses the same, since roles belong to a cluster and sites may share one. */
   postgres: { superuser: string; app: string; replicator: string; coordinator: string; repmgr: string };
+  /** Redis's password; every site's. */
+  redis: string;
   tokens: { read: string; record: string; admin: string };
   /** The passwords of the terminals are derived from it. */
   terminalKey: string;
@@ -15,7 +17,11 @@ export type LabSecrets = {
 
 export async function loadSecrets(file: string): Promise<LabSecrets> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as LabSecrets;
+    const stored = JSON.parse(await readFile(file, 'utf8')) as Partial<LabSecrets>;
+    const secrets = { ...makeSecrets(), ...stored };
+    // A secret that an older lab did not have.
+    if (Object.keys(stored).length < Object.keys(secrets).length) await saveSecrets(file, secrets);
+    return secrets;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
       throw new Error(`${file} cannot be read`, { cause: error });
@@ -38,6 +44,7 @@ function makeSecrets(): LabSecrets {
       coordinator: secret(),
       repmgr: secret(),
     },
+    redis: secret(),
     tokens: { read: secret(), record: secret(), admin: secret() },
     terminalKey: secret(),
     provisioned: {},

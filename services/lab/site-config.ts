@@ -43,7 +43,7 @@ export function siteConfig(
       ...roleUrls(url, secrets),
       ownerUrl: database.ownerUrl,
     },
-    redis: { url: redisUrl(own) },
+    redis: { url: redisUrl(own, secrets) },
     sip: {
       udp: listen(own.ports.sip),
       tcp: listen(own.ports.sip),
@@ -77,7 +77,8 @@ export function siteConfig(
   return `# Written by npm start at every start.\n${stringify(config, { lineWidth: 0 })}`;
 }
 
-export const redisUrl = ({ ports }: SitePlan): string => `redis://127.0.0.1:${ports.redis}`;
+export const redisUrl = ({ ports }: SitePlan, { redis }: Pick<LabSecrets, 'redis'>): string =>
+  `redis://:${redis}@127.0.0.1:${ports.redis}`;
 
 export const hostPort = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

@@ -39,6 +39,7 @@ export async function prepareSiteServers(
   const redis = await prepareRedis({
     port: site.ports.redis,
     dataDir: join(site.dataDir, 'redis'),
+    password: secrets.redis,
     logFile: log('redis'),
   });
   const programs = new Map([['redis', redis.program]]);

@@ -4,6 +4,7 @@ import { type Environment, mistypedVariables } from './config-environment.ts';
 import { type ConfigFault, ConfigReader } from './config-reader.ts';
 import { contradictions } from './config-rules.ts';
 import { CONFIG_SCHEMA, type Config } from './config-schema.ts';
+import { knownSecrets } from './known-secrets.ts';
 
 export { type Environment, environmentName } from './config-environment.ts';
 export type { ConfigFault } from './config-reader.ts';
@@ -48,7 +49,7 @@ export function parseConfig(yaml: string, env: Environment = {}, file = 'configu
   const faults = [...reader.faults, ...mistyped];
   if (faults.length > 0) throw new ConfigError(faults);
   const config = value as Config;
-  const disagreeing = contradictions(config);
+  const disagreeing = [...contradictions(config), ...knownSecrets(config)];
   if (disagreeing.length > 0) throw new ConfigError(disagreeing);
   return config;
 }

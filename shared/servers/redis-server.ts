@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +11,8 @@ import { privateTemporaryFolder } from './temporary-folder.ts';
 export type RedisProgramOptions = {
   port: number;
   dataDir: string;
+  /** Needed by every client; none: anybody who reaches the port. */
+  password?: string;
   /** More `name value` pairs of redis.conf. */
   settings?: Record<string, string>;
   logFile?: string;
@@ -38,20 +40,28 @@ export function redisProgram(path = process.env.PATH ?? ''): string | null {
 
 /** Makes the data folder and says how to run Redis on it. */
 export async function prepareRedis(options: RedisProgramOptions): Promise<{ program: Program; url: string }> {
-  const { port, dataDir, logFile } = options;
+  const { port, dataDir, logFile, password } = options;
   const file = redisProgram();
   if (!file) throw new Error('neither redis-server nor valkey-server is on the PATH');
   await mkdir(dataDir, { recursive: true });
   const settings = { bind: '127.0.0.1', port: String(port), dir: dataDir, ...SETTINGS, ...options.settings };
+  const secretFile = password === undefined ? [] : [await writePassword(dataDir, password)];
   const program: Program = {
     file,
-    args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+    args: [...secretFile, ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])],
     spawn: { cwd: '/' },
     stopSignal: 'SIGTERM',
-    ready: () => answersPing(port),
+    ready: () => answersPing(port, password),
     ...(logFile ? { logFile } : {}),
   };
-  return { program, url: `redis://127.0.0.1:${port}` };
+  return { program, url: `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}` };
+}
+
+/** In a file: everybody on the machine sees a command line. */
+async function writePassword(dataDir: string, password: string): Promise<string> {
+  const file = join(dataDir, 'password.conf');
+  await writeFile(file, `requirepass ${password}\n`, { mode: 0o600 });
+  return file;
 }
 
 /** Starts Redis on 127.0.0.1, by default with a free port and a temporary folder; resolves when it answers PING. */
@@ -74,18 +84,19 @@ export async function startRedis(options: Partial<RedisProgramOptions> = {}): Pr
 }
 
 /** `+PONG`; while it loads its file the answer is `-LOADING`. */
-async function answersPing(port: number): Promise<boolean> {
+async function answersPing(port: number, password: string | undefined): Promise<boolean> {
+  const greeting = password === undefined ? '' : `AUTH ${password}\r\n`;
   const answer = await new Promise<string>((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${greeting}PING\r\nQUIT\r\n`));
     socket.setTimeout(1_000, () => socket.destroy());
-    socket.once('data', (data) => {
-      resolve(data.toString());
-      socket.destroy();
+    let heard = '';
+    socket.on('data', (data) => {
+      heard += data.toString();
     });
     socket.once('error', () => {});
-    socket.once('close', () => resolve(''));
+    socket.once('close', () => resolve(heard));
   });
-  if (answer.startsWith('+PONG')) return true;
+  if (answer.includes('+PONG')) return true;
   await delay(20);
   return false;
 }

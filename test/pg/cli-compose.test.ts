@@ -9,6 +9,7 @@ import { type RedisServer, startRedis } from '../support/redis.ts';
 import { waitFor } from '../support/wait-for.ts';
 import {
   type ComposeService,
+  composeSecrets,
   healthCheckCommand,
   outside,
   ROOT,
@@ -32,7 +33,7 @@ beforeAll(async () => {
     const superuser = file.services[`postgres-${site}`]?.environment?.['POSTGRES_PASSWORD'] ?? '';
     const [server, store] = await Promise.all([
       startPostgres({ settings, password: superuser }),
-      startRedis(),
+      startRedis({ password: composeSecrets['LASTCALL_REDIS_PASSWORD'] ?? '' }),
     ]);
     await server.createDatabase('lastcall');
     postgres.push(server);
@@ -88,13 +89,36 @@ function part(name: string, site: string) {
 const run = promisify(execFile);
 
 describe('docker-compose.yml outside containers', () => {
-  it('docker-compose takes it', async () => {
-    const { stdout } = await run('docker-compose', [
-      '-f',
-      join(ROOT, 'docker-compose.yml'),
-      'config',
-      '--services',
-    ]);
+  const compose = (env: Readonly<Record<string, string>>) =>
+    run('docker-compose', ['-f', join(ROOT, 'docker-compose.yml'), 'config', '--services'], {
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+    });
+
+  it('docker-compose refuses it without any one of its secrets, and says how to make them', async () => {
+    expect(Object.keys(composeSecrets).length).toBeGreaterThan(5);
+    for (const name of Object.keys(composeSecrets)) {
+      const refused = compose({ ...composeSecrets, [name]: '' });
+      await expect(refused).rejects.toMatchObject({ stderr: expect.stringMatching(`${name}.*make-env.sh`) });
+    }
+  });
+
+  it('docker-compose takes it with what make-env.sh makes, which is new each time', async () => {
+    const made = async () => {
+      const { stdout } = await run(join(ROOT, 'docs/deploy/make-env.sh'));
+      return Object.fromEntries(
+        stdout
+          .trim()
+          .split('\n')
+          .map((line) => line.split('=') as [string, string]),
+      );
+    };
+    const [first, second] = [await made(), await made()];
+    expect(Object.keys(first).sort()).toEqual(Object.keys(composeSecrets).sort());
+    for (const [name, value] of Object.entries(first)) {
+      expect(value).toMatch(/^[0-9a-f]{48}$/);
+      expect(second[name]).not.toBe(value);
+    }
+    const { stdout } = await compose(first);
     expect(stdout.trim().split('\n').sort()).toEqual(Object.keys(file.services).sort());
   });
 

@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { builtServices } from '../../services/lab/service-program.ts';
 import { identifyProcess, pidExists } from '../../shared/servers/process-identity.ts';
 import { type RunningLab, runLabCommand, startLab } from '../support/lab.ts';
 import { withClient } from '../support/postgres.ts';
+import { connectRedis } from '../support/redis.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let lab: RunningLab;
@@ -106,8 +108,31 @@ test('wrong arguments are a usage error, status 2', async () => {
   expect(wrong.stderr).toContain('--terminals: expected a whole number');
 });
 
+test('Redis asks for the password that stands in endpoints.json, and no command line shows it', async () => {
+  const { sites } = await lab.endpoints();
+  const { password, port } = new URL(sites.a?.redis ?? '');
+  expect(password.length).toBeGreaterThan(15);
+  const stranger = new Redis({ host: '127.0.0.1', port: Number(port), lazyConnect: true });
+  stranger.on('error', () => {});
+  await expect(stranger.get('x')).rejects.toThrow('NOAUTH');
+  stranger.disconnect();
+  const known = await connectRedis(sites.a?.redis ?? '');
+  await known.close();
+  const commandLine = await readFile(`/proc/${sites.a?.pids['redis']}/cmdline`, 'utf8');
+  expect(commandLine).not.toContain(password);
+});
+
 test('secrets are readable by their owner alone, and logs hold none', async () => {
   const { sites, adminToken } = await lab.endpoints();
+  for (const file of [
+    'secrets.json',
+    'endpoints.json',
+    'a.yaml',
+    'b.yaml',
+    'a/redis/password.conf',
+    'tls/lab.key',
+  ])
+    expect([file, (await stat(join(lab.dataDir, file))).mode & 0o777]).toEqual([file, 0o600]);
   const logs = await readdir(join(lab.dataDir, 'logs'));
   expect(logs).toEqual(expect.arrayContaining(['a-postgres.log', 'b-redis.log', 'a-api.log']));
   const password = new URL(sites.a?.postgres ?? '').password;

@@ -5,8 +5,8 @@ import { waitFor } from './wait-for.ts';
 export type { RedisServer } from '../../shared/servers/redis-server.ts';
 
 /** A Redis of its own for one test file, on a free port; `await server.remove()` at its end. */
-export function startRedis(): Promise<RedisServer> {
-  return start();
+export function startRedis(options: { readonly password?: string } = {}): Promise<RedisServer> {
+  return start(options);
 }
 
 /** A connection that is up. */

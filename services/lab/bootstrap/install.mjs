@@ -65,15 +65,38 @@ async function aptInstall(names, privilege) {
   );
   const packagesOf = (chosen) => chosen.flatMap((name) => PROGRAMS[name].debian);
   console.log(`Installing ${packagesOf(names).join(', ')} ...`);
+  const before = knownServices(names.flatMap((name) => PROGRAMS[name].services ?? []));
   await withoutStartingServices(asRoot, async () => {
     await apt('update');
     if (required.length > 0) await install(packagesOf(required));
     for (const name of optional) await install(packagesOf([name]));
   });
-  // Lastcall starts its own servers: those of the packages must not come up at the next boot either.
-  for (const service of names.flatMap((name) => PROGRAMS[name].services ?? [])) {
+  for (const service of servicesToDisable(names, before)) {
     if (isExecutable('systemctl')) await run(...disable(privilege, service), { stdio: 'ignore' });
   }
+}
+
+/**
+ * Lastcall starts its own servers: those that the new packages brought must not come up at the next boot. A service that
+ * this machine knew before is its owner's and stays as it is.
+ */
+export function servicesToDisable(names, knownBefore) {
+  return names
+    .flatMap((name) => PROGRAMS[name].services ?? [])
+    .filter((service) => !knownBefore.includes(service));
+}
+
+/** Those for which there is a unit, enabled, running or neither. */
+function knownServices(services) {
+  if (!isExecutable('systemctl')) return [];
+  return services.filter((service) => {
+    const units = ['list-unit-files', '--no-legend', '--no-pager', `${service}.service`];
+    const { stdout } = spawnSync('systemctl', units, { encoding: 'utf8' });
+    const active = spawnSync('systemctl', ['is-active', '--quiet', `${service}.service`], {
+      stdio: 'ignore',
+    });
+    return (stdout ?? '').trim() !== '' || active.status === 0;
+  });
 }
 
 function disable(privilege, service) {

@@ -49,6 +49,14 @@ export const PROGRAMS = {
     macos: ['pgbouncer'],
     services: ['pgbouncer'],
   },
+  // Reads the lines of failed log-ins.
+  fail2ban: {
+    programs: ['fail2ban-regex'],
+    debian: ['fail2ban'],
+    fedora: ['fail2ban'],
+    macos: ['fail2ban'],
+    services: ['fail2ban'],
+  },
   compose: {
     programs: ['docker-compose'],
     debian: ['docker-compose'],
@@ -94,7 +102,7 @@ export function programsFor(verb, args) {
     case 'test':
       return onlyPure(args)
         ? []
-        : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni', 'etcd', 'haproxy', 'compose'];
+        : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni', 'etcd', 'haproxy', 'compose', 'fail2ban'];
     case 'bench':
       return args[0] === 'sip' ? ['redis', 'sipp', 'kamailio'] : [...CHAOS, 'pglogical'];
     default:

@@ -20,10 +20,17 @@ export interface ComposeFile {
   readonly volumes: Readonly<Record<string, unknown>>;
 }
 
-/** docker-compose.yml as a fresh clone has it: merges done, variables at their defaults. */
+const TEXT = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
+
+/** The variables that it refuses to start without, each with a value as an operator makes one. */
+export const composeSecrets: Readonly<Record<string, string>> = Object.fromEntries(
+  [...TEXT.matchAll(/\$\{(\w+):\?/g)].map(([, name = '']) => [name, `made-for-${name.toLowerCase()}`]),
+);
+
+/** docker-compose.yml: merges done, secrets filled in. */
 export function readComposeFile(): ComposeFile {
-  const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
-  return parse(text.replace(/\$\{\w+:-([^}]*)\}/g, '$1'), { merge: true }) as ComposeFile;
+  const text = TEXT.replace(/\$\{(\w+):\?[^}]*\}/g, (_, name: string) => composeSecrets[name] ?? '');
+  return parse(text, { merge: true }) as ComposeFile;
 }
 
 /** Lastcall's own containers, by name. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type DatabaseSettings, judgeSettings } from '../../../services/cli/doctor/database-settings.ts';
@@ -10,6 +10,18 @@ const own = ownServices(file);
 const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
 
 describe('docker-compose.yml', () => {
+  it('carries no secret: not one variable has a default, and no example has a password', () => {
+    const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
+    expect(text.match(/\$\{\w+:?-/g)).toBeNull();
+    const examples = [
+      ...readdirSync(join(ROOT, 'docs/deploy')),
+      '../../docker-compose.yml',
+      '../../README.md',
+    ];
+    for (const example of examples)
+      expect(readFileSync(join(ROOT, 'docs/deploy', example), 'utf8'), example).not.toMatch(/change-?me/i);
+  });
+
   it('runs two whole sites', () => {
     const parts = ['postgres', 'redis', 'init', 'call-control', 'replicator', 'coordinator', 'api'];
     expect(Object.keys(file.services).sort()).toEqual(

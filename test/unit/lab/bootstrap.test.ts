@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { servicesToDisable } from '../../../services/lab/bootstrap/install.mjs';
 import { PROGRAMS, programsFor } from '../../../services/lab/bootstrap/programs.mjs';
 import { countTests } from '../../../services/lab/bootstrap/test-run.mjs';
 
@@ -24,6 +25,11 @@ test.each([
   ['an error outside of any test', { testResults: [file('passed', passed)] }, 1],
 ])('%s is one failure', (_what, report, status) => {
   expect(countTests(report, status)).toMatchObject({ passed: 1, failed: 1 });
+});
+
+test('a service that the machine knew before a package was installed stays as it is', () => {
+  expect(servicesToDisable(['postgresql', 'redis', 'sipp'], [])).toEqual(['postgresql', 'redis-server']);
+  expect(servicesToDisable(['postgresql', 'redis'], ['postgresql'])).toEqual(['redis-server']);
 });
 
 test('npm start needs Redis alone, unless it is to use system PostgreSQL', () => {

@@ -7,6 +7,7 @@ import { parseConfig } from '../../../shared/runtime/config.ts';
 
 const secrets: LabSecrets = {
   postgres: { superuser: 's', app: 'app-pw', replicator: 'repl-pw', coordinator: 'coord-pw', repmgr: 'r' },
+  redis: 'redis-pw',
   tokens: { read: 'r'.repeat(16), record: 'c'.repeat(16), admin: 'a'.repeat(16) },
   terminalKey: 'k',
   provisioned: {},
@@ -28,6 +29,7 @@ test('the configuration that the lab writes is one that the services accept', ()
   const config = parseConfig(siteConfig(plan, a, databases, secrets, tls));
   expect(config.site).toBe('a');
   expect(config.postgres.url).toBe('postgres://lastcall_app:app-pw@127.0.0.1:55432/lastcall');
+  expect(config.redis.url).toBe('redis://:redis-pw@127.0.0.1:56379');
   expect(config.sip.tls).toEqual({ host: '127.0.0.1', port: 5061 });
   expect(config.api.tokens.map(({ role }) => role)).toEqual(['read', 'record', 'admin']);
 });

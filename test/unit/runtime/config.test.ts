@@ -71,6 +71,26 @@ api: { tokens: [{ token: short, role: root }] }
     expect(JSON.stringify(faults)).not.toContain('hunter2');
   });
 
+  it('refuses a password that everybody knows, wherever it stands', () => {
+    const faults = faultsOf(`
+site: a
+domain: lastcall.test
+postgres: { url: 'postgres://lastcall_app:change-me-app@10.0.0.1/lastcall', ownerUrl: 'postgres://postgres:postgres@10.0.0.1/lastcall' }
+redis: { url: 'redis://:foobared@127.0.0.1:6379' }
+api: { tokens: [{ token: change-me-admin-token, role: admin }] }
+peers: { b: { replicatorUrl: 'postgres://lastcall_replicator:lastcall%5Freplicator@10.0.0.2/lastcall' } }
+`);
+    expect(faults.map(({ path }) => path)).toEqual([
+      'postgres.url',
+      'postgres.ownerUrl',
+      'redis.url',
+      'api.tokens.0.token',
+      'peers.b.replicatorUrl',
+    ]);
+    for (const { fault } of faults) expect(fault).toContain('openssl rand');
+    expect(JSON.stringify(faults)).not.toContain('change-me');
+  });
+
   it('every key can be given by the environment, which wins', () => {
     expect(environmentName(['sip', 'maxContacts'])).toBe('LASTCALL_SIP_MAX_CONTACTS');
     const config = parseConfig(MINIMAL, {
