@@ -23,19 +23,14 @@ const IGNORE_THE_UNEXPECTED = ['-default_behaviors', 'none'];
 export class SitePhones {
   readonly #options: SitePhonesOptions;
   readonly #port: number;
-  readonly #answering: SippProcess;
+  #answering: SippProcess | null = null;
+  #registrations = 0;
   #dialing: { readonly sipp: SippProcess; readonly log: string } | null = null;
   #runs = 0;
 
   private constructor(options: SitePhonesOptions, port: number) {
     this.#options = options;
     this.#port = port;
-    this.#answering = new SippProcess({
-      scenario: 'answer-busy',
-      errorFile: this.#file('answering-errors.log'),
-      port,
-      args: ['-trace_logs', '-log_file', this.#file('reached.log'), ...IGNORE_THE_UNEXPECTED],
-    });
   }
 
   /** Phones that answer busy, not registered yet. */
@@ -50,20 +45,34 @@ export class SitePhones {
     return this.#options.terminals;
   }
 
-  /** All of them register at a site's SIP address, and again until no server says that it cannot yet. */
+  /**
+   * All of them register at a site's SIP address, and again until no server says that it cannot yet. They are where they
+   * registered from (G2), so the one port registers first and answers then; no call may be under way.
+   */
   async register(target: string): Promise<void> {
+    await this.#answering?.kill();
     const args = [
       ...['-inf', this.#file('phones.csv'), '-key', 'contact', `127.0.0.1:${this.#port}`],
       ...['-m', String(this.terminals.length), '-r', '100', '-recv_timeout', '20000'],
     ];
     await waitFor(
       async () => {
-        const [port, errorFile] = [await freePort(), this.#file('register-errors.log')];
+        const [port, errorFile] = [this.#port, this.#file('register-errors.log')];
         await new SippProcess({ scenario: 'register-list', errorFile, port, target, args }).finished();
         return true;
       },
       { what: `the phones of ${this.#options.site} to register`, deadlineMs: 30_000, everyMs: 500 },
     );
+    this.#registrations++;
+    this.#answering = new SippProcess({
+      scenario: 'answer-busy',
+      errorFile: this.#file('answering-errors.log'),
+      port: this.#port,
+      args: [
+        ...['-trace_logs', '-log_file', this.#reachedLog(this.#registrations)],
+        ...IGNORE_THE_UNEXPECTED,
+      ],
+    });
   }
 
   /** Begins to call at a steady rate, each time with other pairs, so that those of the last time wait a while. */
@@ -92,12 +101,18 @@ export class SitePhones {
     if (dialing === null) return [];
     this.#dialing = null;
     await dialing.sipp.end();
-    await this.#answering.check();
-    return callsOf(await readFile(dialing.log, 'utf8'), await readFile(this.#file('reached.log'), 'utf8'));
+    await this.#answering?.check();
+    const logs = Array.from({ length: this.#registrations }, (_, index) => this.#reachedLog(index + 1));
+    const reached = await Promise.all(logs.map((log) => readFile(log, 'utf8').catch(() => '')));
+    return callsOf(await readFile(dialing.log, 'utf8'), reached.join(''));
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#dialing?.sipp.kill(), this.#answering.kill()]);
+    await Promise.all([this.#dialing?.sipp.kill(), this.#answering?.kill()]);
+  }
+
+  #reachedLog(registration: number): string {
+    return this.#file(`reached-${registration}.log`);
   }
 
   #file(name: string): string {
