@@ -65,6 +65,11 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     apply: (rows) => recordCalls(database, site, rows, 'as-recorded', postgres.statementBudgetMs),
     log,
   });
+  metrics.gauge('journal_terminals', 'Terminals whose records wait in the journal', ['kept'], (gauge) => {
+    const { memory, redis: inRedis } = journal.depth;
+    gauge.set({ kept: 'redis' }, inRedis);
+    gauge.set({ kept: 'memory' }, memory);
+  });
   const writer = new LastCallsWriter({
     database,
     site,

@@ -265,7 +265,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     smtpUrl: optional(
       text('smtp://[user:password@]host[:port]', { secret: true, pattern: /^smtps?:\/\/\S+$/ }),
     ),
-    repeatMinutes: integer('The same event again is told once in this time', {
+    repeatMinutes: integer('What lasts is told again after this time', {
       min: 1,
       max: 10_080,
       unit: 'minutes',
