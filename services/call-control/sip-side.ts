@@ -55,6 +55,7 @@ export class SipSide {
     const flows = new RegisteredFlows(options.callState.location);
     this.#server = new SipServer({
       listeners: sipListeners(config),
+      ownNames: [config.domain],
       keys: options.callState.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),

@@ -37,6 +37,8 @@ export interface SipServerOptions {
   readonly onFault?: (fault: SipFault) => void;
   /** The flow of that token is gone: what was registered over it is not there any more (RFC 5626 4.2). */
   readonly onFlowClosed?: (token: string) => void;
+  /** Names that mean this server, e.g. its domain: never looked up, and nothing is sent to them. */
+  readonly ownNames?: readonly string[];
   readonly limits?: Partial<Limits>;
   readonly timers?: Partial<TimerDurations>;
   /** Methods for which a merged request is answered 482 (RFC 3261 8.2.2.2); for UAS roles such as REGISTER. Default none. */
@@ -60,7 +62,7 @@ export class SipServer {
   readonly wheel: TimerWheel;
   readonly #transports: readonly Transport[];
   readonly #layer: TransactionLayer;
-  readonly #resolver = new Resolver((error) => this.faulted(error));
+  readonly #resolver: Resolver;
   readonly #drivesWheel: boolean;
   readonly #onFault: (fault: SipFault) => void;
   #ticking: NodeJS.Timeout | undefined;
@@ -71,6 +73,10 @@ export class SipServer {
     this.#drivesWheel = options.wheel === undefined;
     this.wheel = options.wheel ?? new TimerWheel();
     this.wheel.onFault = (error) => this.faulted(error);
+    this.#resolver = new Resolver({
+      ownNames: options.ownNames ?? [],
+      onFault: (error) => this.faulted(error),
+    });
     this.#layer = this.#createLayer(options);
     this.#transports = this.#createTransports(options);
   }
@@ -143,6 +149,11 @@ export class SipServer {
       if (bare === 'localhost') return listener.everyInterface || isLoopback(listener.boundHost);
       return listener.everyInterface && isOwnInterface(bare);
     });
+  }
+
+  /** Look-ups under way and answers kept, for metrics. */
+  get lookups(): Resolver['size'] {
+    return this.#resolver.size;
   }
 
   /** Finds the flow of a hop; calls back at once unless a name must be looked up. */
