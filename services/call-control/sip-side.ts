@@ -56,6 +56,10 @@ export class SipSide {
     this.#server = new SipServer({
       listeners: sipListeners(config),
       ownNames: [config.domain],
+      connections: {
+        maxPerSource: sip.maxConnectionsPerSource,
+        isExempt: (address) => this.#sources.has({ transport: 'tcp', remoteAddress: address, remotePort: 0 }),
+      },
       keys: options.callState.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),

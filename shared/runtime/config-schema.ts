@@ -114,6 +114,10 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
         default: ['MD5'],
       },
     ),
+    maxConnectionsPerSource: integer(
+      'TCP, TLS and WebSocket connections of one address; trusted networks have no such limit',
+      { min: 1, max: 1_000_000, default: 100 },
+    ),
     maxTransactions: integer('Transactions beyond which new INVITEs get 503', {
       min: 100,
       max: 1_000_000,

@@ -12,6 +12,7 @@ import { DEFAULT_TIMERS, type TimerDurations } from './transaction/timer-duratio
 import { TimerWheel } from './transaction/timer-wheel.ts';
 import type { ClientTransaction, ClientTransactionUser, ServerTransaction } from './transaction/user.ts';
 import { bareHost, familyOf, hostText } from './transport/address.ts';
+import { ConnectionQuota, type ConnectionQuotaOptions } from './transport/connection-quota.ts';
 import { createTransport } from './transport/create-transport.ts';
 import type { Flow } from './transport/flow.ts';
 import type { Listener, ListenerOptions, TransportName } from './transport/listener.ts';
@@ -39,6 +40,8 @@ export interface SipServerOptions {
   readonly onFlowClosed?: (token: string) => void;
   /** Names that mean this server, e.g. its domain: never looked up, and nothing is sent to them. */
   readonly ownNames?: readonly string[];
+  /** Bounds on accepted connections, over all listeners. */
+  readonly connections?: ConnectionQuotaOptions;
   readonly limits?: Partial<Limits>;
   readonly timers?: Partial<TimerDurations>;
   /** Methods for which a merged request is answered 482 (RFC 3261 8.2.2.2); for UAS roles such as REGISTER. Default none. */
@@ -63,6 +66,7 @@ export class SipServer {
   readonly #transports: readonly Transport[];
   readonly #layer: TransactionLayer;
   readonly #resolver: Resolver;
+  readonly #quota: ConnectionQuota;
   readonly #drivesWheel: boolean;
   readonly #onFault: (fault: SipFault) => void;
   #ticking: NodeJS.Timeout | undefined;
@@ -78,6 +82,7 @@ export class SipServer {
       onFault: (error) => this.faulted(error),
     });
     this.#layer = this.#createLayer(options);
+    this.#quota = new ConnectionQuota(options.connections);
     this.#transports = this.#createTransports(options);
   }
 
@@ -151,6 +156,11 @@ export class SipServer {
     });
   }
 
+  /** Accepted connections that are open, and those refused since the start, for metrics. */
+  get connections(): ConnectionQuota['connections'] {
+    return this.#quota.connections;
+  }
+
   /** Look-ups under way and answers kept, for metrics. */
   get lookups(): Resolver['size'] {
     return this.#resolver.size;
@@ -220,6 +230,7 @@ export class SipServer {
 
   #createTransports(options: SipServerOptions): readonly Transport[] {
     const shared = {
+      quota: this.#quota,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       counters: this.counters,
       receiver: this.#layer,
