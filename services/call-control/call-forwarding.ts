@@ -54,7 +54,7 @@ export class CallForwarding {
       if (dialed === '' || this.#isForbidden(contact.uriText, dialed)) continue;
       const found = this.#options.addresses.isOurs(contact.uri)
         ? await this.#toNumber(dialed, request, originator)
-        : this.#toDomain(contact.uriText, dialed, request);
+        : this.#toDomain(contact.uriText, dialed, request, originator);
       if (found !== null && !passed.has(found.place)) return found;
     }
     return null;
@@ -69,9 +69,9 @@ export class CallForwarding {
     return { dialed, callee, place: normaliseNumber(number), stages };
   }
 
-  #toDomain(uri: string, dialed: string, request: SipRequest): ForwardedTo | null {
-    const stages = this.#options.router.foreignStages(request, uri);
-    return stages === null ? null : { dialed, callee: null, place: uri, stages };
+  #toDomain(uri: string, dialed: string, request: SipRequest, originator: Originator): ForwardedTo | null {
+    const way = this.#options.router.toForeign(request, originator, uri);
+    return 'refusal' in way ? null : { dialed, callee: null, place: uri, stages: way.stages };
   }
 
   #isForbidden(uri: string, dialed: string): boolean {

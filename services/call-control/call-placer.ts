@@ -11,10 +11,17 @@ import { CallLegs } from './call-legs.ts';
 import type { CallMetrics, CallResult } from './call-metrics.ts';
 import type { CallRecorder } from './call-recorder.ts';
 import { forwardedBy } from './forwarded-by.ts';
-import { assertIdentity, hideIdentity } from './identity-headers.ts';
-import { callerWith, type Originator, partyOf } from './originator.ts';
+import {
+  assertIdentity,
+  editedResponse,
+  hideIdentity,
+  removeClaims,
+  removeCredentials,
+  removeOwn,
+} from './identity-headers.ts';
+import { callerWith, type Originator, partyOf, type Sender } from './originator.ts';
 import type { Callee, CallTarget, Router, Stages } from './router.ts';
-import { offlineHeader, unmark } from './site-marker.ts';
+import { offlineHeader } from './site-marker.ts';
 import { isRedirect, type Silence, StagedSearch } from './staged-search.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
 import { bounded } from './user-part.ts';
@@ -82,14 +89,26 @@ export class CallPlacer {
     request: SipRequest,
     transaction: ServerTransaction,
     dialed: string,
-    trusted: boolean,
+    sender: Sender,
   ): Promise<void> {
-    const { metrics, proxy, router, silence } = this.#options;
-    const search = new StagedSearch(await router.emergencyStages(request, dialed, trusted), silence);
+    const { domain, metrics, proxy, router, silence } = this.#options;
+    const routing = proxy.routing(request);
+    const alongRoute = sender.asker === 'proxy' && routing.kind === 'preloaded';
+    const stages = alongRoute
+      ? router.routeStages(routing.uri)
+      : await router.emergencyStages(request, dialed, sender);
+    const search = new StagedSearch(stages, silence);
     const forwarding = proxy.forward<CallTarget>(request, transaction, {
       targets: search.first,
       recordRoute: true,
-      edit: (draft) => draft.remove('proxy-authorization'),
+      edit: (draft) => {
+        removeCredentials(draft, request, domain);
+        removeOwn(draft, request);
+        // Nobody proved anything: neither a destination nor a name is taken from the caller.
+        if (sender.asker === 'stranger') removeClaims(draft, request);
+        if (!alongRoute) draft.remove('route');
+      },
+      editResponse: editedResponse,
       onTrying: (target) => search.trying(target),
       onProvisional: (_response, target) => search.heard(target),
       onTargetFinal: (_status, target, response) => search.answered(target, response),
@@ -104,9 +123,12 @@ export class CallPlacer {
 
   /** To another domain: forwarded through the gateway, recorded nowhere, since a redial could not reach it. */
   placeForeign(call: Call): void {
-    const stages = this.#options.router.foreignStages(call.request);
-    if (stages === null) this.#refuseUnknown(call);
-    else this.#forward(call, { ...this.#factsOf(call, null), from: null }, stages);
+    const way = this.#options.router.toForeign(call.request, call.originator);
+    if ('stages' in way) this.#forward(call, { ...this.#factsOf(call, null), from: null }, way.stages);
+    else {
+      call.transaction.reply(way.refusal);
+      this.#options.metrics.call(call.code, 'foreign');
+    }
   }
 
   #refuseUnknown({ code, transaction }: Call): void {
@@ -118,9 +140,8 @@ export class CallPlacer {
   #refuseOffline({ code, originator, transaction }: Call, facts: CallFacts): void {
     const { metrics, recorder, site } = this.#options;
     const fromPeer = originator.sitesPassed.length > 0;
-    // Before the caller hears of it: from then on it must survive this process.
-    if (!fromPeer) recorder.ended(facts, 'missed');
     transaction.reply({ status: 480, ...(fromPeer && { headers: [offlineHeader(site)] }) });
+    if (!fromPeer) recorder.ended(facts, 'missed');
     metrics.call(code, 'offline');
   }
 
@@ -141,6 +162,7 @@ export class CallPlacer {
       recordRoute: true,
       party: partyOf(originator),
       edit: (draft) => this.#edit(draft, call),
+      editResponse: editedResponse,
       onTrying: (target) => legs.trying(target),
       onProvisional: (_response, target) => legs.heard(target),
       onTargetFinal: (_status, target, response) => legs.answered(target, response),
@@ -161,7 +183,7 @@ export class CallPlacer {
     if (inheritedPrivacy.length > 0) draft.set('privacy', inheritedPrivacy.join(';'));
   }
 
-  /** Says who sent the call on (RFC 5806). A phone learns neither a withheld identity nor which sites the call passed. */
+  /** Says who sent the call on (RFC 5806). A phone does not learn a withheld identity. */
   #dressed(
     target: CallTarget,
     { inheritedPrivacy, originator }: Call,
@@ -171,10 +193,7 @@ export class CallPlacer {
     return {
       ...target,
       edit: (draft) => {
-        if (target.kind === 'binding') {
-          unmark(draft);
-          if (withheld !== null) hideIdentity(draft);
-        }
+        if (target.kind === 'binding' && withheld !== null) hideIdentity(draft);
         for (const diverter of diverters)
           draft.push('diversion', `<${this.#options.router.uriOf(diverter)}>;reason=deflection`);
         target.edit?.(draft);

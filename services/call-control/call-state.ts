@@ -1,10 +1,12 @@
 import { Database } from '../../shared/postgres/database.ts';
-import { databaseHealth, logDatabase } from '../../shared/postgres/database-reaction.ts';
+import { databaseHealth, followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
+import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
+import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { readSecrets } from '../../shared/postgres/secrets.ts';
-import { Recording } from '../../shared/recording/recording.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
+import { Journal } from '../../shared/redis/journal.ts';
 import { Location } from '../../shared/redis/location.ts';
 import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
 import { SecretCopies } from '../../shared/redis/secret-copies.ts';
@@ -38,7 +40,8 @@ export class CallState {
   readonly recorder: CallRecorder;
   readonly skew: SkewAlarm;
   readonly secrets: SiteSecrets;
-  readonly #recording: Recording;
+  readonly #journal: Journal;
+  readonly #writer: LastCallsWriter;
   /** Peers' databases, read while this site's own is away. */
   readonly #standIns: PeerDatabases;
   readonly #log: Logger;
@@ -59,19 +62,25 @@ export class CallState {
     this.location = new Location({ redis: this.redis, site, maxContacts: sip.maxContacts });
     const budgetMs = postgres.lookupBudgetMs;
     this.directory = new TerminalDirectory({ database: this.database, copies: this.copies, budgetMs });
-    const { database, redis } = this;
-    this.#recording = new Recording({ config, service: 'call-control', database, redis, log, metrics });
-    const { writer } = this.#recording;
+    this.#journal = this.#openJournal(config);
+    this.#writer = new LastCallsWriter({
+      database: this.database,
+      site,
+      journal: this.#journal,
+      maxDelayMs: calls.batchDelayMs,
+      maxRows: calls.batchRows,
+      budgetMs: postgres.statementBudgetMs,
+    });
     this.#standIns = this.#openStandIns(config);
     this.reader = new LastCallsReader({
       database: this.database,
       site,
-      pending: writer,
+      pending: this.#writer,
       budgetMs,
       standIns: () => [...this.#standIns.all.values()],
     });
     this.recorder = new CallRecorder({
-      writer,
+      writer: this.#writer,
       clock: systemClock,
       log,
       onRecord: (group, kept) => callMetrics.record(group, kept),
@@ -89,7 +98,16 @@ export class CallState {
     return {
       postgres: { required: false, check: () => databaseHealth(this.database) },
       redis: { required: false, check: () => this.redis.state },
-      journal: { required: false, check: () => this.#recording.check() },
+      journal: {
+        required: false,
+        check: () => {
+          const { memory, redis } = this.#journal.depth;
+          if (memory > 0) return { state: 'degraded', reason: `${memory} records only in memory` };
+          return redis > 0
+            ? { state: 'degraded', reason: `${redis} records wait for PostgreSQL` }
+            : { state: 'up' };
+        },
+      },
     };
   }
 
@@ -100,10 +118,10 @@ export class CallState {
     );
   }
 
-  /** Begins to connect; waits for the ring file alone: SIP answers meanwhile. Throws `RING_UNUSABLE`. */
-  async start(): Promise<void> {
-    await this.#recording.start();
+  /** Begins to connect; waits for nobody: SIP answers meanwhile. */
+  start(): void {
     this.redis.start();
+    this.#journal.start();
     this.redis.onReady(() => void this.secrets.refresh());
     this.secrets.start();
     // Rejects only when closed.
@@ -116,14 +134,14 @@ export class CallState {
     this.#standIns.setUrls(standInUrls(peers));
   }
 
-  /** Resolves when every record taken so far is in the table, the journal or the ring. */
+  /** Resolves when every record taken so far is in the table or the journal. */
   drain(): Promise<void> {
-    return this.#recording.writer.drain();
+    return this.#writer.drain();
   }
 
   async stop(): Promise<void> {
     this.secrets.stop();
-    await this.#recording.stop();
+    await this.#journal.close();
     await Promise.all([this.database.close(), this.#standIns.close()]);
     await this.redis.close();
   }
@@ -139,7 +157,8 @@ export class CallState {
       onState: (state) => {
         this.#databaseTried = true;
         logState(state);
-        this.#recording.databaseIs(state.state === 'up');
+        const parts = { log: this.#log, journal: this.#journal, writer: this.#writer };
+        followDatabase(parts, state.state === 'up');
         if (state.state === 'up') void this.secrets.refresh();
       },
     });
@@ -163,8 +182,20 @@ export class CallState {
       commandTimeoutMs: redis.commandTimeoutMs,
       onState: (state) => {
         if (state.state === 'up') this.#log.info('Redis found');
-        else this.#log.warn({ reason: state.reason }, 'Redis away: bindings are in memory only');
+        else this.#log.warn({ reason: state.reason }, 'Redis away: bindings and journal are in memory only');
       },
+    });
+  }
+
+  #openJournal({ calls, postgres, redis, site }: Config): Journal {
+    return new Journal({
+      redis: this.redis,
+      url: redis.url,
+      site,
+      memoryRows: calls.journalMemoryRows,
+      appendTimeoutMs: redis.commandTimeoutMs,
+      apply: (rows) => recordCalls(this.database, site, rows, 'as-recorded', postgres.statementBudgetMs),
+      log: this.#log,
     });
   }
 
@@ -174,6 +205,14 @@ export class CallState {
       'Addresses of record with live bindings known to this process',
       [],
       (gauge) => gauge.set(this.location.size),
+    );
+    metrics.gauge('journal_terminals', 'Terminals whose records wait in the journal', ['kept'], (gauge) => {
+      const { memory, redis } = this.#journal.depth;
+      gauge.set({ kept: 'redis' }, redis);
+      gauge.set({ kept: 'memory' }, memory);
+    });
+    metrics.gauge('pending_records', 'Records on their way to the table', [], (gauge) =>
+      gauge.set(this.#writer.waiting),
     );
   }
 }

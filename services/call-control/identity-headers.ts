@@ -63,3 +63,16 @@ export function assertIdentity(
 export function hideIdentity(draft: MessageDraft): void {
   for (const name of ASSERTIONS) draft.remove(name);
 }
+
+/**
+ * A response on its way back: what a phone claims of itself goes, and words of this system go no further than the next of its
+ * processes or sites.
+ */
+export function editedResponse(
+  draft: MessageDraft,
+  response: SipMessage,
+  target: { readonly kind: string },
+): void {
+  removeOwn(draft, response);
+  if (target.kind === 'binding') removeClaims(draft, response);
+}

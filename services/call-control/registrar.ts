@@ -37,7 +37,8 @@ export class Registrar {
   async register(request: SipRequest, transaction: ServerTransaction): Promise<void> {
     const answer = await this.#answer(request, transaction);
     if (answer.status !== 200 && answer.status !== 401) this.#options.onRegistered('refused');
-    transaction.reply(answer);
+    if (answer.status === 200) transaction.reply(answer);
+    else transaction.refuse(answer);
   }
 
   async #answer(request: SipRequest, { source }: Pick<ServerTransaction, 'source'>): Promise<Answer> {

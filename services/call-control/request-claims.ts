@@ -1,4 +1,4 @@
-import type { CallerClaims } from '../../shared/domain/caller.ts';
+import { type CallerClaims, isAnonymous } from '../../shared/domain/caller.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import { parseNameAddr } from '../../shared/sip/syntax/name-addr.ts';
 import { bounded, dialedUser } from './user-part.ts';
@@ -12,6 +12,13 @@ export function assertedIdentity(request: SipRequest): CallerClaims['asserted'] 
       return { number: bounded(number), uri: bounded(address.uriText) };
   }
   return null;
+}
+
+/** From as the identity that a trunk sends no other of. Only for sources whose From the configuration believes. */
+export function fromIdentity({ from }: SipRequest): CallerClaims['asserted'] {
+  const number = dialedUser(from?.uri);
+  if (from === undefined || number === undefined || isAnonymous(from.uriText)) return null;
+  return { number: bounded(number), uri: bounded(from.uriText) };
 }
 
 /** RFC 3323 4.2: the values of Privacy, lower-case. */

@@ -3,7 +3,7 @@ import type { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
 import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import { DATABASE_AWAY } from './answers.ts';
 import type { FeatureCalls } from './feature-calls.ts';
-import { assertIdentity } from './identity-headers.ts';
+import { assertIdentity, editedResponse } from './identity-headers.ts';
 import { type Originator, partyOf } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { Callee, CallTarget, Router } from './router.ts';
@@ -43,11 +43,11 @@ export class RequestForwarder {
       return void transaction.reply({ status: 405, headers: [['Allow', 'INVITE, ACK, CANCEL, OPTIONS']] });
     const ours = originator.trusted || addresses.isOurs(request.uri);
     const callee: Callee = ours ? await directory.dialed(dialed).catch(() => 'unreadable') : null;
+    const way = ours || alongRoute ? null : router.toForeign(request, originator);
+    if (way !== null && 'refusal' in way) return void transaction.reply(way.refusal);
     const stages = alongRoute
       ? router.routeStages(proxy.routing(request).uri)
-      : ours
-        ? await router.stages(request, dialed, callee, originator)
-        : router.foreignStages(request);
+      : (way?.stages ?? (await router.stages(request, dialed, callee, originator)));
     if (stages === null) return void transaction.reply({ status: 404 });
     if (stages.length === 0)
       return void transaction.reply(callee === 'unreadable' ? DATABASE_AWAY : { status: 480 });
@@ -57,6 +57,7 @@ export class RequestForwarder {
       recordRoute: DIALOG_METHODS.has(request.method),
       party: partyOf(originator),
       edit: (draft) => assertIdentity(draft, request, originator, domain),
+      editResponse: editedResponse,
       onTargetFinal: (_status, target, response) => search.answered(target, response),
       onExhausted: () => search.next(),
       onOutcome: () => search.end(),

@@ -4,21 +4,29 @@ import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { DialogVerdict } from '../../shared/sip/proxy/dialogs.ts';
 import type { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
 import type { SipServer } from '../../shared/sip/server.ts';
-import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
+import type { Answer, ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import type { Flow } from '../../shared/sip/transport/flow.ts';
 import type { Admission } from './admission.ts';
 import { DRAINING, NOT_READY, OPTIONS_OK, OVERLOADED } from './answers.ts';
+import type { CallGate } from './call-gate.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import type { CallPlacer } from './call-placer.ts';
 import type { FeatureAnswers } from './feature-answers.ts';
 import type { FeatureCalls } from './feature-calls.ts';
 import type { FlowHandover } from './flow-handover.ts';
-import { hideIdentity, removeClaims, removeCredentials, removeOwn } from './identity-headers.ts';
-import type { Originator } from './originator.ts';
+import {
+  editedResponse,
+  hideIdentity,
+  removeClaims,
+  removeCredentials,
+  removeOwn,
+} from './identity-headers.ts';
+import type { Originator, Sender } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { Registrar } from './registrar.ts';
 import type { RequestForwarder } from './request-forwarder.ts';
-import { offlineHeader } from './site-marker.ts';
+import { isSecureFlow } from './router.ts';
+import { offlineHeader, type SiteMarker } from './site-marker.ts';
 import type { TrustedSources } from './trusted-sources.ts';
 import { dialedUser } from './user-part.ts';
 
@@ -29,6 +37,8 @@ export interface RequestHandlerOptions {
   readonly proxy: StatefulProxy;
   readonly addresses: OwnAddresses;
   readonly sources: TrustedSources;
+  readonly gate: CallGate;
+  readonly marker: SiteMarker;
   readonly handover: FlowHandover;
   readonly admission: Admission;
   readonly registrar: Registrar;
@@ -53,9 +63,7 @@ export class RequestHandler {
     this.#options = options;
   }
 
-  /** F1: 100 before anything that may wait. */
   handle(request: SipRequest, transaction: ServerTransaction): void {
-    transaction.trying();
     this.#handle(request, transaction).catch((err: unknown) => {
       this.#options.log.error({ err, callId: request.callId, method: request.method }, 'request failed');
       transaction.reply({ status: 500 });
@@ -63,22 +71,43 @@ export class RequestHandler {
   }
 
   async #handle(request: SipRequest, transaction: ServerTransaction): Promise<void> {
-    const { featureAnswers, placer, proxy, registrar } = this.#options;
+    const { featureAnswers, proxy, registrar, site, state } = this.#options;
+    const sender = this.#senderOf(request, transaction.source);
     const inDialog = request.to?.tag !== undefined;
-    if (request.method === 'OPTIONS' && !inDialog) return this.#ping(transaction);
-    const refusal = proxy.check(request);
-    if (refusal !== undefined) return void transaction.reply(refusal);
+    if (request.method === 'OPTIONS' && !inDialog) return this.#ping(sender, transaction);
+    const refusal =
+      this.#isOwn(request, transaction.source) || sender.sitesPassed.includes(site)
+        ? LOOP
+        : proxy.check(request);
+    if (refusal !== undefined) return answer(sender, transaction, refusal);
     const routing = proxy.routing(request);
     const verdict = proxy.inDialog(request, transaction.source);
     if (verdict !== undefined) return this.#inDialog(request, transaction, verdict);
     if (inDialog)
-      return void transaction.reply({ status: featureAnswers.answersInDialog(request) ? 200 : 481 });
-    if (this.#options.state() === 'draining') return this.#shed(transaction, 'draining');
-    if (request.method === 'REGISTER') return registrar.register(request, transaction);
+      return answer(sender, transaction, { status: featureAnswers.answersInDialog(request) ? 200 : 481 });
     const dialed = dialedUser(request.uri) ?? '';
-    if (request.method === 'INVITE' && placer.isEmergency(request, dialed))
-      return this.#emergency(request, transaction, dialed);
-    return this.#enter(request, transaction, dialed, routing.kind === 'preloaded');
+    const asked = { request, transaction, sender, dialed, preloaded: routing.kind === 'preloaded' };
+    if (this.#isEmergency(asked)) return this.#emergency(asked);
+    if (state() === 'draining') return this.#shed(sender, transaction, 'draining');
+    if (request.method === 'REGISTER') return registrar.register(request, transaction);
+    return this.#enter(asked);
+  }
+
+  /** What is proven before anything is looked up: another site by its key, a proxy by its network. */
+  #senderOf(request: SipRequest, source: Flow): Sender {
+    const { log, marker, sources } = this.#options;
+    const reading = marker.read(request);
+    if (reading.kind === 'genuine') return { asker: 'peer', sitesPassed: reading.sites };
+    if (reading.kind === 'refused')
+      log.debug({ reason: reading.reason, source: source.remoteAddress }, 'site marker not believed');
+    return { asker: sources.has(source) ? 'proxy' : 'stranger', sitesPassed: [] };
+  }
+
+  /** This server sent it to itself: its own address stood somewhere as a destination. */
+  #isOwn({ topVia }: SipRequest, { listener, remoteAddress }: Flow): boolean {
+    const { server } = this.#options;
+    if (topVia === undefined || !server.isLocal(topVia.host, topVia.port)) return false;
+    return server.isLocal(remoteAddress, listener.port);
   }
 
   /** G3: a party of the dialog that sends from elsewhere proves who it is; nobody else gets anywhere by a ticket. */
@@ -97,9 +126,12 @@ export class RequestHandler {
     }
     if (decided?.kind !== 'pass')
       return void transaction.refuse(decided?.kind === 'refuse' ? decided.answer : { status: 481 });
-    const target = { uri: proxy.routing(request).uri, flow: decided.flow };
+    const target = { uri: proxy.routing(request).uri, flow: decided.flow, kind: 'dialog' };
+    // RFC 3261 26.2.2: a request by sips goes over TLS or not at all.
+    if (/^sips:/i.test(target.uri) && !isSecureFlow(target.flow))
+      return void transaction.refuse({ status: 480 });
     const edit = (draft: MessageDraft) => this.#inDialogHeaders(draft, request, source, target.flow);
-    proxy.forward(request, transaction, { targets: [target], edit });
+    proxy.forward(request, transaction, { targets: [target], edit, editResponse: editedResponse });
   }
 
   /** The ACK of a 2xx, along its dialog or nowhere. */
@@ -116,40 +148,47 @@ export class RequestHandler {
     removeOwn(draft, request);
   }
 
-  /** A new request of somebody who must prove who they are. */
-  async #enter(
-    request: SipRequest,
-    transaction: ServerTransaction,
-    dialed: string,
-    preloaded: boolean,
-  ): Promise<void> {
-    const { admission, forwarder, opened, overload, state } = this.#options;
-    // Started anew after a crash: whoever calls in that second is better served late than refused.
-    await opened(START_HOLD_MS);
-    if (state() === 'starting') return this.#shed(transaction, 'starting');
+  /** A new request of somebody who must prove who they are, unless that is proven. */
+  async #enter(asked: Asked): Promise<void> {
+    const { admission, forwarder, gate, overload, state } = this.#options;
+    const { request, sender, transaction } = asked;
     const isCall = request.method === 'INVITE';
-    if (isCall && overload() !== null) return this.#shed(transaction, 'overload');
+    if (isCall && overload() !== null) return this.#shed(sender, transaction, 'overload');
     if (this.#handedOver(request, transaction)) return;
-    const admitted = await admission.admit(request, transaction.source);
-    if ('refusal' in admitted) return void transaction.reply(admitted.refusal);
+    let held = false;
+    const worthWaiting = () => {
+      held = true;
+      return this.#hold(transaction);
+    };
+    if (sender.asker !== 'stranger') await worthWaiting();
+    const admitted = await admission.admit(request, transaction.source, sender, worthWaiting);
+    if (held && state() === 'starting') return this.#shed(sender, transaction, 'starting');
+    if ('refusal' in admitted) return answer(sender, transaction, admitted.refusal);
     const { originator } = admitted;
-    if (preloaded && !originator.trusted)
-      return void transaction.reply({ status: 403, reason: 'Route Not Allowed' });
-    if (isCall) return this.#call(request, transaction, originator, dialed, preloaded);
-    return forwarder.forward(request, transaction, originator, dialed, preloaded);
+    const refusal = asked.preloaded ? gate.refusal(originator.asker, 'route') : undefined;
+    if (refusal !== undefined) return void transaction.reply(refusal);
+    if (isCall) return this.#call(asked, originator);
+    return forwarder.forward(request, transaction, originator, asked.dialed, asked.preloaded);
   }
 
-  async #call(
-    request: SipRequest,
-    transaction: ServerTransaction,
-    originator: Originator,
-    dialed: string,
-    alongRoute: boolean,
-  ): Promise<void> {
-    const { addresses, features, placer } = this.#options;
+  /**
+   * F1: 100 for whom it is worth it, before anything that may wait. Started anew after a crash: whoever calls in that second is
+   * better served late than refused.
+   */
+  #hold(transaction: ServerTransaction): Promise<void> {
+    transaction.trying();
+    return this.#options.opened(START_HOLD_MS);
+  }
+
+  async #call({ dialed, preloaded, request, transaction }: Asked, originator: Originator): Promise<void> {
+    const { addresses, features, gate, placer } = this.#options;
     const ours = originator.trusted || addresses.isOurs(request.uri);
     const feature = ours ? features.featureOf(dialed) : null;
-    if (feature !== null) return features.place({ request, transaction, originator, feature, alongRoute });
+    if (feature !== null) {
+      const refusal = gate.refusal(originator.asker, 'star-code');
+      if (refusal !== undefined) return void transaction.reply(refusal);
+      return features.place({ request, transaction, originator, feature, alongRoute: preloaded });
+    }
     const call = {
       request,
       transaction,
@@ -158,50 +197,78 @@ export class RequestHandler {
       code: 'none' as const,
       inReplyTo: null,
       inheritedPrivacy: [],
-      alongRoute,
+      alongRoute: preloaded,
     };
     if (!ours) return placer.placeForeign(call);
     if (dialed === '') return void transaction.reply({ status: 484 });
     return placer.place(call);
   }
 
-  /** R2: no challenge, no overload, no waiting for anything but the location service. */
-  #emergency(request: SipRequest, transaction: ServerTransaction, dialed: string): Promise<void> {
-    const { placer, sources } = this.#options;
-    return placer.placeEmergency(request, transaction, dialed, sources.has(transaction.source));
+  /** R2, of this site's own domain: a stranger reaches nothing else by an emergency number. */
+  #isEmergency({ dialed, request, sender }: Asked): boolean {
+    if (request.method !== 'INVITE' || !this.#options.placer.isEmergency(request, dialed)) return false;
+    return (
+      sender.asker !== 'stranger' ||
+      request.uri?.kind !== 'sip' ||
+      this.#options.addresses.isOurs(request.uri)
+    );
   }
 
-  /** Another process of this site asks for a connection that ends here. */
+  /** R2: no challenge, no overload, no drain, no waiting for anything but the location service. */
+  #emergency({ dialed, request, sender, transaction }: Asked): Promise<void> {
+    transaction.trying();
+    return this.#options.placer.placeEmergency(request, transaction, dialed, sender);
+  }
+
+  /** Another process of this site asks for a flow that ends here. */
   #handedOver(request: SipRequest, transaction: ServerTransaction): boolean {
     const { handover, proxy, server, site } = this.#options;
     const token = handover.asked(request);
     if (token === null) return false;
     const flow = token === undefined ? undefined : server.flow(token);
-    if (token === undefined) transaction.reply({ status: 403 });
+    if (token === undefined) transaction.refuse({ status: 403 });
     else if (flow === undefined) transaction.reply({ status: 480, headers: [offlineHeader(site)] });
     else {
-      const target = { uri: request.requestUri, flow };
+      const target = { uri: request.requestUri, flow, kind: 'binding' };
       proxy.forward(request, transaction, {
         targets: [target],
         recordRoute: true,
         edit: (draft) => handover.remove(draft),
+        editResponse: editedResponse,
       });
     }
     return true;
   }
 
   /** RFC 3261 11: the ping of dispatchers and phones (F14). */
-  #ping(transaction: ServerTransaction): void {
+  #ping(sender: Sender, transaction: ServerTransaction): void {
     const state = this.#options.state();
-    if (state === 'serving') transaction.reply(OPTIONS_OK);
-    else this.#shed(transaction, state);
+    if (state === 'serving') answer(sender, transaction, OPTIONS_OK);
+    else this.#shed(sender, transaction, state);
   }
 
-  #shed(transaction: ServerTransaction, reason: keyof typeof SHED): void {
+  #shed(sender: Sender, transaction: ServerTransaction, reason: keyof typeof SHED): void {
     this.#options.metrics.shed(reason);
-    transaction.reply(SHED[reason]);
+    answer(sender, transaction, SHED[reason]);
   }
 }
 
+/** A new request, and what is known of it. */
+interface Asked {
+  readonly request: SipRequest;
+  readonly transaction: ServerTransaction;
+  readonly sender: Sender;
+  readonly dialed: string;
+  /** The sender's own Route leads on to another server. */
+  readonly preloaded: boolean;
+}
+
+/** G4: nothing is kept for a stranger, unless it was worth a 100 already. */
+function answer({ asker }: Sender, transaction: ServerTransaction, what: Answer): void {
+  if (asker === 'stranger' && !transaction.answered) transaction.refuse(what);
+  else transaction.reply(what);
+}
+
 const START_HOLD_MS = 3_000;
+const LOOP: Answer = { status: 482 };
 const SHED = { draining: DRAINING, starting: NOT_READY, overload: OVERLOADED } as const;

@@ -1,14 +1,21 @@
+import { isIP } from 'node:net';
 import type { Binding } from '../../shared/domain/binding.ts';
+import type { Place } from '../../shared/domain/gate.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { Location } from '../../shared/redis/location.ts';
-import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { Target } from '../../shared/sip/proxy/types.ts';
 import type { SipServer } from '../../shared/sip/server.ts';
+import { parseUri, type Uri } from '../../shared/sip/syntax/uri.ts';
+import type { Answer } from '../../shared/sip/transaction/user.ts';
+import { bareHost } from '../../shared/sip/transport/address.ts';
+import type { Flow } from '../../shared/sip/transport/flow.ts';
+import type { CallGate } from './call-gate.ts';
 import type { FlowHandover } from './flow-handover.ts';
-import type { Originator } from './originator.ts';
+import type { Originator, Sender } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
-import { markPassed, sitesPassed } from './site-marker.ts';
+import type { ReservedPlaces } from './reserved-places.ts';
+import type { SiteMarker } from './site-marker.ts';
 import { escapedUser } from './user-part.ts';
 
 /** `binding`: a phone registered here. `peer`: another site. `gateway`: the next hop. `route`: along the sender's Route. */
@@ -19,12 +26,17 @@ export interface CallTarget extends Target {
 /** Groups of targets: those of one group together, the next group when nobody of the one before was there. */
 export type Stages = readonly (readonly CallTarget[])[];
 
+/** Where a call may go, or why it may not. */
+export type Way = { readonly stages: Stages } | { readonly refusal: Answer };
+
 export interface RouterOptions {
-  readonly site: string;
   readonly domain: string;
   readonly server: SipServer;
   readonly location: Location;
   readonly addresses: OwnAddresses;
+  readonly reserved: ReservedPlaces;
+  readonly gate: CallGate;
+  readonly marker: SiteMarker;
   readonly handover: FlowHandover;
   /** SIP URIs of the peer sites. */
   readonly peers: readonly string[];
@@ -34,7 +46,7 @@ export interface RouterOptions {
 /** `unreadable`: neither PostgreSQL nor a copy can tell whose number it is. */
 export type Callee = StoredTerminal | null | 'unreadable';
 
-/** Where a call may go: phones here, then the peer sites, then the gateway. */
+/** Where a call may go: phones here, then the peer sites, then the gateway; each only for whom the gate lets there (G1). */
 export class Router {
   readonly #options: RouterOptions;
 
@@ -52,31 +64,39 @@ export class Router {
     callee: Callee,
     from: Originator,
   ): Promise<Stages | null> {
-    const fromPeer = from.sitesPassed.length > 0;
-    const onward = fromPeer ? [] : this.#peerTargets(request, dialed);
-    const gateway = fromPeer ? [] : this.#gatewayTargets(request, this.uriOf(dialed));
+    const { gate } = this.#options;
+    const gateway = this.#gatewayTargets(request, this.uriOf(dialed), from);
     if (callee === null) return gateway.length > 0 ? [gateway] : null;
     const aor = callee === 'unreadable' ? this.uriOf(dialed) : callee.aor;
     const party = callee === 'unreadable' ? undefined : String(callee.terminalId);
-    const here = await this.#bindingTargets(request, aor, party);
+    const here = gate.mayReach(from.asker, 'phone') ? await this.#bindingTargets(request, aor, party) : [];
     const returnsToProxy = from.trusted || callee === 'unreadable';
+    const onward = this.#peerTargets(request, dialed, from);
     return [here, onward, returnsToProxy ? gateway : []].filter((stage) => stage.length > 0);
   }
 
   /** R2: an emergency call asks nobody whose number it is: the gateway, a phone registered for the number, the peers. */
-  async emergencyStages(request: SipRequest, dialed: string, trusted: boolean): Promise<Stages> {
-    const fromPeer = trusted && sitesPassed(request).length > 0;
-    const gateway = fromPeer ? [] : this.#gatewayTargets(request, request.requestUri);
+  async emergencyStages(
+    request: SipRequest,
+    dialed: string,
+    { asker, sitesPassed }: Sender,
+  ): Promise<Stages> {
+    // Whoever calls for help asks as this site's own: what a terminal may reach.
+    const from = asker === 'stranger' ? { asker: 'terminal' as const, sitesPassed } : { asker, sitesPassed };
     const here = await this.#bindingTargets(request, this.uriOf(dialed));
-    return [gateway, here, fromPeer ? [] : this.#peerTargets(request, dialed)].filter(
-      (stage) => stage.length > 0,
-    );
+    return [
+      this.#gatewayTargets(request, request.requestUri, from),
+      here,
+      this.#peerTargets(request, dialed, from),
+    ].filter((stage) => stage.length > 0);
   }
 
-  /** A request to another domain leaves through the gateway or not at all. */
-  foreignStages(request: SipRequest, uri: string = request.requestUri): Stages | null {
-    const gateway = this.#gatewayTargets(request, uri);
-    return gateway.length > 0 ? [gateway] : null;
+  /** To a URI that is not of this site: another domain by way of the gateway if the gate says so, any other place never. */
+  toForeign(request: SipRequest, from: Originator, uri: string = request.requestUri): Way {
+    const refusal = this.#options.gate.refusal(from.asker, this.#placeNamed(parseUri(uri)));
+    if (refusal !== undefined) return { refusal };
+    const gateway = this.#gatewayTargets(request, uri, from);
+    return gateway.length > 0 ? { stages: [gateway] } : { refusal: { status: 404 } };
   }
 
   /** Along the Route that a trusted proxy gave the request, `uri` being its new target. */
@@ -89,23 +109,34 @@ export class Router {
     return `sip:${escapedUser(dialed)}@${this.#options.domain}`;
   }
 
-  #peerTargets(request: SipRequest, dialed: string): CallTarget[] {
-    const uri = this.uriOf(dialed);
-    return this.#options.peers.map((nextHop) => ({
+  /** What the sender of a URI that is not ours asks for. An address is no domain, wherever it leads. */
+  #placeNamed(uri: Uri | undefined): Place {
+    if (uri?.kind !== 'sip') return 'elsewhere';
+    const { addresses, reserved } = this.#options;
+    if (addresses.isOurs(uri) || reserved.named(uri) === 'this-server') return 'this-server';
+    const isAddress = isIP(bareHost(uri.host)) !== 0 || uri.parameters.has('maddr');
+    return isAddress || reserved.named(uri) !== null ? 'elsewhere' : 'foreign-domain';
+  }
+
+  #peerTargets(
+    request: SipRequest,
+    dialed: string,
+    { asker, sitesPassed }: Pick<Originator, 'asker' | 'sitesPassed'>,
+  ): CallTarget[] {
+    const { gate, marker, peers } = this.#options;
+    if (!gate.mayReach(asker, 'peer-site')) return [];
+    return peers.filter(fitsScheme(request)).map((nextHop) => ({
       kind: 'peer',
-      uri,
+      uri: schemeOf(request) + this.uriOf(dialed).slice('sip'.length),
       nextHop,
-      edit: this.#marking(request),
+      edit: (draft) => marker.mark(draft, sitesPassed),
     }));
   }
 
-  #gatewayTargets(request: SipRequest, uri: string): CallTarget[] {
-    const { nextHop } = this.#options;
-    return nextHop === null ? [] : [{ kind: 'gateway', uri, nextHop, edit: this.#marking(request) }];
-  }
-
-  #marking(request: SipRequest): (draft: MessageDraft) => void {
-    return (draft) => markPassed(draft, request, this.#options.site);
+  #gatewayTargets(request: SipRequest, uri: string, { asker }: Pick<Originator, 'asker'>): CallTarget[] {
+    const { gate, nextHop } = this.#options;
+    if (nextHop === null || !gate.mayReach(asker, 'gateway') || !fitsScheme(request)(nextHop)) return [];
+    return [{ kind: 'gateway', uri, nextHop }];
   }
 
   async #bindingTargets(request: SipRequest, aor: string, party?: string): Promise<CallTarget[]> {
@@ -115,15 +146,28 @@ export class Router {
       .filter((target) => target !== null);
   }
 
-  /** G2: where it registered from; the Contact is a Request-URI only. Null for a connection that is gone. */
+  /** G2: where it registered from; the Contact is a Request-URI only. Null for a flow that is gone, or not secure enough. */
   #bindingTarget(request: SipRequest, binding: Binding, party: string | undefined): CallTarget | null {
     const { addresses, handover, server } = this.#options;
     const { contact: uri, flow: token, owner } = binding;
     const route = binding.path.length > 0 ? { route: binding.path } : {};
     const plain: CallTarget = { kind: 'binding', uri, party, ...route };
+    const isSecure = schemeOf(request) === 'sips' || uri.toLowerCase().startsWith('sips:');
     const flow = server.flow(token);
+    if (isSecure && !isSecureFlow(flow)) return null;
     if (flow?.open) return { ...plain, flow };
     if (owner === addresses.routeUri) return null;
-    return { ...plain, nextHop: owner, edit: (draft) => handover.ask(draft, request, token) };
+    return { ...plain, nextHop: owner, edit: (draft) => handover.ask(draft, token) };
   }
 }
+
+const schemeOf = ({ uri }: SipRequest): 'sip' | 'sips' => (uri?.kind === 'sip' ? uri.scheme : 'sip');
+
+/** RFC 3261 26.2.2: what is called by sips goes over TLS only, on every hop. */
+function fitsScheme(request: SipRequest): (nextHop: string) => boolean {
+  if (schemeOf(request) === 'sip') return () => true;
+  return (nextHop) => /^sips:/i.test(nextHop) || /;transport=(?:tls|wss)\b/i.test(nextHop);
+}
+
+export const isSecureFlow = (flow: Flow | undefined): boolean =>
+  flow?.transport === 'tls' || flow?.transport === 'wss';

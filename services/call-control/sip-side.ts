@@ -12,6 +12,7 @@ import type { Listener } from '../../shared/sip/transport/listener.ts';
 import { Admission } from './admission.ts';
 import { DRAINING } from './answers.ts';
 import { CallForwarding } from './call-forwarding.ts';
+import { CallGate } from './call-gate.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { CallPlacer } from './call-placer.ts';
 import type { CallState } from './call-state.ts';
@@ -28,7 +29,7 @@ import { ReservedPlaces } from './reserved-places.ts';
 import { Router } from './router.ts';
 import { sipListeners } from './sip-listeners.ts';
 import { exposeSip } from './sip-metrics.ts';
-import { sitesPassed } from './site-marker.ts';
+import { SiteMarker } from './site-marker.ts';
 import { TrustedSources } from './trusted-sources.ts';
 
 export interface SipSideOptions {
@@ -55,11 +56,6 @@ export class SipSide {
     const flows = new RegisteredFlows(options.callState.location);
     this.#server = new SipServer({
       listeners: sipListeners(config),
-      ownNames: [config.domain],
-      connections: {
-        maxPerSource: sip.maxConnectionsPerSource,
-        isExempt: (address) => this.#sources.has({ transport: 'tcp', remoteAddress: address, remotePort: 0 }),
-      },
       keys: options.callState.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),
@@ -71,12 +67,12 @@ export class SipSide {
       server: this.#server,
       isOwn: (host, port) => addresses.isOwn(host, port),
       isTrusted: (flow) => this.#sources.has(flow),
-      isLooped: (request) => sitesPassed(request).includes(config.site),
       timerCMs: sip.noAnswerSeconds * 1000,
+      dialogLifetimeSeconds: sip.maxDialogSeconds,
     });
     const addresses = new OwnAddresses(this.#server, config.domain);
     this.#proxy = proxy;
-    this.#sources = new TrustedSources({ networks: sip.trustedPeers, peers: peerUris(config) });
+    this.#sources = new TrustedSources(sip.trustedPeers, sip.trustFrom);
     this.#overload = new Overload({
       maxTransactions: sip.maxTransactions,
       maxEventLoopDelayMs: sip.maxEventLoopDelayMs,
@@ -103,7 +99,6 @@ export class SipSide {
   }
 
   async start(): Promise<void> {
-    await this.#sources.start();
     this.#overload.start();
     await this.#server.start();
     this.#listening = true;
@@ -121,7 +116,6 @@ export class SipSide {
   async stop(): Promise<void> {
     this.#listening = false;
     this.#overload.stop();
-    this.#sources.stop();
     await this.#server.stop();
   }
 }
@@ -150,10 +144,24 @@ function handlerOf(
     keys: secrets.keysFor('nonces'),
   });
   const onChallengeFailed = (reason: string) => metrics.failedLogin(reason);
-  const admission = new Admission({ digest, directory, sources, domain, onChallengeFailed });
+  const admission = new Admission({ digest, directory, addresses, sources, domain, onChallengeFailed });
   const peers = peerUris(config);
   const { nextHop } = sip;
-  const router = new Router({ site, domain, server, location, addresses, handover, peers, nextHop });
+  const reserved = new ReservedPlaces({ listeners: () => server.listeners, domain, peers, nextHop });
+  const gate = new CallGate({ foreignDomains: sip.foreignDomains });
+  const marker = new SiteMarker({ site, key: sip.siteKey, now: Date.now });
+  const router = new Router({
+    domain,
+    server,
+    location,
+    addresses,
+    reserved,
+    gate,
+    marker,
+    handover,
+    peers,
+    nextHop,
+  });
   const { barredNumbers: barred, emergencyNumbers: emergency } = calls;
   const codes = featureCodes(config);
   const forwarding = new CallForwarding({ addresses, router, directory, codes, barred, emergency });
@@ -188,7 +196,6 @@ function handlerOf(
     maxSeconds: sip.maxExpiresSeconds,
   };
   const onRegistered = (result: string) => metrics.registration(result);
-  const reserved = new ReservedPlaces({ listeners: () => server.listeners, domain, peers, nextHop });
   const registrar = new Registrar({
     admission,
     location,
@@ -206,6 +213,8 @@ function handlerOf(
     proxy,
     addresses,
     sources,
+    gate,
+    marker,
     handover,
     admission,
     registrar,

@@ -159,6 +159,8 @@ export const isRedirect = (status: number): boolean => status === 301 || status 
 /** A peer site does not know the number yet, does not trust this one, or takes no calls now. */
 const NOT_AT_PEER = [401, 404, 407, 503];
 
-function isNotThere(response: SipResponse, { kind }: CallTarget): boolean {
-  return saysOffline(response) || (kind === 'peer' && NOT_AT_PEER.includes(response.status));
+/** Only a peer site and another process of this site are believed to speak for absent phones. */
+function isNotThere(response: SipResponse, { flow, kind }: CallTarget): boolean {
+  const isOfSystem = kind === 'peer' || (kind === 'binding' && flow === undefined);
+  return (isOfSystem && saysOffline(response)) || (kind === 'peer' && NOT_AT_PEER.includes(response.status));
 }

@@ -1,73 +1,38 @@
-import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
-import { parseUri } from '../../shared/sip/syntax/uri.ts';
 import type { Flow } from '../../shared/sip/transport/flow.ts';
 
-export interface TrustedSourcesOptions {
-  /** Networks of proxies and gateways: `10.0.0.0/8` or a single address. */
-  readonly networks: readonly string[];
-  /** SIP URIs of the peer sites' call-controls. */
-  readonly peers: readonly string[];
-}
+type Source = Pick<Flow, 'remoteAddress'>;
 
-const REFRESH_MS = 30_000;
-
-/**
- * Whose P-Asserted-Identity and loop marker are believed: the configured networks, and a peer site's datagrams, known
- * by the address and port it listens on. Over a connection the port is any, so a peer that uses TCP or TLS must stand in
- * the networks too.
- */
+/** The configured networks of proxies and gateways: whose word is believed. Another site proves itself by its key instead (G5). */
 export class TrustedSources {
-  readonly #networks = new BlockList();
-  readonly #peerUris: readonly string[];
-  #peers: ReadonlySet<string> = new Set();
-  #refresh: NodeJS.Timeout | undefined;
+  readonly #networks: BlockList;
+  readonly #fromNetworks: BlockList;
 
-  constructor({ networks, peers }: TrustedSourcesOptions) {
-    this.#peerUris = peers;
-    for (const network of networks) addNetwork(this.#networks, network);
+  /** `networks`: whose P-Asserted-Identity is believed. `fromNetworks`: those of them whose From is, where that is missing. */
+  constructor(networks: readonly string[], fromNetworks: readonly string[] = []) {
+    this.#networks = listOf(networks);
+    this.#fromNetworks = listOf(fromNetworks);
   }
 
-  /** Resolves the peers' names, now and from time to time. */
-  async start(): Promise<void> {
-    await this.#resolvePeers();
-    this.#refresh = setInterval(() => void this.#resolvePeers(), REFRESH_MS).unref();
+  has(source: Source): boolean {
+    return holds(this.#networks, source);
   }
 
-  stop(): void {
-    clearInterval(this.#refresh);
-  }
-
-  has({
-    transport,
-    remoteAddress,
-    remotePort,
-  }: Pick<Flow, 'transport' | 'remoteAddress' | 'remotePort'>): boolean {
-    if (transport === 'udp' && this.#peers.has(`${remoteAddress}|${remotePort}`)) return true;
-    return this.#networks.check(remoteAddress, isIP(remoteAddress) === 6 ? 'ipv6' : 'ipv4');
-  }
-
-  async #resolvePeers(): Promise<void> {
-    const peers = await Promise.all(this.#peerUris.map(addressAndPort));
-    this.#peers = new Set(peers.filter((peer) => peer !== null));
+  hasFrom(source: Source): boolean {
+    return this.has(source) && holds(this.#fromNetworks, source);
   }
 }
 
-async function addressAndPort(uriText: string): Promise<string | null> {
-  const uri = parseUri(uriText);
-  if (uri?.kind !== 'sip') return null;
-  const host = uri.host.replace(/^\[|\]$/g, '');
-  const address = isIP(host)
-    ? host
-    : await lookup(host)
-        .then((found) => found.address)
-        .catch(() => null);
-  return address === null ? null : `${address}|${uri.port ?? 5060}`;
-}
+const holds = (networks: BlockList, { remoteAddress }: Source): boolean =>
+  isIP(remoteAddress) !== 0 && networks.check(remoteAddress, isIP(remoteAddress) === 6 ? 'ipv6' : 'ipv4');
 
-function addNetwork(networks: BlockList, text: string): void {
-  const [address = '', prefix] = text.split('/');
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-  if (prefix === undefined) networks.addAddress(address, family);
-  else networks.addSubnet(address, Number(prefix), family);
+function listOf(networks: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const text of networks) {
+    const [address = '', prefix] = text.split('/');
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (prefix === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(prefix), family);
+  }
+  return list;
 }

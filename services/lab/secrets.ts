@@ -11,6 +11,8 @@ export type LabSecrets = {
   tokens: { read: string; record: string; admin: string };
   /** The passwords of the terminals are derived from it. */
   terminalKey: string;
+  /** The sites prove themselves to each other with it. */
+  siteKey: string;
   /** How many terminals each database got so far: one that was removed stays removed at the next start. */
   provisioned: Record<string, number>;
 };
@@ -47,6 +49,7 @@ function makeSecrets(): LabSecrets {
     redis: secret(),
     tokens: { read: secret(), record: secret(), admin: secret() },
     terminalKey: secret(),
+    siteKey: randomBytes(24).toString('base64url'),
     provisioned: {},
   };
 }

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { DOMAIN, type LabPlan, type SitePlan } from './plan.ts';
 import type { LabSecrets } from './secrets.ts';
@@ -45,13 +44,13 @@ export function siteConfig(
       ownerUrl: database.ownerUrl,
     },
     redis: { url: redisUrl(own, secrets) },
-    journal: { ringDirectory: join(own.dataDir, 'ring') },
     sip: {
       udp: listen(own.ports.sip),
       tcp: listen(own.ports.sip),
       ws: listen(own.ports.ws),
       ...(tls ? { tls: listen(own.ports.sipTls), wss: listen(own.ports.wss), ...tls } : {}),
       drainSeconds: 2,
+      siteKey: secrets.siteKey,
     },
     api: {
       listen: listen(own.ports.api),

@@ -99,14 +99,8 @@ export const ERRORS = {
   JOURNAL_FULL: entry(
     503,
     'transient',
-    'PostgreSQL is away and the ring file for records is full',
-    'Bring PostgreSQL back, or raise journal.ringBytes; records that were not acknowledged must be sent again.',
-  ),
-  RING_UNUSABLE: entry(
-    503,
-    'never',
-    'The ring file for records cannot be made',
-    'Name a directory on a local disk with room, which only this user can write, as journal.ringDirectory.',
+    'PostgreSQL and Redis are both away and the memory for records is full',
+    'Bring one of them back; records that were not acknowledged must be sent again.',
   ),
   TERMINAL_EXISTS: entry(
     409,

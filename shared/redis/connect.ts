@@ -1,6 +1,5 @@
 import { Redis } from 'ioredis';
 import type { LastcallError } from '../domain/errors.ts';
-import { ContentWatch } from './content-watch.ts';
 import { translateRedisError } from './redis-error.ts';
 
 export interface RedisOptions {
@@ -25,7 +24,6 @@ export class RedisConnection {
   readonly #onState: (state: RedisState) => void;
   readonly #ready: (() => void)[] = [];
   readonly #subscribers: Redis[] = [];
-  readonly #contents = new Map<string, ContentWatch>();
   #probe: NodeJS.Timeout | null = null;
 
   constructor({ url, commandTimeoutMs, onState = () => {} }: RedisOptions) {
@@ -42,7 +40,6 @@ export class RedisConnection {
     });
     this.client.on('ready', () => {
       this.#enter({ state: 'up' });
-      this.#look();
       for (const listener of this.#ready) listener();
     });
     this.client.on('error', (error: Error) => this.#lose(error.message));
@@ -65,13 +62,6 @@ export class RedisConnection {
   onReady(listener: () => void): void {
     this.#ready.push(listener);
     if (this.#state.state === 'up') listener();
-  }
-
-  /** Tells when what a site keeps in Redis is gone: looked at with every probe and at each connection. */
-  content(site: string): ContentWatch {
-    const content = this.#contents.get(site) ?? new ContentWatch(this.client, site);
-    this.#contents.set(site, content);
-    return content;
   }
 
   /**
@@ -100,18 +90,12 @@ export class RedisConnection {
     if (this.#state.state !== 'up') return;
     try {
       await this.client.ping();
-      this.#look();
     } catch (cause) {
       const error: LastcallError = translateRedisError(cause);
       if (error.code !== 'REDIS_UNREACHABLE') return;
       this.#lose('no answer to a probe');
       this.client.disconnect(true);
     }
-  }
-
-  #look(): void {
-    // What fails is looked at again with the next probe.
-    for (const content of this.#contents.values()) content.look().catch(() => {});
   }
 
   #lose(reason: string): void {

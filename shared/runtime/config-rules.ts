@@ -8,6 +8,7 @@ export function contradictions(config: Config): ConfigFault[] {
     ...expiryOrder(config),
     ...missingCertificate(config),
     ...ownSiteAsPeer(config),
+    ...unprovenPeers(config),
     ...sharedListeners(config),
   ];
 }
@@ -38,6 +39,18 @@ function ownSiteAsPeer({ site, peers }: Config): ConfigFault[] {
   if (!Object.hasOwn(peers, site)) return [];
   return [
     { path: `peers.${site}`, fault: `expected another site, found this one; remove it, or correct site` },
+  ];
+}
+
+/** G5: a source address proves nothing, so sites that call each other share a key. */
+function unprovenPeers({ peers, sip }: Config): ConfigFault[] {
+  const [peer] = Object.entries(peers).filter(([, { sip: uri }]) => uri !== null);
+  if (peer === undefined || sip.siteKey !== null) return [];
+  return [
+    {
+      path: 'sip.siteKey',
+      fault: `missing; expected the same secret as at site ${peer[0]}, since peers.${peer[0]}.sip is set; make one with \`openssl rand -hex 32\``,
+    },
   ];
 }
 

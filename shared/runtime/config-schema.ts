@@ -59,6 +59,22 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     trustedPeers: networks('Networks whose P-Asserted-Identity is believed and who need no credentials', {
       default: [],
     }),
+    trustFrom: networks(
+      'Networks within trustedPeers whose From is the caller where P-Asserted-Identity is missing: trunks that send none',
+      { default: [] },
+    ),
+    siteKey: optional(
+      text('Key that the sites prove themselves to each other with; the same at all of them', {
+        secret: true,
+        pattern: /^\S{32,}$/,
+        expected: 'at least 32 characters without spaces, such as from `openssl rand -hex 32`',
+      }),
+    ),
+    foreignDomains: oneOf(
+      'Calls to other domains: refused, or sent to nextHop, which decides',
+      ['refuse', 'gateway'],
+      { default: 'refuse' },
+    ),
     nextHop: optional(
       text('SIP URI that calls to numbers of nobody here go to', {
         pattern: /^sips?:\S+$/,
@@ -84,6 +100,12 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       default: 7_200,
     }),
     maxContacts: integer('Contacts of one address of record', { min: 1, max: 100, default: 10 }),
+    maxDialogSeconds: integer('How long a call may last before its dialog is forgotten', {
+      min: 60,
+      max: 604_800,
+      unit: 'seconds',
+      default: 86_400,
+    }),
     noAnswerSeconds: integer('How long a callee may ring (Timer C)', {
       min: 5,
       max: 3_600,
@@ -113,10 +135,6 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
         expected: 'a list of SHA-256 and MD5',
         default: ['MD5'],
       },
-    ),
-    maxConnectionsPerSource: integer(
-      'TCP, TLS and WebSocket connections of one address; trusted networks have no such limit',
-      { min: 1, max: 1_000_000, default: 100 },
     ),
     maxTransactions: integer('Transactions beyond which new INVITEs get 503', {
       min: 100,
@@ -164,20 +182,10 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     batchDelayMs: millis('How long a record waits for company', 5, 1_000),
     batchRows: integer('Terminals in one write at most', { min: 1, max: 10_000, default: 500 }),
     allowedSkewMs: millis('A date further ahead of this clock raises an alarm', 5_000),
-  }),
-
-  journal: section('What is recorded, until the table and every peer hold it', {
-    ringDirectory: text('Directory of the ring files, on a local disk; the processes of a site share it', {
-      default: '/var/tmp/lastcall',
-    }),
-    ringBytes: integer("Size of one process's ring file", {
-      min: 1_048_576,
-      max: 17_179_869_184,
-      unit: 'bytes',
-      default: 16_777_216,
-    }),
-    fdatasync: flag('REST answers wait until records are on the disk itself: they survive a loss of power', {
-      default: false,
+    journalMemoryRows: integer('Records kept in memory when PostgreSQL and Redis are both away', {
+      min: 100,
+      max: 10_000_000,
+      default: 100_000,
     }),
   }),
 
@@ -279,7 +287,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     smtpUrl: optional(
       text('smtp://[user:password@]host[:port]', { secret: true, pattern: /^smtps?:\/\/\S+$/ }),
     ),
-    repeatMinutes: integer('What lasts is told again after this time', {
+    repeatMinutes: integer('The same event again is told once in this time', {
       min: 1,
       max: 10_080,
       unit: 'minutes',

@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { SiteMarker } from '../../services/call-control/site-marker.ts';
+import { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipResponse } from '../../shared/sip/message/message.ts';
+import type { HeaderLine } from '../../shared/sip/message/response.ts';
 import { SipPhone } from '../support/sip-phone.ts';
-import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
+import { CallSites, type RunningSite, SITE_KEY } from '../support/sip-phone-sites.ts';
 import { clearLastCalls, ownRow, untilRow, writeRow } from '../support/site-rows.ts';
 import { DOMAIN, passwordOf } from '../support/site-terminals.ts';
 
@@ -69,8 +72,24 @@ describe('what *52 and *69 answer', () => {
   });
 
   test('F5 a call that carries this site as its loop marker is 482', async () => {
-    const call = alice.invite('*52', { headers: [['X-Lastcall-Sites', 'b, a']] });
+    const uri = `sip:1002@${DOMAIN}`;
+    const copy = MessageDraft.request('INVITE', uri);
+    const headers: HeaderLine[] = [
+      ['From', '<sip:1001@lastcall.test>;tag=f5'],
+      ['Call-ID', 'f5'],
+      ['CSeq', '1 INVITE'],
+    ];
+    for (const [name, value] of headers) copy.append(name, value);
+    new SiteMarker({ site: 'b', key: SITE_KEY, now: Date.now }).mark(copy, ['a']);
+    const marker = copy.header('x-lastcall-sites') ?? '';
+    const peer = await sites.phone(a, '1001', { anonymous: true });
+    const call = peer.request('INVITE', uri, { headers: [...headers, ['X-Lastcall-Sites', marker]] });
     expect(said(await call.final())).toBe('482 Loop Detected');
+  });
+
+  test('G5 a loop marker of a phone is not believed', async () => {
+    const call = alice.invite('*52', { headers: [['X-Lastcall-Sites', 'b, a']] });
+    expect(said(await call.final())).toBe('480 No Last Call Known');
   });
 
   test('F6 Max-Forwards 0 is 483', async () => {
@@ -157,7 +176,7 @@ describe('who may', () => {
     const foreign = alice.invite('victim', {
       uri: `sip:victim@${victim.contact.split('@')[1]?.replace('127.0.0.1', 'localhost.localdomain')}`,
     });
-    expect((await foreign.final()).status).toBe(404);
+    expect((await foreign.final()).status).toBe(403);
     const routed = alice.invite('1003', { headers: [['Route', `<${victim.contact};lr>`]] });
     expect((await routed.final()).status).toBe(403);
     expect(victim.incoming).toEqual([]);

@@ -185,7 +185,7 @@ describe('where a gateway takes every number and domain', () => {
     gateway.behaviour = { status: 486 };
     await siteA.stop();
     siteA = await sites.run('a', {
-      sip: { nextHop: gateway.contact.replace('gw@', '') },
+      sip: { nextHop: gateway.contact.replace('gw@', ''), foreignDomains: 'gateway' },
       calls: { emergencyNumbers: ['112'], barredNumbers: ['0900*'] },
     });
   });

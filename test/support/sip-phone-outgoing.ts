@@ -86,6 +86,12 @@ export class OutgoingRequest implements ClientTransactionUser {
     this.#transaction?.flow.send(this.#sent);
   }
 
+  /** A request in the dialog that the 2xx opened, to change and to send from anywhere. */
+  draftInDialog(method: string): MessageDraft {
+    this.#sequence += 1;
+    return this.#dialogDraft(method, this.#sequence);
+  }
+
   /** BYE in the dialog that the 2xx opened. */
   async hangUp(): Promise<SipResponse> {
     const bye = new OutgoingRequest(this.#stack, this.#dialogHop(), null);

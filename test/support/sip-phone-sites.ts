@@ -3,7 +3,6 @@ import { stringify } from 'yaml';
 import { CallControl } from '../../services/call-control/call-control.ts';
 import { parseConfig } from '../../shared/runtime/config.ts';
 import { freePort } from '../../shared/servers/free-port.ts';
-import { ringDirectory } from './kept-calls.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import {
@@ -15,6 +14,9 @@ import {
 } from './replication-pair.ts';
 import { type PhoneOptions, SipPhone } from './sip-phone.ts';
 import { DOMAIN, type NewTerminal, passwordOf, provision } from './site-terminals.ts';
+
+/** What both sites prove themselves with. */
+export const SITE_KEY = 'key-of-both-sites-under-test-0123';
 
 export type SiteName = 'a' | 'b';
 
@@ -45,8 +47,6 @@ interface CallSitesParts {
 /** Databases of two sites, one Redis, and call-controls on them. */
 export class CallSites {
   readonly #parts: CallSitesParts;
-  /** Both sites' ring files; a site that runs again finds what it left. */
-  readonly #rings = ringDirectory();
   readonly #running = new Set<RunningSite>();
   readonly #phones = new Set<SipPhone>();
 
@@ -109,8 +109,13 @@ export class CallSites {
       domain: DOMAIN,
       postgres: { url: this.databases[name].app },
       redis: { url: this.redis.url },
-      journal: { ringDirectory: this.#rings },
-      sip: { udp: `127.0.0.1:${port}`, tcp: `127.0.0.1:${port}`, ws: `127.0.0.1:${ws}`, drainSeconds: 1 },
+      sip: {
+        udp: `127.0.0.1:${port}`,
+        tcp: `127.0.0.1:${port}`,
+        ws: `127.0.0.1:${ws}`,
+        drainSeconds: 1,
+        siteKey: SITE_KEY,
+      },
       peers: { [peer]: { sip: `sip:127.0.0.1:${this.#parts.ports[peer][0]}` } },
       log: { level: 'error' },
     };

@@ -104,14 +104,12 @@ export class ResponseContext<T extends Target>
   }
 
   #onSuccess(response: SipResponse, target: T): void {
-    if (this.#transaction.finished) {
-      this.#forwardUpstream(response, target);
-      return;
-    }
+    const first = !this.#transaction.finished;
+    this.#forwardUpstream(response, target);
+    if (!first) return;
     this.#told(() => this.#hooks.onTargetFinal?.(response.status, target, response));
-    const branches = this.#branches;
-    this.#decide({ kind: 'answered', response, target }, () => this.#forwardUpstream(response, target));
-    for (const branch of branches) branch.cancel(COMPLETED_ELSEWHERE);
+    this.#cancelPending(COMPLETED_ELSEWHERE);
+    this.#decide({ kind: 'answered', response, target });
   }
 
   #concludeIfDone(): void {
@@ -127,7 +125,10 @@ export class ResponseContext<T extends Target>
   #concludeCancelled(best: BranchResult<T>): void {
     const silent = best.response === undefined;
     if (silent) this.#endCancelled();
-    else this.#decide({ kind: 'cancelled', elsewhere: this.#elsewhere }, () => this.#forwardBest(best));
+    else {
+      this.#forwardBest(best);
+      this.#decide({ kind: 'cancelled', elsewhere: this.#elsewhere });
+    }
   }
 
   #conclude(best: BranchResult<T>): void {
@@ -169,10 +170,12 @@ export class ResponseContext<T extends Target>
     const { response, status, target } = best;
     const upstream = this.#upstreamStatus(best);
     if (upstream === status && response !== undefined) {
-      this.#decide({ kind: 'rejected', status, response, target }, () => this.#forwardBest(best));
+      this.#forwardBest(best);
+      this.#decide({ kind: 'rejected', status, response, target });
     } else if (status === 408 && this.#plan?.request.method !== 'INVITE') {
       // RFC 4320 4.2: a 408 would reach a client that has given up already.
-      this.#decide({ kind: 'rejected', status, target }, () => this.#transaction.discard());
+      this.#transaction.discard();
+      this.#decide({ kind: 'rejected', status, target });
     } else {
       this.#end({ kind: 'rejected', status: upstream, target }, { status: upstream });
     }
@@ -206,18 +209,17 @@ export class ResponseContext<T extends Target>
   }
 
   #end(outcome: ForwardOutcome<T>, answer: Answer): void {
-    this.#decide(outcome, () => this.#transaction.reply(answer));
+    this.#transaction.reply(answer);
+    this.#decide(outcome);
   }
 
-  /** The owner hears of the outcome before the caller does: what it writes down must survive this process by then. */
-  #decide(outcome: ForwardOutcome<T>, pass: () => void): void {
+  #decide(outcome: ForwardOutcome<T>): void {
     const { editResponse, onOutcome } = this.#hooks;
     this.#hooks = editResponse === undefined ? {} : { editResponse };
-    this.#told(() => onOutcome?.(outcome));
-    pass();
     this.#plan = undefined;
     this.#results = [];
     this.#branches = [];
+    this.#told(() => onOutcome?.(outcome));
   }
 
   /** Tells the owner; what it throws is reported and the call goes on. */

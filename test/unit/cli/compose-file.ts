@@ -24,7 +24,10 @@ const TEXT = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
 
 /** The variables that it refuses to start without, each with a value as an operator makes one. */
 export const composeSecrets: Readonly<Record<string, string>> = Object.fromEntries(
-  [...TEXT.matchAll(/\$\{(\w+):\?/g)].map(([, name = '']) => [name, `made-for-${name.toLowerCase()}`]),
+  [...TEXT.matchAll(/\$\{(\w+):\?/g)].map(([, name = '']) => [
+    name,
+    `made-for-${name.toLowerCase()}-and-nobody-else`,
+  ]),
 );
 
 /** docker-compose.yml: merges done, secrets filled in. */

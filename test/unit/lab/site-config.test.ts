@@ -10,6 +10,7 @@ const secrets: LabSecrets = {
   redis: 'redis-pw',
   tokens: { read: 'r'.repeat(16), record: 'c'.repeat(16), admin: 'a'.repeat(16) },
   terminalKey: 'k',
+  siteKey: 'k'.repeat(32),
   provisioned: {},
 };
 const command = parseCommandLine([]);

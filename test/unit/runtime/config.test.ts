@@ -124,6 +124,7 @@ peers: { b: { replicatorUrl: 'postgres://lastcall_replicator:lastcall%5Freplicat
       LASTCALL_API_TOKENS: '[{ "token": "abcdefghijklmnopq", "role": "admin" }]',
       LASTCALL_CALLS_DIAL_RULES: '{ "+44": "0" }',
       LASTCALL_PEERS_B_SIP: 'sip:10.0.0.2:5060',
+      LASTCALL_SIP_SITE_KEY: 'k'.repeat(32),
       LASTCALL_PEERS_B_REPLICATOR_URL: 'postgres://lastcall_replicator:pw@10.0.0.2/lastcall',
     });
     expect(config.api.tokens).toEqual([{ token: 'abcdefghijklmnopq', role: 'admin' }]);
@@ -181,6 +182,7 @@ peers: { a: { sip: 'sip:127.0.0.1' } }
       'sip.certificate',
       'sip.key',
       'peers.a',
+      'sip.siteKey',
       'api.listen',
     ]);
   });
