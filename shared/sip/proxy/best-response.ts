@@ -26,7 +26,7 @@ function rank(status: number): number {
   if (statusClass === 6) return 0;
   if (status === 503) return 59;
   // A target that only proves unreachable says less than one that answered.
-  const weight = PREFERRED.has(status) ? 0 : status === 408 || status === 430 ? 2 : 1;
+  const weight = PREFERRED.has(status) ? 0 : status === 408 || status === 430 || status === 440 ? 2 : 1;
   return statusClass * 10 + weight;
 }
 

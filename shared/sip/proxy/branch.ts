@@ -46,6 +46,8 @@ interface BranchDialog {
 /** One copy of a request on its way to one target (RFC 3261 16.6). */
 export class Branch<T extends Target> implements ClientTransactionUser, TimerTask {
   readonly target: T;
+  /** RFC 5393: into how many branches the target may fork it. */
+  readonly breadth: number;
   readonly #owner: BranchOwner<T>;
   readonly #server: SipServer;
   readonly #timerCMs: number;
@@ -57,9 +59,10 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
   /** The dialog that this branch founds or goes along, and how many Record-Route values it added. */
   #dialog: BranchDialog | undefined;
 
-  constructor(owner: BranchOwner<T>, target: T, server: SipServer, timerCMs: number) {
+  constructor(owner: BranchOwner<T>, target: T, { server, timerCMs }: ForwardPlan, breadth: number) {
     this.#owner = owner;
     this.target = target;
+    this.breadth = breadth;
     this.#server = server;
     this.#timerCMs = timerCMs;
   }
@@ -139,6 +142,7 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
     applyRouting(draft, routing);
     draft.setRequestUri(this.target.uri);
     const maxForwards = request.maxForwards;
+    if (request.to?.tag === undefined) draft.set('max-breadth', String(this.breadth));
     draft.set('max-forwards', String(maxForwards === undefined ? 70 : Math.max(0, maxForwards - 1)));
     edit?.(draft);
     this.target.edit?.(draft);

@@ -5,6 +5,7 @@ import type { SipServer } from '../server.ts';
 import type { Answer, ServerTransaction, ServerTransactionUser } from '../transaction/user.ts';
 import { type BranchResult, bestResponse, otherChallenges } from './best-response.ts';
 import { Branch, type BranchOwner, type ForwardPlan } from './branch.ts';
+import { maxBreadthOf, splitBreadth } from './max-breadth.ts';
 import type { Forwarding, ForwardOptions, ForwardOutcome, Instead, Target } from './types.ts';
 
 type Hooks<T extends Target> = Omit<ForwardOptions<T>, 'targets' | 'recordRoute' | 'edit'>;
@@ -94,13 +95,23 @@ export class ResponseContext<T extends Target>
   #fork(targets: readonly T[]): void {
     const plan = this.#plan;
     if (plan === undefined) return;
-    const added = targets.map((target) => new Branch(this, target, plan.server, plan.timerCMs));
-    this.#branches = [...this.#branches.filter((branch) => branch.pending), ...added];
+    const pending = this.#branches.filter((branch) => branch.pending);
+    const shares = pending.map((branch) => branch.breadth);
+    const { branches, each } = splitBreadth(maxBreadthOf(plan.request), shares, targets.length);
+    const added = targets.slice(0, branches).map((target) => new Branch(this, target, plan, each));
+    this.#branches = [...pending, ...added];
     // A branch may fail while it starts; the best response is chosen only after all have started.
     this.#starting++;
     for (const branch of added) branch.start(plan);
+    for (const target of targets.slice(branches)) this.#tooBroad(target);
     this.#starting--;
     this.#concludeIfDone();
+  }
+
+  /** RFC 5393 5.3.3.2: a target that may not be tried beside the others. */
+  #tooBroad(target: T): void {
+    this.#results.push({ status: 440, response: undefined, target });
+    this.#told(() => this.#hooks.onTargetFinal?.(440, target, undefined));
   }
 
   #onSuccess(response: SipResponse, target: T): void {
