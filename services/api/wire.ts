@@ -17,6 +17,7 @@ import type { CheckResult, HealthOptions } from '../../shared/runtime/health.ts'
 import type { Part } from '../../shared/runtime/lifecycle.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import { Metrics } from '../../shared/runtime/metrics.ts';
+import { peerUrls } from '../../shared/runtime/peer-urls.ts';
 import { followConfig } from '../../shared/runtime/watch-config.ts';
 import { buildApp } from './app.ts';
 import { FailoverQueue } from './failover-queue.ts';
@@ -77,7 +78,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
   const peers = openPeers(config, log);
   const takePeers = (read: Config) => {
     configured = read.peers;
-    peers.setUrls(peerUrls(read));
+    peers.setUrls(peerUrls(read, 'coordinatorUrl', 'replicatorUrl'));
   };
   const reader = new LastCallsReader({
     database,
@@ -151,21 +152,12 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
 
 function openPeers(config: Config, log: Logger): PeerDatabases {
   return new PeerDatabases({
-    urls: peerUrls(config),
+    urls: peerUrls(config, 'coordinatorUrl', 'replicatorUrl'),
     open: (peer, url) => {
       const onState = logDatabase(log, peer);
       return new Database({ url, applicationName: 'lastcall-api', maxConnections: 2, onState });
     },
   });
-}
-
-function peerUrls({ peers }: Config): Map<string, string> {
-  return new Map(
-    Object.entries(peers).flatMap(([peer, { coordinatorUrl, replicatorUrl }]) => {
-      const url = coordinatorUrl ?? replicatorUrl;
-      return url === null ? [] : [[peer, url] as const];
-    }),
-  );
 }
 
 function stateCheck(

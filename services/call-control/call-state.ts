@@ -16,6 +16,7 @@ import type { Config } from '../../shared/runtime/config-schema.ts';
 import type { HealthCheck } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import type { Metrics } from '../../shared/runtime/metrics.ts';
+import { peerUrls } from '../../shared/runtime/peer-urls.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { CallRecorder } from './call-recorder.ts';
 import { SiteSecrets } from './site-secrets.ts';
@@ -131,7 +132,7 @@ export class CallState {
 
   /** Peers that were added or removed while running. */
   setPeers(peers: Config['peers']): void {
-    this.#standIns.setUrls(standInUrls(peers));
+    this.#standIns.setUrls(peerUrls({ peers }, 'replicatorUrl'));
   }
 
   /** Resolves when every record taken so far is in the table or the journal. */
@@ -172,7 +173,7 @@ export class CallState {
         const onState = () => this.#standInsTried.add(site);
         return new Database({ url, applicationName, maxConnections: 2, connectTimeoutMs, onState });
       },
-      urls: standInUrls(peers),
+      urls: peerUrls({ peers }, 'replicatorUrl'),
     });
   }
 
@@ -215,10 +216,4 @@ export class CallState {
       gauge.set(this.#writer.waiting),
     );
   }
-}
-
-function standInUrls(peers: Config['peers']): Map<string, string> {
-  return new Map(
-    Object.entries(peers).flatMap(([site, { replicatorUrl: url }]) => (url ? [[site, url] as const] : [])),
-  );
 }

@@ -1,14 +1,11 @@
 import type { Config } from '../../shared/runtime/config.ts';
+import { peerUrls } from '../../shared/runtime/peer-urls.ts';
 import { watchConfig } from '../../shared/runtime/watch-config.ts';
 import type { ReplicatorLog } from './settings.ts';
 
 /** The peers that this process can pull from: those whose `replicatorUrl` is known. */
 export function replicatorUrls(config: Config): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(config.peers).flatMap(([site, { replicatorUrl }]) =>
-      replicatorUrl ? [[site, replicatorUrl]] : [],
-    ),
-  );
+  return Object.fromEntries(peerUrls(config, 'replicatorUrl'));
 }
 
 /** Tells of the peers each time the configuration was read again. */
