@@ -1,9 +1,15 @@
 import type { Metrics } from '../../shared/runtime/metrics.ts';
+import type { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
 import type { SipServer } from '../../shared/sip/server.ts';
 import type { Overload } from './overload.ts';
 
 /** The SIP library's own numbers, read at every scrape. */
-export function exposeSip(metrics: Metrics, server: SipServer, overload: Overload): void {
+export function exposeSip(
+  metrics: Metrics,
+  server: SipServer,
+  proxy: StatefulProxy,
+  overload: Overload,
+): void {
   const { counters } = server;
   metrics.gauge('sip_transactions', 'Transactions alive', ['kind'], (gauge) => {
     const { client, pending, server: alive } = server.transactions;
@@ -11,6 +17,12 @@ export function exposeSip(metrics: Metrics, server: SipServer, overload: Overloa
     gauge.set({ kind: 'client' }, client);
     gauge.set({ kind: 'pending' }, pending);
   });
+  metrics.gauge(
+    'sip_dialogs',
+    'Dialogs under way that this process set up, early ones included',
+    [],
+    (gauge) => gauge.set(proxy.dialogs),
+  );
   metrics.gauge('sip_messages', 'SIP messages since the start', ['transport', 'direction'], (gauge) => {
     for (const [transport, count] of Object.entries(counters.messagesIn))
       gauge.set({ transport, direction: 'in' }, count);

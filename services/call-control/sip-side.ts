@@ -87,7 +87,7 @@ export class SipSide {
       flows,
       () => this.#overload.reason,
     );
-    exposeSip(metrics, this.#server, this.#overload);
+    exposeSip(metrics, this.#server, proxy, this.#overload);
   }
 
   get listeners(): readonly Listener[] {

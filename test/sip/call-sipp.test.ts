@@ -42,7 +42,7 @@ test.each(['u1', 't1'] as const)(
   },
 );
 
-test('C1 *52 and *69 without a last call: 100, 407, then 480 with its text', async () => {
+test('C1 F1 *52 and *69 without a last call: 407, then 100 and 480 with its text', async () => {
   for (const service of ['*52', '*69', '%2A52'])
     await (await runSipp('star-code-refused', { target, service, user: '1001' })).succeeded;
   expect(await ownRow(sites.databases.a, 1)).toBeUndefined();

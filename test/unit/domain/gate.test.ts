@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ASKERS, type Asker, decide, PLACES, type Place } from '../../../shared/domain/gate.ts';
+import { packageRoot } from '../../../shared/runtime/package-root.ts';
 
 /** Columns in the order of `ASKERS`: stranger, terminal, proxy, peer, dialog. */
 const TABLE: Readonly<Record<Place, string>> = {
@@ -39,6 +42,18 @@ describe('the gate (G1)', () => {
       });
     },
   );
+
+  it('G1 docs/gate.md says the same', () => {
+    const page = readFileSync(join(packageRoot(), 'docs/gate.md'), 'utf8');
+    const rows = [...page.matchAll(/^\| `([a-z-]+)` \|[^|]*\|(.*)\|$/gm)].map(([, place, cells = '']) => [
+      place,
+      cells
+        .split('|')
+        .map((cell) => cell.trim())
+        .join(' '),
+    ]);
+    expect(Object.fromEntries(rows)).toEqual(TABLE);
+  });
 
   it('G1 whoever asks, an address that only the sender names is never reached', () => {
     for (const asker of ASKERS)
