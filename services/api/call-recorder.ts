@@ -17,7 +17,6 @@ import {
   toDialable,
 } from '../../shared/domain/number.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
-import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import type { ApiDeps } from './deps.ts';
 import type { CallAnswerBody, CallReportBody } from './schemas/call.ts';
 
@@ -58,8 +57,11 @@ export class CallRecorder {
     const row = this.#isFeatureCode(report, to) ? null : rowOf(event, facts, at);
     if (row === null) return { ...answer, result: 'ignored', reason: this.#whyIgnored(report, facts, to) };
     refuseUndialable(dialed ? { to } : facts.callerDialable === null ? {} : { from });
-    const durable = reportedAt === null ? await this.#writeNow(row) : await this.#writeDated(row);
-    return { ...answer, result: durable ? 'recorded' : 'journalled' };
+    const { kept, writer } = this.#deps;
+    const durability = await writer.record(row, reportedAt === null ? 'live' : 'as-recorded');
+    if (durability === 'durable') return { ...answer, result: 'recorded' };
+    await kept.synced();
+    return { ...answer, result: 'journalled' };
   }
 
   #facts(report: CallReportBody, from: Named, to: Named): CallFacts {
@@ -124,22 +126,6 @@ export class CallRecorder {
       throw new LastcallError('INVALID_VALUE', { details: { at: text, message } });
     }
     return at;
-  }
-
-  async #writeNow(row: LastCalls): Promise<boolean> {
-    return (await this.#deps.writer.record(row)) === 'durable';
-  }
-
-  async #writeDated(row: LastCalls): Promise<boolean> {
-    const { database, site, statementBudgetMs, journal } = this.#deps;
-    try {
-      await recordCalls(database, site, [row], 'as-recorded', statementBudgetMs);
-      return true;
-    } catch (error) {
-      if (!(error instanceof LastcallError) || error.retry === 'never') throw error;
-      await journal.append([row]);
-      return false;
-    }
   }
 }
 

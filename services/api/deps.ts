@@ -1,6 +1,5 @@
 import type { FeaturePolicy } from '../../shared/domain/feature-call.ts';
 import type { FeatureCodes } from '../../shared/domain/feature-code.ts';
-import type { LastCalls } from '../../shared/domain/last-calls.ts';
 import type { DialRule } from '../../shared/domain/number.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
 import type { Failover } from '../../shared/postgres/directions/failovers.ts';
@@ -8,6 +7,7 @@ import type { LastCallsReader } from '../../shared/postgres/last-calls/last-call
 import type { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import type { Comparison } from '../../shared/postgres/repair/compare.ts';
 import type { CallOnce } from '../../shared/redis/call-once.ts';
+import type { KeptCalls } from '../../shared/ring/kept-calls.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { HealthOptions } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
@@ -42,7 +42,7 @@ export interface ApiDeps {
   readonly peers: ReadonlyMap<string, Queryable>;
   readonly reader: Pick<LastCallsReader, 'read'>;
   readonly writer: Pick<LastCallsWriter, 'record'>;
-  readonly journal: { append(rows: readonly LastCalls[]): Promise<unknown> };
+  readonly kept: Pick<KeptCalls, 'synced'>;
   readonly callOnce: Pick<CallOnce, 'run'>;
   /** The BullMQ queue that the coordinator works on; rejects when Redis is away. */
   readonly enqueueFailover: (request: FailoverRequest) => Promise<void>;

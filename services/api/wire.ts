@@ -1,13 +1,11 @@
 import { Database } from '../../shared/postgres/database.ts';
-import { databaseHealth, followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
+import { databaseHealth, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
-import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
-import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { compareConfiguredSites } from '../../shared/postgres/repair/compare-configured.ts';
+import { Recording } from '../../shared/recording/recording.ts';
 import { CallOnce } from '../../shared/redis/call-once.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
-import { Journal } from '../../shared/redis/journal.ts';
 import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
 import { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
@@ -53,27 +51,12 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     floor: new RedisPrimaryFloor(redis, site),
     onState: (state) => {
       logState(state);
-      followDatabase({ log, journal, writer }, state.state === 'up');
+      recording.databaseIs(state.state === 'up');
       if (state.state === 'up') void directory.warm().catch(() => {});
     },
   });
-  const journal = new Journal({
-    redis,
-    url: config.redis.url,
-    site,
-    memoryRows: calls.journalMemoryRows,
-    appendTimeoutMs: config.redis.commandTimeoutMs,
-    apply: (rows) => recordCalls(database, site, rows, 'as-recorded', postgres.statementBudgetMs),
-    log,
-  });
-  const writer = new LastCallsWriter({
-    database,
-    site,
-    journal,
-    maxDelayMs: calls.batchDelayMs,
-    maxRows: calls.batchRows,
-    budgetMs: postgres.statementBudgetMs,
-  });
+  const recording = new Recording({ config, service: 'api', database, redis, log, metrics });
+  const { kept, writer } = recording;
   let configured = config.peers;
   const peers = openPeers(config, log);
   const takePeers = (read: Config) => {
@@ -98,7 +81,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     checks: {
       postgres: { required: false, check: () => databaseHealth(database) },
       redis: { required: false, check: () => stateCheck(redis.state) },
-      journal: { required: false, check: () => journalCheck(journal.depth) },
+      journal: { required: false, check: () => recording.check() },
     },
   };
   const app = buildApp({
@@ -121,7 +104,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     peers: peers.all,
     reader,
     writer,
-    journal,
+    kept,
     callOnce: new CallOnce({ redis, site }),
     enqueueFailover: (request) => failovers.add(request),
     compare: (repair) => compareConfiguredSites({ ...config, peers: configured }, repair),
@@ -131,11 +114,10 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
   const parts: Part[] = [
     { name: 'redis', start: () => redis.start(), stop: () => redis.close() },
     { name: 'database', start: () => void database.start().catch(() => {}), stop: () => database.close() },
+    { name: 'recording', start: () => recording.start(), stop: () => recording.stop() },
     { name: 'peers', start: () => peers.start(), stop: () => peers.close() },
     followConfig(file, takePeers, log),
     { name: 'failovers', stop: () => failovers.close() },
-    { name: 'journal', start: () => journal.start(), stop: () => journal.close() },
-    { name: 'writer', stop: () => writer.drain() },
     {
       name: 'http',
       start: async () => {
@@ -164,9 +146,4 @@ function stateCheck(
   state: { readonly state: 'up' } | { readonly state: 'down'; readonly reason: string },
 ): CheckResult {
   return state.state === 'up' ? { state: 'up' } : { state: 'down', reason: state.reason };
-}
-
-function journalCheck({ redis, memory }: Journal['depth']): CheckResult {
-  if (redis === 0 && memory === 0) return { state: 'up' };
-  return { state: 'degraded', reason: `${redis} terminals journalled in Redis, ${memory} in memory` };
 }

@@ -140,8 +140,9 @@ export class CallPlacer {
   #refuseOffline({ code, originator, transaction }: Call, facts: CallFacts): void {
     const { metrics, recorder, site } = this.#options;
     const fromPeer = originator.sitesPassed.length > 0;
-    transaction.reply({ status: 480, ...(fromPeer && { headers: [offlineHeader(site)] }) });
+    // Before the caller hears of it: from then on it must survive this process.
     if (!fromPeer) recorder.ended(facts, 'missed');
+    transaction.reply({ status: 480, ...(fromPeer && { headers: [offlineHeader(site)] }) });
     metrics.call(code, 'offline');
   }
 

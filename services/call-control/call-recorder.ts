@@ -7,7 +7,7 @@ import {
   type Party,
 } from '../../shared/domain/call-record.ts';
 import { emptyLastCalls, type LastCalls } from '../../shared/domain/last-calls.ts';
-import type { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
+import type { Durability, LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 
@@ -18,13 +18,16 @@ export interface CallRecorderOptions {
   readonly onRecord: (group: 'dialed' | 'missed' | 'answered' | 'erased' | 'traced', kept: Kept) => void;
 }
 
-/** What became of a record; `lost` when neither PostgreSQL, Redis nor memory took it. */
-export type Kept = 'durable' | 'journalled' | 'in-memory' | 'lost';
+/** What became of a record; `lost` when neither PostgreSQL nor the ring file took it. */
+export type Kept = Durability | 'lost';
 
 /** Calls whose first INVITE is remembered, so that its retry after a challenge further on counts once (R3). */
 const REMEMBERED_CALLS = 20_000;
 
-/** Writes down what calls leave behind. Nothing here delays a call: writes go their own way. */
+/**
+ * Writes down what calls leave behind. It is kept, whatever becomes of this process, when a method returns; nothing
+ * here delays a call, the table gets it later.
+ */
 export class CallRecorder {
   readonly #options: CallRecorderOptions;
   readonly #dialedCalls = new Set<string>();

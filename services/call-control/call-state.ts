@@ -1,12 +1,10 @@
 import { Database } from '../../shared/postgres/database.ts';
-import { databaseHealth, followDatabase, logDatabase } from '../../shared/postgres/database-reaction.ts';
+import { databaseHealth, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
-import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
-import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { readSecrets } from '../../shared/postgres/secrets.ts';
+import { Recording } from '../../shared/recording/recording.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
-import { Journal } from '../../shared/redis/journal.ts';
 import { Location } from '../../shared/redis/location.ts';
 import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
 import { SecretCopies } from '../../shared/redis/secret-copies.ts';
@@ -41,8 +39,7 @@ export class CallState {
   readonly recorder: CallRecorder;
   readonly skew: SkewAlarm;
   readonly secrets: SiteSecrets;
-  readonly #journal: Journal;
-  readonly #writer: LastCallsWriter;
+  readonly #recording: Recording;
   /** Peers' databases, read while this site's own is away. */
   readonly #standIns: PeerDatabases;
   readonly #log: Logger;
@@ -63,25 +60,19 @@ export class CallState {
     this.location = new Location({ redis: this.redis, site, maxContacts: sip.maxContacts });
     const budgetMs = postgres.lookupBudgetMs;
     this.directory = new TerminalDirectory({ database: this.database, copies: this.copies, budgetMs });
-    this.#journal = this.#openJournal(config);
-    this.#writer = new LastCallsWriter({
-      database: this.database,
-      site,
-      journal: this.#journal,
-      maxDelayMs: calls.batchDelayMs,
-      maxRows: calls.batchRows,
-      budgetMs: postgres.statementBudgetMs,
-    });
+    const { database, redis } = this;
+    this.#recording = new Recording({ config, service: 'call-control', database, redis, log, metrics });
+    const { writer } = this.#recording;
     this.#standIns = this.#openStandIns(config);
     this.reader = new LastCallsReader({
       database: this.database,
       site,
-      pending: this.#writer,
+      pending: writer,
       budgetMs,
       standIns: () => [...this.#standIns.all.values()],
     });
     this.recorder = new CallRecorder({
-      writer: this.#writer,
+      writer,
       clock: systemClock,
       log,
       onRecord: (group, kept) => callMetrics.record(group, kept),
@@ -99,16 +90,7 @@ export class CallState {
     return {
       postgres: { required: false, check: () => databaseHealth(this.database) },
       redis: { required: false, check: () => this.redis.state },
-      journal: {
-        required: false,
-        check: () => {
-          const { memory, redis } = this.#journal.depth;
-          if (memory > 0) return { state: 'degraded', reason: `${memory} records only in memory` };
-          return redis > 0
-            ? { state: 'degraded', reason: `${redis} records wait for PostgreSQL` }
-            : { state: 'up' };
-        },
-      },
+      journal: { required: false, check: () => this.#recording.check() },
     };
   }
 
@@ -119,10 +101,10 @@ export class CallState {
     );
   }
 
-  /** Begins to connect; waits for nobody: SIP answers meanwhile. */
-  start(): void {
+  /** Begins to connect; waits for the ring file alone: SIP answers meanwhile. Throws `RING_UNUSABLE`. */
+  async start(): Promise<void> {
+    await this.#recording.start();
     this.redis.start();
-    this.#journal.start();
     this.redis.onReady(() => void this.secrets.refresh());
     this.secrets.start();
     // Rejects only when closed.
@@ -135,14 +117,14 @@ export class CallState {
     this.#standIns.setUrls(peerUrls({ peers }, 'replicatorUrl'));
   }
 
-  /** Resolves when every record taken so far is in the table or the journal. */
+  /** Resolves when every record taken so far is in the table, the journal or the ring. */
   drain(): Promise<void> {
-    return this.#writer.drain();
+    return this.#recording.writer.drain();
   }
 
   async stop(): Promise<void> {
     this.secrets.stop();
-    await this.#journal.close();
+    await this.#recording.stop();
     await Promise.all([this.database.close(), this.#standIns.close()]);
     await this.redis.close();
   }
@@ -158,8 +140,7 @@ export class CallState {
       onState: (state) => {
         this.#databaseTried = true;
         logState(state);
-        const parts = { log: this.#log, journal: this.#journal, writer: this.#writer };
-        followDatabase(parts, state.state === 'up');
+        this.#recording.databaseIs(state.state === 'up');
         if (state.state === 'up') void this.secrets.refresh();
       },
     });
@@ -183,20 +164,8 @@ export class CallState {
       commandTimeoutMs: redis.commandTimeoutMs,
       onState: (state) => {
         if (state.state === 'up') this.#log.info('Redis found');
-        else this.#log.warn({ reason: state.reason }, 'Redis away: bindings and journal are in memory only');
+        else this.#log.warn({ reason: state.reason }, 'Redis away: bindings are in memory only');
       },
-    });
-  }
-
-  #openJournal({ calls, postgres, redis, site }: Config): Journal {
-    return new Journal({
-      redis: this.redis,
-      url: redis.url,
-      site,
-      memoryRows: calls.journalMemoryRows,
-      appendTimeoutMs: redis.commandTimeoutMs,
-      apply: (rows) => recordCalls(this.database, site, rows, 'as-recorded', postgres.statementBudgetMs),
-      log: this.#log,
     });
   }
 
@@ -206,14 +175,6 @@ export class CallState {
       'Addresses of record with live bindings known to this process',
       [],
       (gauge) => gauge.set(this.location.size),
-    );
-    metrics.gauge('journal_terminals', 'Terminals whose records wait in the journal', ['kept'], (gauge) => {
-      const { memory, redis } = this.#journal.depth;
-      gauge.set({ kept: 'redis' }, redis);
-      gauge.set({ kept: 'memory' }, memory);
-    });
-    metrics.gauge('pending_records', 'Records on their way to the table', [], (gauge) =>
-      gauge.set(this.#writer.waiting),
     );
   }
 }

@@ -56,6 +56,11 @@ export class SipSide {
     const flows = new RegisteredFlows(options.callState.location);
     this.#server = new SipServer({
       listeners: sipListeners(config),
+      ownNames: [config.domain],
+      connections: {
+        maxPerSource: sip.maxConnectionsPerSource,
+        isExempt: (address) => this.#sources.has({ remoteAddress: address }),
+      },
       keys: options.callState.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),

@@ -7,7 +7,7 @@ import { journalStateKey } from '../../shared/redis/keys.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { climbingLevel, retry } from '../../shared/runtime/retry.ts';
 import { AdoptedFailovers } from './adopted-failovers.ts';
-import { deriveEvents, type Round } from './alerts/derive.ts';
+import { asLastKnown, deriveEvents, type Round } from './alerts/derive.ts';
 import { type LastcallEvent, lastcallEvent } from './alerts/event.ts';
 import { detectFailovers, type Sightings } from './detect.ts';
 import { FailoverJobs } from './failover-jobs.ts';
@@ -32,6 +32,8 @@ export interface CoordinatorOptions {
   readonly allowedSkewMs: number;
   readonly log: CoordinatorLog;
   readonly compare: FlowOptions['compare'];
+  /** Records that only this site's processes hold; null when none of them answers. */
+  readonly journalInMemory?: () => Promise<number | null>;
   readonly tell: (event: LastcallEvent) => Promise<void>;
   readonly onBoundary?: ((boundary: StepBoundary) => void | Promise<void>) | undefined;
   readonly onEnded?: (row: FailoverRow, end: FailoverEnd) => void;
@@ -51,6 +53,8 @@ export class Coordinator {
   #sightings: Sightings = new Map();
   #unattended: Sightings = new Map();
   #round: Round | null = null;
+  /** The last round, with what it could not see as it was seen before. */
+  #known: Round | null = null;
   #watching: Promise<void> = Promise.resolve();
   #failures = 0;
 
@@ -126,9 +130,11 @@ export class Coordinator {
   async #look(): Promise<void> {
     const { home, settings, allowedSkewMs } = this.#options;
     const seen = await observe(this.#links, settings.lookDeadlineMs);
-    const round: Round = { seen, clockAt: systemClock(), journalled: await this.#journalled() };
-    for (const event of deriveEvents(this.#round, round, { home, allowedSkewMs })) this.#tell(event);
-    this.#round = round;
+    const looked: Round = { seen, clockAt: systemClock(), ...(await this.#journalled()) };
+    const round = asLastKnown(this.#known, looked);
+    for (const event of deriveEvents(this.#known, round, { home, allowedSkewMs })) this.#tell(event);
+    this.#known = round;
+    this.#round = looked;
     const nowMs = performance.now();
     const { sightings, requests } = detectFailovers(seen, this.#sightings, {
       home,
@@ -215,9 +221,14 @@ export class Coordinator {
       .catch((err: unknown) => this.#options.log.warn({ err: describeFault(err) }, 'event not told'));
   }
 
-  async #journalled(): Promise<number | null> {
-    const { redis, home } = this.#options;
-    if (redis.state.state !== 'up') return null;
-    return redis.client.hlen(journalStateKey(home)).catch(() => null);
+  async #journalled(): Promise<Pick<Round, 'journalled' | 'inMemory'>> {
+    const { redis, home, journalInMemory } = this.#options;
+    const [inRedis, inMemory] = await Promise.all([
+      redis.state.state === 'up' ? redis.client.hlen(journalStateKey(home)).catch(() => null) : null,
+      journalInMemory?.().catch(() => null) ?? null,
+    ]);
+    // Nobody can tell that it is empty while Redis is away.
+    const journalled = inRedis === null && !inMemory ? null : (inRedis ?? 0) + (inMemory ?? 0);
+    return { journalled, inMemory: inMemory ?? 0 };
   }
 }

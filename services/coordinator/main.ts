@@ -11,7 +11,7 @@ import { Metrics } from '../../shared/runtime/metrics.ts';
 import { followConfig } from '../../shared/runtime/watch-config.ts';
 import { configuredChannels } from './alerts/channels.ts';
 import { AlertDispatcher } from './alerts/dispatcher.ts';
-import { AlertGate } from './alerts/gate.ts';
+import { journalInMemory } from './alerts/journal-in-memory.ts';
 import { comparePair } from './compare-pair.ts';
 import { Coordinator } from './coordinator.ts';
 import { coordinatorMetrics } from './metrics.ts';
@@ -33,11 +33,11 @@ const alerts = new AlertDispatcher({
   site: config.site,
   redisUrl: config.redis.url,
   channels: configuredChannels(config.alerts, process.env),
-  gate: new AlertGate({
+  limits: {
     repeatMs: config.alerts.repeatMinutes * 60_000,
     most: MOST_ALERTS,
     windowMs: ALERT_WINDOW_MS,
-  }),
+  },
   log,
   onEvent: measured.onEvent,
 });
@@ -55,6 +55,7 @@ const coordinator = new Coordinator({
   allowedSkewMs: config.calls.allowedSkewMs,
   log,
   compare: comparePair,
+  journalInMemory: () => journalInMemory([config.health.callControl, config.api.listen]),
   tell: (event) => alerts.tell(event),
   onBoundary: measured.onBoundary,
   onEnded: (row, end) => measured.onEnded(row.site, end),

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { DOMAIN, type LabPlan, type SitePlan } from './plan.ts';
 import type { LabSecrets } from './secrets.ts';
@@ -44,6 +45,7 @@ export function siteConfig(
       ownerUrl: database.ownerUrl,
     },
     redis: { url: redisUrl(own, secrets) },
+    journal: { ringDirectory: join(own.dataDir, 'ring') },
     sip: {
       udp: listen(own.ports.sip),
       tcp: listen(own.ports.sip),

@@ -99,8 +99,14 @@ export const ERRORS = {
   JOURNAL_FULL: entry(
     503,
     'transient',
-    'PostgreSQL and Redis are both away and the memory for records is full',
-    'Bring one of them back; records that were not acknowledged must be sent again.',
+    'PostgreSQL is away and the ring file for records is full',
+    'Bring PostgreSQL back, or raise journal.ringBytes; records that were not acknowledged must be sent again.',
+  ),
+  RING_UNUSABLE: entry(
+    503,
+    'never',
+    'The ring file for records cannot be made',
+    'Name a directory on a local disk with room, which only this user can write, as journal.ringDirectory.',
   ),
   TERMINAL_EXISTS: entry(
     409,

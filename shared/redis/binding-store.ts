@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Binding } from '../domain/binding.ts';
 import type { RedisConnection } from './connect.ts';
-import { bindingChannel, bindingKey, bindingMarkKey } from './keys.ts';
+import { bindingChannel, bindingKey } from './keys.ts';
 
 /** Replaces the stored text only if it is still what was read, and tells so; the key dies with its last binding. */
 const SWAP = `
@@ -32,7 +32,7 @@ export class BindingStore {
   }
 
   async read(aor: string): Promise<readonly Binding[]> {
-    return parse(await this.#redis.client.get(bindingKey(this.#site, aor)));
+    return parse(await this.#get(bindingKey(this.#site, aor)));
   }
 
   /**
@@ -45,7 +45,7 @@ export class BindingStore {
   ): Promise<void> {
     const key = bindingKey(this.#site, aor);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const before = await this.#redis.client.get(key);
+      const before = await this.#get(key);
       const bindings = next(parse(before));
       if (bindings === null) return;
       const after = bindings.length === 0 ? '' : JSON.stringify(bindings);
@@ -55,6 +55,14 @@ export class BindingStore {
       if (swapped === 1) return;
     }
     throw new Error('bindings changed under every attempt');
+  }
+
+  /** Rejects when Redis has lost its content: that it holds none is then not believed. */
+  async #get(key: string): Promise<string | null> {
+    const content = this.#redis.content(this.#site);
+    const [text = null, mark = null] = await this.#redis.client.mget(key, content.key);
+    if (content.isLost(mark)) throw new Error('Redis has lost its content');
+    return text;
   }
 
   /** Tells what other processes change from `onListening` on, which is called at each connection. */
@@ -81,14 +89,6 @@ export class BindingStore {
       const texts = await this.#redis.client.mget(keys);
       yield keys.map((key, index) => [key.slice(prefix.length), parse(texts[index] ?? null)] as const);
     }
-  }
-
-  /** A value that stays the same for as long as Redis keeps its data. */
-  async mark(): Promise<string> {
-    const key = bindingMarkKey(this.#site);
-    const fresh = randomUUID();
-    await this.#redis.client.set(key, fresh, 'NX');
-    return (await this.#redis.client.get(key)) ?? fresh;
   }
 }
 

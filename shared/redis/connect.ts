@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import type { LastcallError } from '../domain/errors.ts';
+import { ContentWatch } from './content-watch.ts';
 import { translateRedisError } from './redis-error.ts';
 
 export interface RedisOptions {
@@ -24,6 +25,7 @@ export class RedisConnection {
   readonly #onState: (state: RedisState) => void;
   readonly #ready: (() => void)[] = [];
   readonly #subscribers: Redis[] = [];
+  readonly #contents = new Map<string, ContentWatch>();
   #probe: NodeJS.Timeout | null = null;
 
   constructor({ url, commandTimeoutMs, onState = () => {} }: RedisOptions) {
@@ -40,6 +42,7 @@ export class RedisConnection {
     });
     this.client.on('ready', () => {
       this.#enter({ state: 'up' });
+      this.#look();
       for (const listener of this.#ready) listener();
     });
     this.client.on('error', (error: Error) => this.#lose(error.message));
@@ -62,6 +65,13 @@ export class RedisConnection {
   onReady(listener: () => void): void {
     this.#ready.push(listener);
     if (this.#state.state === 'up') listener();
+  }
+
+  /** Tells when what a site keeps in Redis is gone: looked at with every probe and at each connection. */
+  content(site: string): ContentWatch {
+    const content = this.#contents.get(site) ?? new ContentWatch(this.client, site);
+    this.#contents.set(site, content);
+    return content;
   }
 
   /**
@@ -90,12 +100,18 @@ export class RedisConnection {
     if (this.#state.state !== 'up') return;
     try {
       await this.client.ping();
+      this.#look();
     } catch (cause) {
       const error: LastcallError = translateRedisError(cause);
       if (error.code !== 'REDIS_UNREACHABLE') return;
       this.#lose('no answer to a probe');
       this.client.disconnect(true);
     }
+  }
+
+  #look(): void {
+    // What fails is looked at again with the next probe.
+    for (const content of this.#contents.values()) content.look().catch(() => {});
   }
 
   #lose(reason: string): void {

@@ -1,9 +1,8 @@
 import { type Job, UnrecoverableError, type Worker } from 'bullmq';
 import { LastcallError } from '../domain/errors.ts';
-import { type LastCalls, mergeLastCalls } from '../domain/last-calls.ts';
+import type { LastCalls } from '../domain/last-calls.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { RedisConnection } from './connect.ts';
-import { JournalMemory } from './journal-memory.ts';
 import { type JournalEntry, JournalQueue } from './journal-queue.ts';
 import { JournalState } from './journal-state.ts';
 import { closeQueue } from './queues.ts';
@@ -13,30 +12,27 @@ export interface JournalOptions {
   readonly redis: RedisConnection;
   readonly url: string;
   readonly site: string;
-  /** Terminals whose records are held in memory at most while Redis is away too. */
-  readonly memoryRows: number;
+  /** What this process keeps that the table does not have: appended again to a Redis that was away or is emptied. */
+  readonly unwritten: () => readonly LastCalls[];
   readonly appendTimeoutMs: number;
   /** Writes rows into the table with their own dates, idempotently; throws `LastcallError`. */
   readonly apply: (rows: readonly LastCalls[]) => Promise<void>;
   readonly log: Logger;
 }
 
-/** `redis`: survives this process. `memory`: PostgreSQL and Redis are both away, and only this process holds it. */
-export type Kept = 'redis' | 'memory';
-
-/** What waits for the database: terminals in Redis and in memory, and the age of the oldest record in milliseconds. */
+/** What waits for the database in Redis: terminals, and the age of the oldest record in milliseconds. */
 export interface JournalDepth {
   readonly redis: number;
-  readonly memory: number;
   readonly oldestAgeMs: number;
 }
 
 const WATCH_MS = 1_000;
+const PAGE = 500;
 /** Longer than any lookup may take. */
 const RETIRE_MS = 1_000;
 
 /**
- * Records of the time without PostgreSQL (R12): a BullMQ queue that drains in order when the database is back, and the
+ * Records of the time without PostgreSQL (R12), for every process of the site: a BullMQ queue that drains in order when the database is back, and the
  * latest state per terminal, which reads use as one more source (C8). Applying is newer-wins, so a job that runs twice,
  * after a kill -9 in the middle, changes nothing.
  */
@@ -44,10 +40,10 @@ export class Journal {
   readonly #options: JournalOptions;
   readonly #queue: JournalQueue;
   readonly #state: JournalState;
-  readonly #memory: JournalMemory;
   #worker: Worker<JournalEntry> | null = null;
   #draining = false;
-  #flushing: Promise<void> | null = null;
+  /** Redis lacks something that this process keeps. */
+  #behind = false;
   #timer: NodeJS.Timeout | null = null;
   /** What Redis said last, null before it said anything; while it is away this decides whether it may hold something unseen. */
   #lastCount: number | null = null;
@@ -58,7 +54,10 @@ export class Journal {
     this.#options = options;
     this.#queue = new JournalQueue(options);
     this.#state = new JournalState(options.redis, options.site);
-    this.#memory = new JournalMemory(options.memoryRows);
+    options.redis.content(options.site).onLost(() => {
+      this.#behind = true;
+      return this.#catchUp();
+    });
   }
 
   start(): void {
@@ -72,56 +71,44 @@ export class Journal {
     if (draining) {
       this.#worker ??= this.#startWorker();
       void this.#worker.resume();
-      void this.#flushMemory();
     } else void this.#worker?.pause(true).catch(() => {});
   }
 
-  /** Keeps rows of distinct terminals. Rejects with `JOURNAL_FULL` when there is no place left: nothing was kept. */
-  async append(rows: readonly LastCalls[]): Promise<Kept> {
+  /** Tells the site of rows of distinct terminals, which this process keeps. False while Redis is away: it hears later. */
+  async append(rows: readonly LastCalls[]): Promise<boolean> {
     if (this.#options.redis.state.state === 'up') {
       try {
         await this.#appendToRedis(rows);
-        return 'redis';
+        return true;
       } catch (cause) {
         const err = translateRedisError(cause);
-        this.#options.log.warn(
-          { err, rows: rows.length },
-          'journal not reachable, keeping records in memory',
-        );
+        this.#options.log.warn({ err, rows: rows.length }, 'journal not reachable, records stay in the ring');
       }
     }
-    this.#memory.add(rows, Date.now());
-    return 'memory';
+    this.#behind = true;
+    return false;
   }
 
   /** The journalled state of these terminals. Throws while Redis is away and may hold what is not seen here. */
   async pending(terminalIds: readonly number[]): Promise<ReadonlyMap<number, LastCalls>> {
-    // Memory first: a row that moves on to Redis meanwhile is then seen twice, not missed.
-    const inMemory = terminalIds.flatMap((id) => this.#memory.get(id) ?? []);
-    const rows = await this.#readState(terminalIds);
-    for (const row of inMemory) {
-      const inRedis = rows.get(row.terminalId);
-      rows.set(row.terminalId, inRedis ? mergeLastCalls(inRedis, row) : row);
+    if (terminalIds.length === 0) return new Map();
+    try {
+      return await this.#state.read(terminalIds);
+    } catch (cause) {
+      if (this.#lastCount === 0) return new Map();
+      throw translateRedisError(cause);
     }
-    return rows;
   }
 
   /** As of the last second. */
   get depth(): JournalDepth {
-    const oldestMs = Math.min(this.#oldestMs ?? Infinity, this.#memory.sinceMs ?? Infinity);
-    const oldestAgeMs = oldestMs === Infinity ? 0 : Math.max(0, Date.now() - oldestMs);
-    return { redis: this.#lastCount ?? 0, memory: this.#memory.size, oldestAgeMs };
+    const oldestAgeMs = this.#oldestMs === null ? 0 : Math.max(0, Date.now() - this.#oldestMs);
+    return { redis: this.#lastCount ?? 0, oldestAgeMs };
   }
 
   async close(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     for (const timer of this.#retiring) clearTimeout(timer);
-    await this.#flushMemory();
-    if (this.#memory.size > 0)
-      this.#options.log.error(
-        { rows: this.#memory.size },
-        'records lost: neither PostgreSQL nor Redis took them',
-      );
     // Without Redis there is nothing to wait for.
     if (this.#worker) await closeQueue(this.#worker, this.#options.redis.state.state !== 'up');
     await this.#queue.close();
@@ -134,13 +121,16 @@ export class Journal {
     this.#lastCount = Math.max(this.#lastCount ?? 0, 1);
   }
 
-  async #readState(terminalIds: readonly number[]): Promise<Map<number, LastCalls>> {
-    if (terminalIds.length === 0) return new Map();
+  /** While the database is there the records go into the table, and nobody needs them here. */
+  async #catchUp(): Promise<void> {
+    if (!this.#behind || this.#options.redis.state.state !== 'up') return;
+    this.#behind = false;
     try {
-      return await this.#state.read(terminalIds);
-    } catch (cause) {
-      if (this.#lastCount === 0) return new Map();
-      throw translateRedisError(cause);
+      const rows = this.#draining ? [] : this.#options.unwritten();
+      for (let at = 0; at < rows.length; at += PAGE) await this.#appendToRedis(rows.slice(at, at + PAGE));
+    } catch (error) {
+      this.#behind = true;
+      throw error;
     }
   }
 
@@ -148,7 +138,7 @@ export class Journal {
     if (this.#options.redis.state.state !== 'up') return;
     try {
       this.#lastCount = await this.#state.count();
-      void this.#flushMemory();
+      await this.#catchUp();
       this.#reviveWorker();
       if (this.#lastCount === 0) this.#oldestMs = null;
       else await this.#watchBacklog();
@@ -183,27 +173,6 @@ export class Journal {
         .finally(() => this.#retiring.delete(timer));
     }, RETIRE_MS);
     this.#retiring.add(timer);
-  }
-
-  /** What only memory holds goes to whatever is back first: the table, else Redis. */
-  #flushMemory(): Promise<void> {
-    this.#flushing ??= this.#flush().finally(() => {
-      this.#flushing = null;
-    });
-    return this.#flushing;
-  }
-
-  async #flush(): Promise<void> {
-    const rows = this.#memory.all();
-    if (rows.length === 0) return;
-    try {
-      if (this.#draining) await this.#apply(rows);
-      else if (this.#options.redis.state.state === 'up') await this.#appendToRedis(rows);
-      else return;
-      this.#memory.remove(rows);
-    } catch (err) {
-      this.#options.log.debug({ err, rows: rows.length }, 'records stay in memory');
-    }
   }
 
   #startWorker(): Worker<JournalEntry> {

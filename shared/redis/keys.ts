@@ -2,7 +2,8 @@
 export const keyPrefix = (site: string): string => `lastcall:{${site}}`;
 
 export const bindingKey = (site: string, aor: string): string => `${keyPrefix(site)}:bindings:${aor}`;
-export const bindingMarkKey = (site: string): string => `${keyPrefix(site)}:bindings-mark`;
+/** Stays for as long as Redis keeps what the site gave it. */
+export const contentMarkKey = (site: string): string => `${keyPrefix(site)}:content-mark`;
 /** Not a key: what the site's call-controls tell each other on. */
 export const bindingChannel = (site: string): string => `${keyPrefix(site)}:bindings-changed`;
 export const secretsKey = (site: string): string => `${keyPrefix(site)}:secrets`;

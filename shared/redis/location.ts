@@ -32,13 +32,13 @@ export class Location {
   readonly #mirror = new Map<string, readonly Binding[]>();
   /** Changes that Redis does not know yet, in order, the latest a contact. */
   readonly #unsaved = new Map<string, readonly BindingChange[]>();
-  #mark: string | null = null;
   #writingBack = false;
 
   constructor(options: LocationOptions) {
     this.#options = options;
     this.#store = new BindingStore(options.redis, options.site);
-    options.redis.onReady(() => void this.#synchronise());
+    options.redis.onReady(() => void this.#writeBack());
+    options.redis.content(options.site).onLost(() => this.#restore());
     this.#store.listen(
       (aor, bindings) => this.#mirrorStored(aor, bindings),
       () => void this.#mirrorAll(),
@@ -118,18 +118,10 @@ export class Location {
     return this.#options.redis.state.state === 'up' && !this.#unsaved.has(aor);
   }
 
-  /** At each connection: what Redis lost, and what it missed. */
-  async #synchronise(): Promise<void> {
-    try {
-      const mark = await this.#store.mark();
-      if (this.#mark !== null && this.#mark !== mark)
-        for (const [aor, bindings] of this.#mirror)
-          if (!this.#unsaved.has(aor)) await this.#store.restore(aor, bindings);
-      this.#mark = mark;
-      await this.#writeBack();
-    } catch {
-      // Away again: the next connection begins anew, and the old mark says whether data was lost meanwhile.
-    }
+  /** A Redis that lost its data gets back what it lacks; what is newer there stays. */
+  async #restore(): Promise<void> {
+    for (const [aor, bindings] of this.#mirror)
+      if (!this.#unsaved.has(aor)) await this.#store.restore(aor, bindings);
   }
 
   /** What others changed while nobody was listening, so that the next outage finds the mirror whole. */

@@ -10,7 +10,7 @@ import type { Logger } from '../runtime/logger.ts';
 import { keyPrefix } from './keys.ts';
 
 /** The BullMQ queues of a site. */
-export type QueueName = 'journal' | 'failover' | 'alert' | 'switchover';
+export type QueueName = 'journal' | 'failover' | `alert-${'command' | 'webhook' | 'mail'}` | 'switchover';
 
 export interface QueuePlace {
   readonly site: string;

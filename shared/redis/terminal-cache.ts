@@ -9,6 +9,7 @@ const LIFETIME_SECONDS = 7 * 86_400;
 /** A copy that did not change is written again this often, so that it does not expire in use. */
 const REWRITE_MS = 3_600_000;
 const REMEMBERED = 200_000;
+const PAGE = 500;
 
 /**
  * Copies of the terminals in use, so that a process started while PostgreSQL is away still knows its phones. Holds digest
@@ -22,6 +23,7 @@ export class TerminalCache {
   constructor(redis: RedisConnection, site: string) {
     this.#redis = redis;
     this.#site = site;
+    redis.content(site).onLost(() => this.#writeAgain());
   }
 
   /** Keeps what PostgreSQL said about these names; null removes the copy. Never rejects: the copies are an extra. */
@@ -61,6 +63,16 @@ export class TerminalCache {
   /** True once some process of this site kept a copy: there is something to serve from without PostgreSQL. */
   async holdsAny(): Promise<boolean> {
     return (await this.#redis.client.exists(this.#anyKey)) === 1;
+  }
+
+  async #writeAgain(): Promise<void> {
+    const texts = [...this.#written].filter(([, { text }]) => text !== '');
+    for (let at = 0; at < texts.length; at += PAGE) {
+      const pipeline = this.#redis.client.pipeline().set(this.#anyKey, '1', 'EX', LIFETIME_SECONDS);
+      for (const [key, { text }] of texts.slice(at, at + PAGE))
+        pipeline.set(key, text, 'EX', LIFETIME_SECONDS);
+      await pipeline.exec();
+    }
   }
 
   get #anyKey(): string {

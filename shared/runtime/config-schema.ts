@@ -136,6 +136,10 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
         default: ['MD5'],
       },
     ),
+    maxConnectionsPerSource: integer(
+      'TCP, TLS and WebSocket connections of one address; trusted networks have no such limit',
+      { min: 1, max: 1_000_000, default: 100 },
+    ),
     maxTransactions: integer('Transactions beyond which new INVITEs get 503', {
       min: 100,
       max: 1_000_000,
@@ -182,10 +186,20 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     batchDelayMs: millis('How long a record waits for company', 5, 1_000),
     batchRows: integer('Terminals in one write at most', { min: 1, max: 10_000, default: 500 }),
     allowedSkewMs: millis('A date further ahead of this clock raises an alarm', 5_000),
-    journalMemoryRows: integer('Records kept in memory when PostgreSQL and Redis are both away', {
-      min: 100,
-      max: 10_000_000,
-      default: 100_000,
+  }),
+
+  journal: section('What is recorded, until the table and every peer hold it', {
+    ringDirectory: text('Directory of the ring files, on a local disk; the processes of a site share it', {
+      default: '/var/tmp/lastcall',
+    }),
+    ringBytes: integer("Size of one process's ring file", {
+      min: 1_048_576,
+      max: 17_179_869_184,
+      unit: 'bytes',
+      default: 16_777_216,
+    }),
+    fdatasync: flag('REST answers wait until records are on the disk itself: they survive a loss of power', {
+      default: false,
     }),
   }),
 
@@ -287,7 +301,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     smtpUrl: optional(
       text('smtp://[user:password@]host[:port]', { secret: true, pattern: /^smtps?:\/\/\S+$/ }),
     ),
-    repeatMinutes: integer('The same event again is told once in this time', {
+    repeatMinutes: integer('What lasts is told again after this time', {
       min: 1,
       max: 10_080,
       unit: 'minutes',

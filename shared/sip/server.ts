@@ -12,6 +12,7 @@ import { DEFAULT_TIMERS, type TimerDurations } from './transaction/timer-duratio
 import { TimerWheel } from './transaction/timer-wheel.ts';
 import type { ClientTransaction, ClientTransactionUser, ServerTransaction } from './transaction/user.ts';
 import { bareHost, familyOf, hostText } from './transport/address.ts';
+import { ConnectionQuota, type ConnectionQuotaOptions } from './transport/connection-quota.ts';
 import { createTransport } from './transport/create-transport.ts';
 import type { Flow } from './transport/flow.ts';
 import type { Listener, ListenerOptions, TransportName } from './transport/listener.ts';
@@ -37,6 +38,10 @@ export interface SipServerOptions {
   readonly onFault?: (fault: SipFault) => void;
   /** The flow of that token is gone: what was registered over it is not there any more (RFC 5626 4.2). */
   readonly onFlowClosed?: (token: string) => void;
+  /** Names that mean this server, e.g. its domain: never looked up, and nothing is sent to them. */
+  readonly ownNames?: readonly string[];
+  /** Bounds on accepted connections, over all listeners. */
+  readonly connections?: ConnectionQuotaOptions;
   readonly limits?: Partial<Limits>;
   readonly timers?: Partial<TimerDurations>;
   /** Methods for which a merged request is answered 482 (RFC 3261 8.2.2.2); for UAS roles such as REGISTER. Default none. */
@@ -60,7 +65,8 @@ export class SipServer {
   readonly wheel: TimerWheel;
   readonly #transports: readonly Transport[];
   readonly #layer: TransactionLayer;
-  readonly #resolver = new Resolver((error) => this.faulted(error));
+  readonly #resolver: Resolver;
+  readonly #quota: ConnectionQuota;
   readonly #drivesWheel: boolean;
   readonly #onFault: (fault: SipFault) => void;
   #ticking: NodeJS.Timeout | undefined;
@@ -71,7 +77,12 @@ export class SipServer {
     this.#drivesWheel = options.wheel === undefined;
     this.wheel = options.wheel ?? new TimerWheel();
     this.wheel.onFault = (error) => this.faulted(error);
+    this.#resolver = new Resolver({
+      ownNames: options.ownNames ?? [],
+      onFault: (error) => this.faulted(error),
+    });
     this.#layer = this.#createLayer(options);
+    this.#quota = new ConnectionQuota(options.connections);
     this.#transports = this.#createTransports(options);
   }
 
@@ -145,6 +156,16 @@ export class SipServer {
     });
   }
 
+  /** Accepted connections that are open, and those refused since the start, for metrics. */
+  get connections(): ConnectionQuota['connections'] {
+    return this.#quota.connections;
+  }
+
+  /** Look-ups under way and answers kept, for metrics. */
+  get lookups(): Resolver['size'] {
+    return this.#resolver.size;
+  }
+
   /** Finds the flow of a hop; calls back at once unless a name must be looked up. */
   route(hop: Hop, done: (found: Flow | Error) => void): void {
     if ('flow' in hop) done(hop.flow.open ? hop.flow : new Error('the flow is closed'));
@@ -209,6 +230,7 @@ export class SipServer {
 
   #createTransports(options: SipServerOptions): readonly Transport[] {
     const shared = {
+      quota: this.#quota,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       counters: this.counters,
       receiver: this.#layer,

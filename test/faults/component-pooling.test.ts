@@ -13,6 +13,7 @@ import {
   replaceTerminal,
 } from '../../shared/postgres/terminals.ts';
 import { type PgBouncer, startPgBouncer } from '../pg/pgbouncer.ts';
+import { openKept } from '../support/kept-calls.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { query } from '../support/replication-pair.ts';
 import { TcpRelay } from '../support/tcp-relay.ts';
@@ -43,7 +44,7 @@ async function openStores(url: string) {
     pending: async () => new Map(),
   };
   const limits = { maxDelayMs: 5, maxRows: 50, budgetMs: 5_000 };
-  const writer = new LastCallsWriter({ database, site: 'a', journal, ...limits });
+  const writer = new LastCallsWriter({ database, site: 'a', journal, kept: await openKept(), ...limits });
   const reader = new LastCallsReader({ database, site: 'a', pending: writer, budgetMs: 5_000 });
   const dialled = async (terminalId: number) => {
     const { sources, marks } = await reader.read(terminalId);

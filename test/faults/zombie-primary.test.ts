@@ -6,6 +6,7 @@ import { databaseHealth } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
 import { freePort } from '../../shared/servers/free-port.ts';
+import { openKept } from '../support/kept-calls.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { connectRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { query } from '../support/replication-pair.ts';
@@ -47,6 +48,7 @@ async function openStores(url = site.database.app) {
     database,
     site: 'a',
     journal: { append: () => Promise.reject(new Error('no journal')), pending: async () => new Map() },
+    kept: await openKept(),
     maxDelayMs: 5,
     maxRows: 50,
     budgetMs: 5_000,

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { chooseFreshest } from '../../shared/domain/choose-freshest.ts';
 import { callGroup, emptyLastCalls, type LastCalls, mergeLastCalls } from '../../shared/domain/last-calls.ts';
 import { micros } from '../../shared/domain/micros.ts';
@@ -6,6 +6,8 @@ import type { Database, Queryable } from '../../shared/postgres/database.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import { LastCallsWriter, type WriteJournal } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
+import type { KeptCalls } from '../../shared/ring/kept-calls.ts';
+import { openKept } from '../support/kept-calls.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aTerminal, type SiteDatabase } from './site-databases.ts';
 import { type StartedStore, startStore } from './started-store.ts';
@@ -14,9 +16,9 @@ import { type StartedStore, startStore } from './started-store.ts';
 class ListJournal implements WriteJournal {
   readonly rows: LastCalls[] = [];
 
-  async append(rows: readonly LastCalls[]): Promise<'redis'> {
+  async append(rows: readonly LastCalls[]): Promise<boolean> {
     this.rows.push(...rows);
-    return 'redis';
+    return true;
   }
 
   async pending(terminalIds: readonly number[]): Promise<ReadonlyMap<number, LastCalls>> {
@@ -40,6 +42,7 @@ describe('LastCallsWriter', () => {
   let store: StartedStore;
   let a: SiteDatabase;
   let database: Database;
+  let kept: KeptCalls;
 
   beforeAll(async () => {
     store = await startStore();
@@ -47,6 +50,10 @@ describe('LastCallsWriter', () => {
     database = store.database;
   });
   afterAll(() => store.stop());
+  beforeEach(async () => {
+    kept = await openKept();
+  });
+  afterEach(() => kept.close());
 
   function open(
     options: { queryable?: Queryable; journal?: WriteJournal; maxDelayMs?: number; maxRows?: number } = {},
@@ -56,6 +63,7 @@ describe('LastCallsWriter', () => {
       database: queryable,
       site: 'a',
       journal,
+      kept,
       maxDelayMs,
       maxRows,
       budgetMs: 1_000,
@@ -282,21 +290,41 @@ describe('LastCallsWriter', () => {
     expect(await numbers(terminals)).toEqual(['1', '1']);
   });
 
-  it('rejects when neither database nor journal takes a record, and goes on with the next', async () => {
-    const full: WriteJournal = {
-      append: () => Promise.reject(new Error('full')),
-      pending: async () => new Map(),
-    };
+  it('refuses by name what neither database nor ring takes, and goes on with the next', async () => {
     let broken = true;
     const queryable: Queryable = {
       query: (text, values, budgetMs) =>
         broken ? Promise.reject(new Error('Connection terminated')) : database.query(text, values, budgetMs),
     };
-    const writer = open({ queryable, journal: full });
+    const writer = open({ queryable });
+    // A ring without room.
+    await kept.close();
     const terminal = aTerminal();
-    await expect(writer.record(dialed(terminal, '1'))).rejects.toThrow('full');
+    await expect(writer.record(dialed(terminal, '1'))).rejects.toMatchObject({ code: 'JOURNAL_FULL' });
     broken = false;
     expect(await writer.record(dialed(terminal, '2'))).toBe('durable');
+  });
+
+  it('rule 31 a record is in the ring file when record returns, before anything was awaited', async () => {
+    const terminal = aTerminal();
+    void open({ maxDelayMs: 60_000 }).record(dialed(terminal, '1'));
+    expect(kept.pending(terminal)?.dialed?.number).toBe('1');
+    await open({ maxDelayMs: 60_000 }).drain();
+  });
+
+  it('row 3: what was reported with its date and what the journal drained is written again after a promotion', async () => {
+    const [dated, drained] = [aTerminal(), aTerminal()];
+    const writer = open();
+    expect(await writer.record(dialed(dated, '4711'), 'as-recorded')).toBe('durable');
+    await writer.replay([dialed(drained, '4712')]);
+    await a.transaction('owner', async (client) => {
+      await client.query('SET LOCAL session_replication_role = replica');
+      await client.query('DELETE FROM lastcall.lastcalls_a WHERE terminal_id = ANY($1)', [[dated, drained]]);
+    });
+    writer.databaseLost();
+    expect([...(await writer.pending([dated, drained])).keys()].sort()).toEqual([dated, drained].sort());
+    await writer.databaseFound();
+    expect(await numbers([dated, drained])).toEqual(['4711', '4712']);
   });
 
   it('R12 server stopped: journalled at once, still seen by reads, applied later with its own date', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { initSite } from '../../shared/postgres/init-site.ts';
+import { ringDirectory } from '../support/kept-calls.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 
 export const ADMIN_TOKEN = 'admin-token-of-the-tests';
@@ -26,6 +27,7 @@ const PASSWORDS = { app: 'app-pw', replicator: 'replicator-pw', coordinator: 'co
 export async function startTwoSites(): Promise<TwoSites> {
   const server = await startPostgres();
   const folder = mkdtempSync(join(tmpdir(), 'lastcall-two-sites-'));
+  const rings = ringDirectory();
   const database = (site: string) => `site_${site}`;
   const url = (site: string, role: keyof typeof PASSWORDS = 'app') =>
     server.url(database(site), `lastcall_${role}`, PASSWORDS[role]);
@@ -48,6 +50,7 @@ export async function startTwoSites(): Promise<TwoSites> {
         ownerUrl: server.url(database(site)),
       },
       redis: { url: 'redis://127.0.0.1:1' },
+      journal: { ringDirectory: rings },
       api: {
         listen: '127.0.0.1:1',
         tokens: [

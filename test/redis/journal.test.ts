@@ -44,12 +44,16 @@ function table() {
   return { rows, apply };
 }
 
-function journal(apply: (rows: readonly LastCalls[]) => Promise<void>, memoryRows = 100): Journal {
+/** `unwritten`: what the process keeps in its ring and the table lacks. */
+function journal(
+  apply: (rows: readonly LastCalls[]) => Promise<void>,
+  unwritten: readonly LastCalls[] = [],
+): Journal {
   const made = new Journal({
     redis,
     url: server.url,
     site: `s${site}`,
-    memoryRows,
+    unwritten: () => unwritten,
     appendTimeoutMs: 1_000,
     apply,
     log,
@@ -72,7 +76,7 @@ describe('R12 the journal', () => {
   it('C8 a journalled record is a source until it is drained, then gone from the hash', async () => {
     const { rows, apply } = table();
     const kept = journal(apply);
-    expect(await kept.append([dialed(1, 10, '100')])).toBe('redis');
+    expect(await kept.append([dialed(1, 10, '100')])).toBe(true);
     await kept.append([missed(1, 11, '200')]);
     const pending = (await kept.pending([1, 2])).get(1);
     expect([pending?.dialed?.number, pending?.received?.number]).toEqual(['100', '200']);
@@ -128,19 +132,35 @@ describe('R12 the journal', () => {
     });
   });
 
-  it('R12 both away: kept in memory up to the bound, then refused by name; written when Redis is back', async () => {
+  it('R12 both away: the site hears of what this process keeps when Redis is back', async () => {
     const { rows, apply } = table();
-    const kept = journal(apply, 2);
+    const ringed = [dialed(1, 10, '100'), dialed(2, 10, '200')];
+    const kept = journal(apply, ringed);
     await server.kill();
     await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
-    expect(await kept.append([dialed(1, 10, '100'), dialed(2, 10, '200')])).toBe('memory');
-    await expect(kept.append([dialed(3, 10, '300')])).rejects.toMatchObject({ code: 'JOURNAL_FULL' });
-    expect((await kept.pending([1])).get(1)?.dialed?.number).toBe('100');
+    expect(await kept.append(ringed)).toBe(false);
     await server.start();
-    await waitFor(() => kept.depth.memory === 0, { what: 'memory to reach Redis' });
-    expect((await kept.pending([2])).get(2)?.dialed?.number).toBe('200');
+    await waitFor(async () => (await kept.pending([2]).catch(() => new Map())).has(2), {
+      what: 'the ring to reach Redis',
+    });
     kept.setDraining(true);
     await waitFor(() => rows.size === 2, { what: 'both records in the table' });
+  });
+
+  it('R12 FLUSHALL while PostgreSQL is away: noticed within seconds, and what this process keeps is there again', async () => {
+    const { rows, apply } = table();
+    const ringed = [dialed(1, 10, '100')];
+    const kept = journal(apply, ringed);
+    await kept.append(ringed);
+    const content = redis.content(`s${site}`);
+    await waitFor(async () => (await redis.client.exists(content.key)) === 1, { what: 'the mark' });
+    await redis.client.flushall();
+    await waitFor(async () => (await kept.pending([1])).get(1)?.dialed?.number === '100', {
+      what: 'the record in Redis again',
+      deadlineMs: 3_000,
+    });
+    kept.setDraining(true);
+    await waitFor(() => rows.has(1), { what: 'the record in the table' });
   });
 
   it('C7 Redis away while it may hold records is unreadable, not empty', async () => {
@@ -233,17 +253,18 @@ describe('R12 the journal', () => {
 });
 
 describe('R12 Redis gone too', () => {
-  it('started without Redis: kept in memory, in Redis once it is there, drained in the end', async () => {
+  it('started without Redis: in Redis once it is there, drained in the end', async () => {
     const { rows, apply } = table();
     await server.stop();
     await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
-    const kept = journal(apply);
-    expect(await kept.append([dialed(1, 10, '100')])).toBe('memory');
+    const ringed = [dialed(1, 10, '100')];
+    const kept = journal(apply, ringed);
+    expect(await kept.append(ringed)).toBe(false);
     await expect(kept.pending([1]), 'C7 an earlier process may have left something').rejects.toMatchObject({
       code: 'REDIS_UNREACHABLE',
     });
     await server.start();
-    await waitFor(() => kept.depth.memory === 0 && kept.depth.redis === 1, { what: 'memory to reach Redis' });
+    await waitFor(() => kept.depth.redis === 1, { what: 'the ring to reach Redis' });
     kept.setDraining(true);
     await waitFor(() => rows.has(1), { what: 'the row in the table' });
   });
@@ -257,18 +278,6 @@ describe('R12 Redis gone too', () => {
     kept.setDraining(true);
     await server.start();
     await waitFor(() => rows.has(1), { what: 'the row in the table' });
-  });
-
-  it('the table takes what memory holds when the database is back first', async () => {
-    const { rows, apply } = table();
-    await server.kill();
-    await waitFor(() => redis.state.state === 'down', { what: 'the loss to be noticed' });
-    const kept = journal(apply);
-    await kept.append([dialed(1, 10, '100')]);
-    kept.setDraining(true);
-    await waitFor(() => rows.has(1) && kept.depth.memory === 0, { what: 'the row in the table' });
-    await server.start();
-    await waitFor(() => redis.state.state === 'up', { what: 'Redis again' });
   });
 
   it('stopping does not wait for a Redis that is away', async () => {

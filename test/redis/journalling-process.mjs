@@ -10,7 +10,7 @@ const journal = new Journal({
   redis,
   url,
   site,
-  memoryRows: 10,
+  unwritten: () => [],
   appendTimeoutMs: 1_000,
   apply: async () => {},
   log: createLogger('journalling', site, { level: 'silent', pretty: false, fullNumbers: false }),
@@ -18,7 +18,7 @@ const journal = new Journal({
 redis.onReady(async () => {
   for (let terminalId = 1; ; terminalId++) {
     const row = { ...emptyLastCalls(terminalId), dialed: callGroup(terminalId, { number: `${terminalId}` }) };
-    if ((await journal.append([row])) === 'redis') process.stdout.write(`${terminalId}\n`);
+    if (await journal.append([row])) process.stdout.write(`${terminalId}\n`);
   }
 });
 redis.start();

@@ -189,7 +189,7 @@ describe('Redis gone', () => {
     const aor = 'sip:lost@test';
     const store = location();
     await store.change(aor, { bindings: [binding('sip:one')] });
-    await waitFor(async () => (await redis.client.exists('lastcall:{a}:bindings-mark')) === 1, {
+    await waitFor(async () => (await redis.client.exists('lastcall:{a}:content-mark')) === 1, {
       what: 'the mark',
     });
     await lose();

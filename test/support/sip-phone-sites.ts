@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { CallControl } from '../../services/call-control/call-control.ts';
 import { parseConfig } from '../../shared/runtime/config.ts';
 import { freePort } from '../../shared/servers/free-port.ts';
+import { ringDirectory } from './kept-calls.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import {
@@ -47,6 +48,8 @@ interface CallSitesParts {
 /** Databases of two sites, one Redis, and call-controls on them. */
 export class CallSites {
   readonly #parts: CallSitesParts;
+  /** Both sites' ring files; a site that runs again finds what it left. */
+  readonly #rings = ringDirectory();
   readonly #running = new Set<RunningSite>();
   readonly #phones = new Set<SipPhone>();
 
@@ -109,6 +112,7 @@ export class CallSites {
       domain: DOMAIN,
       postgres: { url: this.databases[name].app },
       redis: { url: this.redis.url },
+      journal: { ringDirectory: this.#rings },
       sip: {
         udp: `127.0.0.1:${port}`,
         tcp: `127.0.0.1:${port}`,

@@ -57,13 +57,16 @@ export async function runSipp(scenario: string, options: SippOptions = {}): Prom
   child.stderr.on('data', (text: Buffer) => {
     said += text.toString('latin1');
   });
-  const deadline = setTimeout(() => child.kill('SIGKILL'), DEADLINE_MS);
+  const kill = () => child.kill('SIGKILL');
+  const deadline = setTimeout(kill, DEADLINE_MS);
+  process.once('exit', kill);
   const succeeded = new Promise<void>((resolve, reject) => {
     child.once('error', (cause) =>
       reject(new Error('sipp cannot be run: apt-get install sip-tester', { cause })),
     );
     child.once('close', (code, signal) => {
       clearTimeout(deadline);
+      process.off('exit', kill);
       if (code === 0) resolve();
       else reject(new Error(`sipp ${scenario}: ${signal ?? `exit status ${code}`}\n${said.slice(-4_000)}`));
     });

@@ -2,13 +2,17 @@ import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { createTransport } from 'nodemailer';
 import { httpRequest } from '../../../shared/runtime/http-request.ts';
+import type { Phase } from './alert-states.ts';
 import type { LastcallEvent } from './event.ts';
 
-/** An event as it is sent: `id` is the same in every attempt, so that a receiver can drop repeats. */
+/** What is told, as it is sent: `id` is the same in every attempt, so that a receiver can drop repeats. */
 export interface Notice extends LastcallEvent {
   readonly id: string;
-  /** RFC 3339. */
+  /** When it was found, RFC 3339. */
   readonly at: string;
+  readonly phase: Phase;
+  /** When the trouble began that this is about, RFC 3339; null for what has no duration. */
+  readonly since: string | null;
   /** Events that were not told since the last one. */
   readonly withheld: number;
 }
@@ -28,7 +32,7 @@ export interface ChannelSettings {
   readonly smtpUrl: string | null;
 }
 
-const SEND_LIMIT_MS = 10_000;
+export const SEND_LIMIT_MS = 10_000;
 
 /** `env` is what `alerts.command` inherits. */
 export function configuredChannels(settings: ChannelSettings, env: NodeJS.ProcessEnv): Channel[] {
@@ -40,7 +44,7 @@ export function configuredChannels(settings: ChannelSettings, env: NodeJS.Proces
   return channels;
 }
 
-const PLACEHOLDERS = ['event', 'site', 'from', 'to', 'reason', 'at'] as const;
+const PLACEHOLDERS = ['event', 'phase', 'site', 'from', 'to', 'reason', 'at', 'since'] as const;
 
 /** Placeholders become shell variables: a reason is free text and must never be read as a command. */
 function commandChannel(command: string, inherited: NodeJS.ProcessEnv): Channel {
@@ -67,7 +71,7 @@ function commandChannel(command: string, inherited: NodeJS.ProcessEnv): Channel 
   };
 }
 
-/** The signature covers time and body: `v1` is the hexadecimal HMAC-SHA-256 of `<t>.<body>`. */
+/** The signature covers time of sending and body: `v1` is the hexadecimal HMAC-SHA-256 of `<t>.<body>`. */
 export function signature(secret: string, at: string, body: string): string {
   return `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`;
 }
@@ -82,7 +86,7 @@ function webhookChannel(url: string, secret: string | null): Channel {
         body,
         headers: {
           'content-type': 'application/json',
-          ...(secret && { 'lastcall-signature': signature(secret, notice.at, body) }),
+          ...(secret && { 'lastcall-signature': signature(secret, new Date().toISOString(), body) }),
         },
         timeoutMs: SEND_LIMIT_MS,
       });
@@ -92,7 +96,12 @@ function webhookChannel(url: string, secret: string | null): Channel {
 }
 
 function mailChannel({ smtpUrl, mailTo, mailFrom }: ChannelSettings & { readonly smtpUrl: string }): Channel {
-  const transport = createTransport(smtpUrl);
+  const limits = {
+    connectionTimeout: SEND_LIMIT_MS,
+    greetingTimeout: SEND_LIMIT_MS,
+    socketTimeout: SEND_LIMIT_MS,
+  };
+  const transport = createTransport({ url: smtpUrl, ...limits });
   return {
     name: 'mail',
     send: async (notice) => {
@@ -106,13 +115,24 @@ function mailChannel({ smtpUrl, mailTo, mailFrom }: ChannelSettings & { readonly
   };
 }
 
-function subject({ event, site, from, to, reason }: Notice): string {
+function subject({ event, site, from, to, reason, phase }: Notice): string {
   const direction = from && to ? ` ${from} to ${to}` : '';
-  return `[lastcall ${site}] ${event}${direction}${reason ? `: ${reason}` : ''}`.replaceAll(/[\r\n]+/g, ' ');
+  const again = phase === 'reminder' ? ' (still)' : '';
+  return `[lastcall ${site}] ${event}${again}${direction}${reason ? `: ${reason}` : ''}`.replaceAll(
+    /[\r\n]+/g,
+    ' ',
+  );
 }
 
 function mailText(notice: Notice): string {
   const lines = Object.entries(notice.detail).map(([name, value]) => `${name}: ${value}`);
   const withheld = notice.withheld > 0 ? [`${notice.withheld} earlier events were not told.`] : [];
-  return [subject(notice), `at ${notice.at}`, '', ...lines, ...withheld].join('\n');
+  return [
+    subject(notice),
+    `at ${notice.at}`,
+    ...(notice.since ? [`since ${notice.since}`] : []),
+    '',
+    ...lines,
+    ...withheld,
+  ].join('\n');
 }

@@ -1,5 +1,5 @@
 /** Which events lie between two rounds of observation. Pure. A coordinator speaks of what enters its own site. */
-import type { Micros } from '../../../shared/domain/micros.ts';
+import { type Micros, micros } from '../../../shared/domain/micros.ts';
 import type { Observations, SiteObservation } from '../observe.ts';
 import { type LastcallEvent, lastcallEvent } from './event.ts';
 
@@ -9,6 +9,8 @@ export interface Round {
   readonly clockAt: Micros;
   /** Records that wait in the journal; null while nobody knows. */
   readonly journalled: number | null;
+  /** Of them those that only a process's memory holds. */
+  readonly inMemory?: number;
 }
 
 export interface DeriveOptions {
@@ -17,7 +19,22 @@ export interface DeriveOptions {
 }
 
 const RUNNING = new Set(['streaming', 'catching-up']);
+const EXPECTED = new Set(['paused', 'starting', 'shutdown', 'fenced', 'never-started']);
 const SLOT_SHARE = 0.5;
+/** Well below, so that a slot at the mark is not told each second. */
+const FREED_SHARE = 0.4;
+
+/** What a round could not see stands as it was seen last: an outage is neither the end of a trouble nor its begin anew. */
+export function asLastKnown(before: Round | null, after: Round): Round {
+  const seen = [...after.seen].map(([name, site]): [string, SiteObservation] => {
+    const earlier = before?.seen.get(name);
+    if (site.bookkeeping || !earlier?.bookkeeping) return [name, site];
+    // Its clock has gone on as ours has.
+    const clockAt = micros(earlier.bookkeeping.clockAt + (after.clockAt - (before?.clockAt ?? 0)));
+    return [name, { ...site, bookkeeping: { ...earlier.bookkeeping, clockAt }, slots: earlier.slots }];
+  });
+  return { ...after, seen: new Map(seen), journalled: after.journalled ?? before?.journalled ?? null };
+}
 
 export function deriveEvents(before: Round | null, after: Round, options: DeriveOptions): LastcallEvent[] {
   const events: LastcallEvent[] = [];
@@ -39,6 +56,7 @@ function reachability(before: SiteObservation | null, after: SiteObservation): L
     const hosts = after.hosts.filter(({ state }) => state === 'primary').map(({ host }) => host);
     events.push(lastcallEvent('two-primaries', site, { detail: { hosts: hosts.join(', ') } }));
   }
+  if (primaries(after) === 1 && primaries(before) > 1) events.push(lastcallEvent('one-primary', site));
   return events;
 }
 
@@ -49,14 +67,18 @@ function directions(before: SiteObservation | null, after: SiteObservation): Las
   if (!after.bookkeeping) return [];
   const earlier = new Map((before?.bookkeeping?.statuses ?? []).map((status) => [status.peer, status]));
   return after.bookkeeping.statuses.flatMap(({ peer, state, reason }) => {
-    const was = earlier.get(peer)?.state ?? null;
+    const known = earlier.get(peer);
+    // A standstill that was asked for, or was the beginning, is none; what comes after it may be.
+    const expected = known?.state === 'stopped' && EXPECTED.has(known.reason ?? '');
+    const was = expected ? null : (known?.state ?? null);
     const ends = { from: peer, to: after.site, reason };
     if (was === state) return [];
     if (state === 'needs-resync') return [lastcallEvent('needs-resync', after.site, ends)];
     if (RUNNING.has(state))
       return was !== null && RUNNING.has(was) ? [] : [lastcallEvent('replication-started', after.site, ends)];
     // A resynchronisation under way is told as its begin and end, not as a standstill.
-    return state === 'stopped' && was !== null
+    // Nor is at the first look what was asked for, or has just begun.
+    return state === 'stopped' && (was !== null || !EXPECTED.has(reason ?? ''))
       ? [lastcallEvent('replication-stopped', after.site, ends)]
       : [];
   });
@@ -65,10 +87,12 @@ function directions(before: SiteObservation | null, after: SiteObservation): Las
 /** Half of what a slot may hold is used: time left to mend the peer before its direction must be made anew. */
 function slots(before: SiteObservation | null, after: SiteObservation): LastcallEvent[] {
   return [...after.slots].flatMap(([subscriber, slot]) => {
-    const share = usedShare(slot);
-    if (share < SLOT_SHARE || usedShare(before?.slots.get(subscriber)) >= SLOT_SHARE) return [];
+    const [was, share] = [usedShare(before?.slots.get(subscriber)), usedShare(slot)];
     const detail = { retainedBytes: slot.retainedBytes, usedPercent: Math.round(share * 100) };
-    return [lastcallEvent('slot-budget', after.site, { from: after.site, to: subscriber, detail })];
+    const about = { from: after.site, to: subscriber, detail };
+    if (share >= SLOT_SHARE && was < SLOT_SHARE) return [lastcallEvent('slot-budget', after.site, about)];
+    const freed = share < FREED_SHARE && was >= FREED_SHARE;
+    return freed ? [lastcallEvent('slot-budget-freed', after.site, about)] : [];
   });
 }
 
@@ -89,9 +113,9 @@ function clockSkew(
   const skewMs = skew(after, round.clockAt);
   const skewed = Math.abs(skewMs) > allowedSkewMs;
   const was = before !== null && earlier !== null && Math.abs(skew(before, earlier.clockAt)) > allowedSkewMs;
-  return skewed && !was
-    ? [lastcallEvent('clock-skew', after.site, { detail: { skewMs: Math.round(skewMs) } })]
-    : [];
+  if (skewed === was) return [];
+  const event = skewed ? 'clock-skew' : 'clock-right';
+  return [lastcallEvent(event, after.site, { detail: { skewMs: Math.round(skewMs) } })];
 }
 
 const skew = (site: SiteObservation, clockAt: Micros): number =>
@@ -100,6 +124,9 @@ const skew = (site: SiteObservation, clockAt: Micros): number =>
 function journal(before: Round | null, after: Round, site: string): LastcallEvent[] {
   const [was, is] = [before?.journalled ?? 0, after.journalled];
   if (is === null) return [];
-  if (was === 0 && is > 0) return [lastcallEvent('journal-in-use', site, { detail: { records: is } })];
+  const inMemory = after.inMemory ?? 0;
+  const worse = inMemory > 0 && (before?.inMemory ?? 0) === 0;
+  if (is > 0 && (was === 0 || worse))
+    return [lastcallEvent('journal-in-use', site, { detail: { records: is, inMemory } })];
   return was > 0 && is === 0 ? [lastcallEvent('journal-drained', site)] : [];
 }

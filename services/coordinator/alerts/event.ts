@@ -11,6 +11,9 @@ export type EventName =
   | 'journal-in-use'
   | 'journal-drained'
   | 'slot-budget'
+  | 'slot-budget-freed'
+  | 'clock-right'
+  | 'one-primary'
   | 'site-unreachable'
   | 'site-reachable'
   | 'two-primaries';
@@ -34,7 +37,41 @@ export function lastcallEvent(
   return { event, site, from: null, to: null, reason: null, detail: {}, ...fields };
 }
 
-/** Events with the same key are one and the same trouble. */
-export function eventKey({ event, site, from, to, reason }: LastcallEvent): string {
-  return [event, site, from ?? '', to ?? '', reason ?? ''].join(' ');
+type Part = 'begin' | 'end';
+
+/** What lasts, and what each event says of it; all others happen and are over. */
+const TROUBLES: Partial<Record<EventName, readonly [trouble: string, part: Part]>> = {
+  'replication-stopped': ['direction', 'begin'],
+  'needs-resync': ['direction', 'begin'],
+  'replication-started': ['direction', 'end'],
+  'site-unreachable': ['site', 'begin'],
+  'site-reachable': ['site', 'end'],
+  'two-primaries': ['primaries', 'begin'],
+  'one-primary': ['primaries', 'end'],
+  'journal-in-use': ['journal', 'begin'],
+  'journal-drained': ['journal', 'end'],
+  'slot-budget': ['slot', 'begin'],
+  'slot-budget-freed': ['slot', 'end'],
+  'clock-skew': ['clock', 'begin'],
+  'clock-right': ['clock', 'end'],
+};
+
+/** The trouble that an event begins or ends; null for one that does neither. */
+export function troubleOf({ event, site, from, to }: LastcallEvent): { key: string; part: Part } | null {
+  const [trouble, part] = TROUBLES[event] ?? [];
+  return trouble && part ? { key: [trouble, site, from ?? '', to ?? ''].join(' '), part } : null;
+}
+
+const CRITICAL: ReadonlySet<EventName> = new Set([
+  'two-primaries',
+  'site-unreachable',
+  'needs-resync',
+  'compare-differences',
+]);
+
+/** Told however much else is told: records, or the site, are in danger. */
+export function isCritical({ event, reason, detail }: LastcallEvent): boolean {
+  if (event === 'failover-ended') return reason === 'failed';
+  if (event === 'journal-in-use') return Number(detail['inMemory'] ?? 0) > 0;
+  return CRITICAL.has(event);
 }

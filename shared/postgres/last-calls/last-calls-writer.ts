@@ -1,24 +1,55 @@
-import type { LastcallError } from '../../domain/errors.ts';
+import { LastcallError } from '../../domain/errors.ts';
 import { type LastCalls, mergeLastCalls } from '../../domain/last-calls.ts';
 import type { Queryable } from '../database.ts';
 import { translatePostgresError } from '../postgres-error.ts';
 import type { PendingLastCalls } from './last-calls-reader.ts';
-import { RecentWrites } from './recent-writes.ts';
-import { recordCalls } from './record-calls.ts';
+import { type Dating, recordCalls } from './record-calls.ts';
 
-/** Where a record goes while the database is away. */
-export interface WriteJournal extends PendingLastCalls {
-  /** Resolves with where the records are kept: `redis` survives this process, `memory` does not. Rejects when nowhere. */
-  append(rows: readonly LastCalls[]): Promise<'redis' | 'memory'>;
+/** Where the site's other processes see a record while the database is away. */
+export interface WriteJournal {
+  pending(terminalIds: readonly number[]): Promise<ReadonlyMap<number, LastCalls>>;
+  /** Resolves with whether they see it now; when not, they will. */
+  append(rows: readonly LastCalls[]): Promise<boolean>;
 }
 
-/** `durable`: in the table. `journalled`: in Redis, for the table later. `in-memory`: both are away. */
-export type Durability = 'durable' | 'journalled' | 'in-memory';
+/** A terminal's kept row as of one moment. */
+export interface KeptVersion {
+  readonly terminalId: number;
+  readonly version: number;
+}
+
+export interface KeptRow extends KeptVersion {
+  readonly row: LastCalls;
+}
+
+/**
+ * What keeps a record outside this process's memory, from before anybody hears of it until it is in the table and
+ * every peer holds it (rules 30, 31). All of it happens at once: nothing here waits.
+ */
+export interface KeptRecords {
+  /** Null when there is no room. */
+  keep(row: LastCalls): KeptVersion | null;
+  /** The table has what these versions added, could not take it now, has the whole rows, or can never take them. */
+  written(versions: Iterable<KeptVersion>): void;
+  failed(versions: Iterable<KeptVersion>): void;
+  mended(versions: Iterable<KeptVersion>): void;
+  drop(versions: Iterable<KeptVersion>): void;
+  /** What was written may be lost: all of it counts as failed. */
+  distrust(): void;
+  unwritten(): readonly KeptRow[];
+  find(terminalId: number): LastCalls | undefined;
+  /** The row, when the table does not have all of it. */
+  pending(terminalId: number): LastCalls | undefined;
+}
+
+/** `durable`: in the table. `journalled`: kept here and told to the site. `ringed`: kept here alone. Each survives this process. */
+export type Durability = 'durable' | 'journalled' | 'ringed';
 
 export interface LastCallsWriterOptions {
   readonly database: Queryable;
   readonly site: string;
   readonly journal: WriteJournal;
+  readonly kept: KeptRecords;
   /** How long a record may wait for company, milliseconds. */
   readonly maxDelayMs: number;
   readonly maxRows: number;
@@ -26,7 +57,8 @@ export interface LastCallsWriterOptions {
 }
 
 interface Batch {
-  readonly rows: Map<number, LastCalls>;
+  readonly rows: Readonly<Record<Dating, Map<number, LastCalls>>>;
+  readonly kept: KeptVersion[];
   readonly openedAt: number;
   readonly done: Promise<Landing>;
   readonly settle: (landing: Promise<Landing>) => void;
@@ -38,40 +70,43 @@ interface Landing {
   readonly refused: ReadonlyMap<number, LastcallError>;
 }
 
-const NONE_REFUSED: Landing['refused'] = new Map();
+const DATINGS = ['live', 'as-recorded'] as const;
+const DURABLE: Landing = { durability: 'durable', refused: new Map() };
 
 /**
- * Collects records for at most `maxDelayMs` or `maxRows` terminals, conflated per terminal, and writes them in one
- * statement; one batch is in flight while the next fills. A record is visible to reads from the moment `record` is
- * called until its batch is in the table (C8). Database away: to the journal (R12). Rejects only when neither takes it; one
- * record that is not acceptable (`INVALID_VALUE`) spoils no other.
+ * Keeps each record, collects records for at most `maxDelayMs` or `maxRows` terminals, conflated per terminal, and writes
+ * them in one statement a dating; one batch is in flight while the next fills. A record is visible to reads from the
+ * moment `record` is called until its batch is in the table (C8). Database away: told to the site by the journal (R12), and
+ * written later as recorded. Rejects with `JOURNAL_FULL` when neither the table nor the ring takes it; one record that is
+ * not acceptable (`INVALID_VALUE`) spoils no other.
  */
 export class LastCallsWriter implements PendingLastCalls {
   readonly #options: LastCallsWriterOptions;
   #filling: Batch | null = null;
   #flight: Batch | null = null;
   #timer: NodeJS.Timeout | null = null;
-  readonly #recent = new RecentWrites();
+  #mending: Promise<void> | null = null;
   #losses = 0;
-  /** How many of them are made good; while some are not, whether the database has everything is not known. */
-  #lossesMended = 0;
 
   constructor(options: LastCallsWriterOptions) {
     this.#options = options;
   }
 
-  record(row: LastCalls): Promise<Durability> {
+  /** It is kept when this returns; the promise tells what became of it. */
+  record(row: LastCalls, dating: Dating = 'live'): Promise<Durability> {
+    const kept = this.#options.kept.keep(row);
     this.#filling ??= emptyBatch();
     const batch = this.#filling;
-    const before = batch.rows.get(row.terminalId);
-    batch.rows.set(row.terminalId, before ? mergeLastCalls(before, row) : row);
+    if (kept !== null) batch.kept.push(kept);
+    addTo(batch.rows[dating], row);
     if (this.#flight === null) {
-      if (batch.rows.size >= this.#options.maxRows) this.#launch();
+      if (sizeOf(batch) >= this.#options.maxRows) this.#launch();
       else this.#timer ??= setTimeout(() => this.#launch(), this.#options.maxDelayMs);
     }
     const landed = batch.done.then(({ durability, refused }) => {
       const error = refused.get(row.terminalId);
       if (error) throw error;
+      if (kept === null && durability !== 'durable') throw new LastcallError('JOURNAL_FULL');
       return durability;
     });
     // Whoever does not wait for its record still must not bring the process down.
@@ -79,23 +114,35 @@ export class LastCallsWriter implements PendingLastCalls {
     return landed;
   }
 
+  /** Writes what the site's journal holds, perhaps another process's, with its own dates, and answers for it from now on. */
+  async replay(rows: readonly LastCalls[]): Promise<void> {
+    const { database, site, kept, budgetMs } = this.#options;
+    const losses = this.#losses;
+    const versions = rows.flatMap((row) => kept.keep(row) ?? []);
+    try {
+      await recordCalls(database, site, rows, 'as-recorded', budgetMs);
+      if (losses === this.#losses) kept.written(versions);
+      else kept.failed(versions);
+    } catch (error) {
+      if (translatePostgresError(error).code === 'INVALID_VALUE') kept.drop(versions);
+      else kept.failed(versions);
+      throw error;
+    }
+  }
+
   recent(terminalIds: readonly number[]): Map<number, LastCalls> {
-    return new Map(
-      terminalIds.flatMap((id) => {
-        const row = this.#recent.find(id);
-        return row ? [[id, row] as const] : [];
-      }),
-    );
+    return found(terminalIds, (id) => this.#options.kept.find(id));
   }
 
   inMemory(terminalIds: readonly number[]): Map<number, LastCalls> {
-    const rows = this.#distrusted ? this.recent(terminalIds) : new Map<number, LastCalls>();
-    for (const batch of [this.#flight, this.#filling]) {
-      for (const id of terminalIds) {
-        const row = batch?.rows.get(id);
-        if (row) addTo(rows, row);
-      }
-    }
+    const rows = found(terminalIds, (id) => this.#options.kept.pending(id));
+    // Those that there was no room for are here alone.
+    for (const batch of [this.#flight, this.#filling])
+      for (const dating of DATINGS)
+        for (const id of terminalIds) {
+          const row = batch?.rows[dating].get(id);
+          if (row) addTo(rows, row);
+        }
     return rows;
   }
 
@@ -107,34 +154,57 @@ export class LastCallsWriter implements PendingLastCalls {
     return rows;
   }
 
-  /** From now on what was written lately is a source of its own (C8): the next primary may not have it. */
+  /** From now on whatever some peer may lack is a source of its own (C8): the next primary may not have it. */
   databaseLost(): void {
     this.#losses++;
+    this.#options.kept.distrust();
   }
 
   /**
-   * A primary is found, perhaps a promoted standby: writes again, with its own dates, what was written lately. Newer
-   * entries and forget marks win over it, so a primary that has everything is not changed (R12, S4).
+   * A primary is found, perhaps a promoted standby: writes, with its own dates, what it may lack. Newer entries and
+   * forget marks win over it, so a primary that has everything is not changed (R12, S4). Also what failed for any other
+   * reason: to be called again now and then.
    */
-  async databaseFound(): Promise<void> {
-    if (!this.#distrusted) return;
-    const { database, site, budgetMs, maxRows } = this.#options;
-    const losses = this.#losses;
-    const rows = this.#recent.all();
-    for (let at = 0; at < rows.length; at += maxRows) {
-      await recordCalls(database, site, rows.slice(at, at + maxRows), 'as-recorded', budgetMs);
-    }
-    // Only those before the rewrite: what was lost during it may have taken the rewritten with it.
-    this.#lossesMended = Math.max(this.#lossesMended, losses);
+  databaseFound(): Promise<void> {
+    const mending = this.#mend();
+    this.#mending = mending;
+    return mending;
   }
 
-  get #distrusted(): boolean {
-    return this.#lossesMended < this.#losses;
+  /** As {@link databaseFound}, unless that still runs. */
+  async mend(): Promise<void> {
+    await (this.#mending ?? this.databaseFound());
+  }
+
+  async #mend(): Promise<void> {
+    const { database, site, budgetMs, maxRows, kept } = this.#options;
+    const losses = this.#losses;
+    try {
+      const rows = kept.unwritten();
+      for (let at = 0; at < rows.length; at += maxRows) {
+        const page = rows.slice(at, at + maxRows);
+        const write = (part: readonly KeptRow[]) =>
+          recordCalls(
+            database,
+            site,
+            part.map(({ row }) => row),
+            'as-recorded',
+            budgetMs,
+          );
+        const refused = await refusedOf(page, write);
+        // What was lost meanwhile may have taken these with it.
+        if (losses !== this.#losses) return;
+        kept.drop(refused.keys());
+        kept.mended(page);
+      }
+    } finally {
+      this.#mending = null;
+    }
   }
 
   /** Records not yet in the table or the journal. */
   get waiting(): number {
-    return (this.#filling?.rows.size ?? 0) + (this.#flight?.rows.size ?? 0);
+    return [this.#filling, this.#flight].reduce((sum, batch) => sum + (batch ? sizeOf(batch) : 0), 0);
   }
 
   /** Writes what is left; resolves when nothing is pending. */
@@ -152,7 +222,7 @@ export class LastCallsWriter implements PendingLastCalls {
     if (batch === null || this.#flight !== null) return;
     this.#filling = null;
     this.#flight = batch;
-    const written = this.#write([...batch.rows.values()], performance.now() - batch.openedAt);
+    const written = this.#write(batch);
     const landed = () => {
       this.#flight = null;
       if (this.#filling !== null) this.#launch();
@@ -161,31 +231,80 @@ export class LastCallsWriter implements PendingLastCalls {
     batch.settle(written);
   }
 
-  async #write(rows: readonly LastCalls[], waitedMs: number): Promise<Landing> {
-    const { database, site, journal, budgetMs } = this.#options;
+  async #write(batch: Batch): Promise<Landing> {
+    const { kept } = this.#options;
+    const losses = this.#losses;
+    const waitedMs = performance.now() - batch.openedAt;
+    let landing = DURABLE;
     try {
-      await recordCalls(database, site, rows, 'live', budgetMs, waitedMs);
-      this.#recent.keep(rows);
-      return { durability: 'durable', refused: NONE_REFUSED };
-    } catch (cause) {
-      const error = translatePostgresError(cause);
-      if (error.code === 'INVALID_VALUE') return this.#writeHalves(rows, waitedMs, error);
-      // Whatever else is wrong with the database can be mended, and then the journal drains.
-      const kept = await journal.append(rows);
-      return { durability: kept === 'redis' ? 'journalled' : 'in-memory', refused: NONE_REFUSED };
+      for (const dating of DATINGS)
+        landing = weaker(landing, await this.#writeRows([...batch.rows[dating].values()], dating, waitedMs));
+    } catch (error) {
+      kept.failed(batch.kept);
+      throw error;
     }
+    kept.drop(batch.kept.filter(({ terminalId }) => landing.refused.has(terminalId)));
+    if (landing.durability === 'durable' && losses === this.#losses) kept.written(batch.kept);
+    else kept.failed(batch.kept);
+    return landing;
   }
 
-  async #writeHalves(rows: readonly LastCalls[], waitedMs: number, error: LastcallError): Promise<Landing> {
-    const [first] = rows;
-    if (rows.length <= 1 || first === undefined)
-      return { durability: 'durable', refused: new Map(first ? [[first.terminalId, error]] : []) };
-    const middle = rows.length >> 1;
-    const left = await this.#write(rows.slice(0, middle), waitedMs);
-    const right = await this.#write(rows.slice(middle), waitedMs);
-    const weaker = left.durability === 'durable' ? right : left;
-    return { durability: weaker.durability, refused: new Map([...left.refused, ...right.refused]) };
+  async #writeRows(rows: readonly LastCalls[], dating: Dating, waitedMs: number): Promise<Landing> {
+    const { database, site, journal, budgetMs } = this.#options;
+    if (rows.length === 0) return DURABLE;
+    try {
+      const refused = await refusedOf(rows, (part) =>
+        recordCalls(database, site, part, dating, budgetMs, waitedMs),
+      );
+      return {
+        durability: 'durable',
+        refused: new Map([...refused].map(([row, error]) => [row.terminalId, error])),
+      };
+    } catch {
+      // Whatever is wrong with the database can be mended, and then these are written.
+      return { ...DURABLE, durability: (await journal.append(rows)) ? 'journalled' : 'ringed' };
+    }
   }
+}
+
+/** Writes the rows and returns those that the database can never take: one of them must hold up no other. Throws everything else. */
+async function refusedOf<T>(
+  rows: readonly T[],
+  write: (rows: readonly T[]) => Promise<void>,
+): Promise<ReadonlyMap<T, LastcallError>> {
+  try {
+    await write(rows);
+    return new Map();
+  } catch (cause) {
+    const error = translatePostgresError(cause);
+    if (error.code !== 'INVALID_VALUE') throw error;
+    const [first] = rows;
+    if (rows.length <= 1) return new Map(first === undefined ? [] : [[first, error]]);
+    const middle = rows.length >> 1;
+    const left = await refusedOf(rows.slice(0, middle), write);
+    return new Map([...left, ...(await refusedOf(rows.slice(middle), write))]);
+  }
+}
+
+function weaker(a: Landing, b: Landing): Landing {
+  const { durability } = a.durability === 'durable' ? b : a;
+  return { durability, refused: new Map([...a.refused, ...b.refused]) };
+}
+
+function found(
+  terminalIds: readonly number[],
+  find: (terminalId: number) => LastCalls | undefined,
+): Map<number, LastCalls> {
+  const rows = new Map<number, LastCalls>();
+  for (const id of terminalIds) {
+    const row = find(id);
+    if (row) rows.set(id, row);
+  }
+  return rows;
+}
+
+function sizeOf({ rows }: Batch): number {
+  return rows.live.size + rows['as-recorded'].size;
 }
 
 function addTo(rows: Map<number, LastCalls>, row: LastCalls): void {
@@ -199,5 +318,6 @@ function emptyBatch(): Batch {
     settle = resolve;
   });
   done.catch(() => {});
-  return { rows: new Map(), openedAt: performance.now(), done, settle };
+  const rows = { live: new Map(), 'as-recorded': new Map() };
+  return { rows, kept: [], openedAt: performance.now(), done, settle };
 }

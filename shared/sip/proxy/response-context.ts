@@ -115,12 +115,14 @@ export class ResponseContext<T extends Target>
   }
 
   #onSuccess(response: SipResponse, target: T): void {
-    const first = !this.#transaction.finished;
-    this.#forwardUpstream(response, target);
-    if (!first) return;
+    if (this.#transaction.finished) {
+      this.#forwardUpstream(response, target);
+      return;
+    }
     this.#told(() => this.#hooks.onTargetFinal?.(response.status, target, response));
-    this.#cancelPending(COMPLETED_ELSEWHERE);
-    this.#decide({ kind: 'answered', response, target });
+    const branches = this.#branches;
+    this.#decide({ kind: 'answered', response, target }, () => this.#forwardUpstream(response, target));
+    for (const branch of branches) branch.cancel(COMPLETED_ELSEWHERE);
   }
 
   #concludeIfDone(): void {
@@ -136,10 +138,7 @@ export class ResponseContext<T extends Target>
   #concludeCancelled(best: BranchResult<T>): void {
     const silent = best.response === undefined;
     if (silent) this.#endCancelled();
-    else {
-      this.#forwardBest(best);
-      this.#decide({ kind: 'cancelled', elsewhere: this.#elsewhere });
-    }
+    else this.#decide({ kind: 'cancelled', elsewhere: this.#elsewhere }, () => this.#forwardBest(best));
   }
 
   #conclude(best: BranchResult<T>): void {
@@ -181,12 +180,10 @@ export class ResponseContext<T extends Target>
     const { response, status, target } = best;
     const upstream = this.#upstreamStatus(best);
     if (upstream === status && response !== undefined) {
-      this.#forwardBest(best);
-      this.#decide({ kind: 'rejected', status, response, target });
+      this.#decide({ kind: 'rejected', status, response, target }, () => this.#forwardBest(best));
     } else if (status === 408 && this.#plan?.request.method !== 'INVITE') {
       // RFC 4320 4.2: a 408 would reach a client that has given up already.
-      this.#transaction.discard();
-      this.#decide({ kind: 'rejected', status, target });
+      this.#decide({ kind: 'rejected', status, target }, () => this.#transaction.discard());
     } else {
       this.#end({ kind: 'rejected', status: upstream, target }, { status: upstream });
     }
@@ -220,17 +217,18 @@ export class ResponseContext<T extends Target>
   }
 
   #end(outcome: ForwardOutcome<T>, answer: Answer): void {
-    this.#transaction.reply(answer);
-    this.#decide(outcome);
+    this.#decide(outcome, () => this.#transaction.reply(answer));
   }
 
-  #decide(outcome: ForwardOutcome<T>): void {
+  /** The owner hears of the outcome before the caller does: what it writes down must survive this process by then. */
+  #decide(outcome: ForwardOutcome<T>, pass: () => void): void {
     const { editResponse, onOutcome } = this.#hooks;
     this.#hooks = editResponse === undefined ? {} : { editResponse };
+    this.#told(() => onOutcome?.(outcome));
+    pass();
     this.#plan = undefined;
     this.#results = [];
     this.#branches = [];
-    this.#told(() => onOutcome?.(outcome));
   }
 
   /** Tells the owner; what it throws is reported and the call goes on. */

@@ -7,6 +7,8 @@ export interface Connection extends Flow {
   readonly activeAt: number;
   /** Since when part of a message waits for the rest. */
   readonly partialSince: number | undefined;
+  /** Since when a peer that connected has sent no whole message; undefined once it has, and where this server connected. */
+  readonly silentSince: number | undefined;
   /** Nudges a quiet peer, where the transport has a way to. */
   probe(): void;
   destroy(): void;
@@ -14,17 +16,18 @@ export interface Connection extends Flow {
 
 export interface ConnectionLimits {
   readonly idleMs: number;
+  /** The first message must be there this long after the connection. */
+  readonly silentMs: number;
   /** A message must be complete this long after its first byte. */
   readonly partialMs: number;
   readonly probeMs: number;
-  readonly maxConnections: number;
 }
 
 export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
   idleMs: 900_000,
+  silentMs: 10_000,
   partialMs: 10_000,
   probeMs: 30_000,
-  maxConnections: 20_000,
 };
 
 const SWEEP_MS = 2_000;
@@ -41,10 +44,6 @@ export class ConnectionTable<C extends Connection> {
 
   constructor(limits: ConnectionLimits = DEFAULT_CONNECTION_LIMITS) {
     this.#limits = limits;
-  }
-
-  get full(): boolean {
-    return this.#byToken.size >= this.#limits.maxConnections;
   }
 
   start(): void {
@@ -78,12 +77,14 @@ export class ConnectionTable<C extends Connection> {
     return this.#byRemote.get(`${address}|${port}`);
   }
 
-  /** Closes what is idle or stuck in the middle of a message, probes what is quiet. */
+  /** Closes what is idle, silent from the start or stuck in the middle of a message; probes what is quiet. */
   sweep(now: number): void {
-    const { idleMs, partialMs, probeMs } = this.#limits;
+    const { idleMs, partialMs, probeMs, silentMs } = this.#limits;
     for (const connection of this.#byToken.values()) {
       const quietMs = now - connection.activeAt;
-      const stuck = connection.partialSince !== undefined && now - connection.partialSince > partialMs;
+      const stuck =
+        now - (connection.partialSince ?? now) > partialMs ||
+        now - (connection.silentSince ?? now) > silentMs;
       if (stuck || quietMs > idleMs) connection.destroy();
       else if (quietMs > probeMs) connection.probe();
     }

@@ -1,9 +1,8 @@
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { guarded } from '../guarded.ts';
 import { parseUri, type SipUri } from '../syntax/uri.ts';
 import { bareHost } from './address.ts';
 import type { TransportName } from './listener.ts';
+import { NameLookup, type NameLookupOptions } from './name-lookup.ts';
 
 /** Where a URI leads, RFC 3263 without NAPTR and SRV: transport parameter, maddr or host, port or the default. */
 export interface Destination {
@@ -14,18 +13,26 @@ export interface Destination {
   readonly port: number;
 }
 
+export interface ResolverOptions extends NameLookupOptions {
+  /** Names of this server: they lead nowhere else, and are never looked up. */
+  readonly ownNames: readonly string[];
+}
+
 const TRANSPORTS: ReadonlySet<string> = new Set(['udp', 'tcp', 'tls', 'ws', 'wss']);
-const CACHE_MS = 30_000;
-const CACHE_NAMES = 1_000;
 
-/** Looks names up (A and AAAA) and remembers them for a short while. IP literals answer at once. */
+/** Finds the address of a URI. IP literals answer at once. */
 export class Resolver {
-  readonly #onFault: (error: unknown) => void;
-  readonly #known = new Map<string, { readonly address: string; readonly until: number }>();
+  readonly #names: NameLookup;
+  readonly #ownNames: ReadonlySet<string>;
 
-  /** @param onFault hears what a callback threw after a look-up. */
-  constructor(onFault: (error: unknown) => void) {
-    this.#onFault = onFault;
+  constructor(options: ResolverOptions) {
+    this.#names = new NameLookup(options);
+    this.#ownNames = new Set(options.ownNames.map(plainName));
+  }
+
+  /** Names asked for or waiting, and answers kept. */
+  get size(): NameLookup['size'] {
+    return this.#names.size;
   }
 
   /** Calls back with the destination, or an error for what is no SIP URI or an unknown name; synchronously for a literal. */
@@ -38,35 +45,23 @@ export class Resolver {
     }
     const port = uri.port ?? (transport === 'tls' || transport === 'wss' ? 5061 : 5060);
     const host = bareHost(uri.host);
-    const wanted = bareHost(uri.parameters.get('maddr') ?? uri.host);
-    const address = isIP(wanted) ? wanted : this.#cached(wanted);
-    if (address !== undefined) done({ transport, host, address, port });
-    else
-      void this.#lookup(wanted).then(
-        guarded(this.#onFault, (found: string | Error) =>
-          done(typeof found === 'string' ? { transport, host, address: found, port } : found),
-        ),
-      );
+    this.#find(bareHost(uri.parameters.get('maddr') ?? uri.host), (found) =>
+      done(typeof found === 'string' ? { transport, host, address: found, port } : found),
+    );
   }
 
-  #cached(host: string): string | undefined {
-    const known = this.#known.get(host);
-    return known !== undefined && known.until > performance.now() ? known.address : undefined;
-  }
-
-  async #lookup(host: string): Promise<string | Error> {
+  #find(host: string, done: (found: string | Error) => void): void {
+    const name = plainName(host);
+    if (isIP(host) !== 0) done(host);
+    else if (this.#ownNames.has(name)) done(new Error("the name is this server's own"));
     // RFC 6761 6.4: names under .invalid never resolve; browsers register with them (RFC 7118 5).
-    if (host.endsWith('.invalid')) return new Error('the name is reserved as invalid');
-    try {
-      const { address } = await lookup(host);
-      if (this.#known.size >= CACHE_NAMES) this.#known.clear();
-      this.#known.set(host, { address, until: performance.now() + CACHE_MS });
-      return address;
-    } catch (error) {
-      return new Error('the name does not resolve', { cause: error });
-    }
+    else if (name.endsWith('.invalid')) done(new Error('the name is reserved as invalid'));
+    else this.#names.find(name, done);
   }
 }
+
+/** A name's case and final dot do not matter. */
+const plainName = (name: string): string => name.toLowerCase().replace(/\.$/, '');
 
 /** RFC 3263 4.1 without NAPTR: the parameter, else TLS for sips, else UDP. */
 function transportOf(uri: SipUri): TransportName | undefined {

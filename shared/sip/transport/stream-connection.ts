@@ -27,15 +27,23 @@ export class StreamConnection implements Connection {
   /** Senders whose bytes are still on their way; they hear when the connection fails. */
   readonly #waiting = new Set<SendErrorSink>();
   #activeAt = performance.now();
+  #silentSince: number | undefined;
   #partialSince: number | undefined;
   #closing = false;
   #failure: Error | undefined;
 
-  constructor(context: TransportContext, listener: Listener, socket: Socket, address: string, port: number) {
+  /** `accepted` says who connected. */
+  constructor(
+    context: TransportContext,
+    listener: Listener,
+    socket: Socket,
+    remote: { readonly address: string; readonly port: number; readonly accepted: boolean },
+  ) {
     this.transport = context.options.transport;
     this.listener = listener;
-    this.remoteAddress = address;
-    this.remotePort = port;
+    this.remoteAddress = remote.address;
+    this.remotePort = remote.port;
+    this.#silentSince = remote.accepted ? this.#activeAt : undefined;
     this.#context = context;
     this.#socket = socket;
     this.#framer = new StreamFramer(context.limits);
@@ -58,6 +66,10 @@ export class StreamConnection implements Connection {
 
   get activeAt(): number {
     return this.#activeAt;
+  }
+
+  get silentSince(): number | undefined {
+    return this.#silentSince;
   }
 
   get partialSince(): number | undefined {
@@ -99,6 +111,7 @@ export class StreamConnection implements Connection {
       } else {
         this.#context.counters.messagesIn[this.transport]++;
         this.#partialSince = undefined;
+        this.#silentSince = undefined;
         this.#context.receiver.onMessage(frame.message, this);
         if (!this.open) return;
       }

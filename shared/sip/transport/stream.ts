@@ -34,13 +34,14 @@ export class StreamTransport implements Transport {
   }
 
   async start(): Promise<void> {
-    const { options, onError, onFault } = this.#context;
+    const { options, onError, onFault, quota } = this.#context;
     const { certificate, transport } = options;
     const accept = guarded(onFault, (socket: Socket): void => this.#accept(socket));
     this.#server =
       transport === 'tls'
         ? createTlsServer({ ...certificate, handshakeTimeout: HANDSHAKE_MS }, accept)
         : createTcpServer({ noDelay: true }, accept);
+    this.#server.prependListener('connection', (socket: Socket) => quota.admit(socket));
     // A failed handshake is the peer's trouble; its socket is destroyed by node.
     this.#server.on('tlsClientError', () => this.#context.counters.dropped++);
     const port = await listening(this.#server, options, onError);
@@ -69,19 +70,17 @@ export class StreamTransport implements Transport {
       transport === 'tls'
         ? connectedTls({ host: address, port, ...nameToProve(host), ...authority(certificate) })
         : connectTcp({ host: address, port, noDelay: true });
-    return this.#adopt(socket, address, port);
+    return this.#adopt(socket, { address, port, accepted: false });
   }
 
   #accept(socket: Socket): void {
-    if (this.#connections.full || socket.remoteAddress === undefined || socket.remotePort === undefined) {
-      socket.destroy();
-      return;
-    }
-    this.#adopt(socket, plainAddress(socket.remoteAddress), socket.remotePort);
+    const { destroyed, remoteAddress, remotePort } = socket;
+    if (destroyed || remoteAddress === undefined || remotePort === undefined) socket.destroy();
+    else this.#adopt(socket, { address: plainAddress(remoteAddress), port: remotePort, accepted: true });
   }
 
-  #adopt(socket: Socket, address: string, port: number): StreamConnection {
-    const connection = new StreamConnection(this.#context, this.listener, socket, address, port);
+  #adopt(socket: Socket, remote: ConstructorParameters<typeof StreamConnection>[3]): StreamConnection {
+    const connection = new StreamConnection(this.#context, this.listener, socket, remote);
     this.#connections.add(connection);
     socket.once('close', () => {
       this.#connections.remove(connection);

@@ -2,6 +2,7 @@ import type { SigningKeySource } from '../../domain/site-secret.ts';
 import type { SipCounters } from '../counters.ts';
 import type { Limits } from '../message/limits.ts';
 import type { SipMessage } from '../message/message.ts';
+import type { ConnectionQuota } from './connection-quota.ts';
 import type { Flow } from './flow.ts';
 import type { Listener, ListenerOptions } from './listener.ts';
 
@@ -18,6 +19,7 @@ export interface TransportContext {
   readonly receiver: Receiver;
   /** Sign UDP flow tokens. */
   readonly keys: SigningKeySource;
+  readonly quota: ConnectionQuota;
   readonly onError: (error: Error) => void;
   /** A connection is gone, and its token with it. */
   readonly onClosed: (token: string) => void;

@@ -23,6 +23,7 @@ export class WebSocketConnection implements Connection {
   readonly #context: TransportContext;
   readonly #socket: WebSocket;
   #activeAt = performance.now();
+  #silentSince: number | undefined = this.#activeAt;
 
   constructor(
     context: TransportContext,
@@ -48,6 +49,10 @@ export class WebSocketConnection implements Connection {
 
   get open(): boolean {
     return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  get silentSince(): number | undefined {
+    return this.#silentSince;
   }
 
   get activeAt(): number {
@@ -92,6 +97,7 @@ export class WebSocketConnection implements Connection {
       return;
     }
     counters.messagesIn[this.transport]++;
+    this.#silentSince = undefined;
     const message = parseMessage(text, limits);
     if (message === undefined) counters.dropped++;
     else receiver.onMessage(message, this);

@@ -1,6 +1,6 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { guarded } from '../guarded.ts';
 import { plainAddress } from './address.ts';
@@ -12,6 +12,13 @@ import type { Transport, TransportContext } from './transport.ts';
 import { WebSocketConnection } from './websocket-connection.ts';
 
 const SUBPROTOCOL = 'sip';
+const HANDSHAKE_MS = 10_000;
+/** A connection that does not become a WebSocket in time is closed. */
+const HANDSHAKE = {
+  headersTimeout: HANDSHAKE_MS,
+  requestTimeout: HANDSHAKE_MS,
+  connectionsCheckingInterval: 2_000,
+};
 
 /** RFC 7118 over WS or WSS. Only clients connect, so a closed flow cannot be opened again from here. */
 export class WebSocketTransport implements Transport {
@@ -31,11 +38,15 @@ export class WebSocketTransport implements Transport {
   }
 
   async start(): Promise<void> {
-    const { options, limits, onError, onFault } = this.#context;
+    const { options, limits, onError, onFault, quota } = this.#context;
     const http =
       options.transport === 'wss'
-        ? createHttpsServer({ ...options.certificate }, refuseHttp)
-        : createHttpServer(refuseHttp);
+        ? createHttpsServer(
+            { ...options.certificate, ...HANDSHAKE, handshakeTimeout: HANDSHAKE_MS },
+            refuseHttp,
+          )
+        : createHttpServer(HANDSHAKE, refuseHttp);
+    http.prependListener('connection', (socket: Socket) => quota.admit(socket));
     this.#http = http;
     this.#webSockets = new WebSocketServer({
       server: http,
@@ -74,7 +85,6 @@ export class WebSocketTransport implements Transport {
   #verify(request: IncomingMessage, done: (accepted: boolean, status?: number) => void): void {
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim());
     if (!offered.includes(SUBPROTOCOL)) done(false, 400);
-    else if (this.#connections.full) done(false, 503);
     else done(true);
   }
 

@@ -7,6 +7,7 @@ import { CallState } from '../../../services/call-control/call-state.ts';
 import { parseConfig } from '../../../shared/runtime/config.ts';
 import { Metrics } from '../../../shared/runtime/metrics.ts';
 import { freePort } from '../../../shared/servers/free-port.ts';
+import { ringDirectory } from '../../support/kept-calls.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 test("C6 with PostgreSQL away at the start, a process is ready only once a peer's that stands in for it was tried as well", async () => {
@@ -19,6 +20,7 @@ site: a
 domain: lastcall.test
 postgres: { url: 'postgres://x:y@127.0.0.1:${nobody}/x', connectTimeoutMs: 60000 }
 redis: { url: 'redis://127.0.0.1:${nobody}' }
+journal: { ringDirectory: '${ringDirectory()}' }
 peers: { b: { replicatorUrl: 'postgres://x:y@127.0.0.1:${(peer.address() as AddressInfo).port}/x' } }`;
   const metrics = new Metrics({ site: 'a' });
   const state = new CallState({
@@ -30,7 +32,7 @@ peers: { b: { replicatorUrl: 'postgres://x:y@127.0.0.1:${(peer.address() as Addr
   try {
     const ownReason = () => 'reason' in state.database.state && state.database.state.reason;
     const before = ownReason();
-    state.start();
+    await state.start();
     await waitFor(() => ownReason() !== before && asked.length > 0, { what: 'both to be tried' });
     expect(state.databaseTried).toBe(false);
     for (const socket of asked) socket.destroy();

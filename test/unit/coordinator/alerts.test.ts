@@ -11,12 +11,14 @@ import {
   configuredChannels,
   type Notice,
 } from '../../../services/coordinator/alerts/channels.ts';
-import { deriveEvents, type Round } from '../../../services/coordinator/alerts/derive.ts';
+import { asLastKnown, deriveEvents, type Round } from '../../../services/coordinator/alerts/derive.ts';
 import { type EventName, lastcallEvent } from '../../../services/coordinator/alerts/event.ts';
-import { AlertGate } from '../../../services/coordinator/alerts/gate.ts';
+import { journalInMemory } from '../../../services/coordinator/alerts/journal-in-memory.ts';
 import type { SiteObservation } from '../../../services/coordinator/observe.ts';
 import type { Bookkeeping } from '../../../services/coordinator/site-state.ts';
 import { micros } from '../../../shared/domain/micros.ts';
+import { startHealth } from '../../../shared/runtime/health.ts';
+import { Metrics } from '../../../shared/runtime/metrics.ts';
 import { observation, observations, siteView, slot } from './views.ts';
 
 const OPTIONS = { home: 'a', allowedSkewMs: 5_000 };
@@ -59,7 +61,25 @@ test.each<readonly [string, Round | null, Round, readonly EventName[]]>([
   ],
   ['a database went away', round(), round(away), ['site-unreachable']],
   ['a database came back', round(away), round(), ['site-reachable']],
+  [
+    'the first look finds a standstill that nobody asked for',
+    null,
+    round(status('stopped', 'peer-unreachable')),
+    ['replication-stopped'],
+  ],
+  [
+    'what was starting at the first look did not start',
+    round(status('stopped', 'starting')),
+    round(status('stopped', 'peer-unreachable')),
+    ['replication-stopped'],
+  ],
   ['records wait in the journal', round(), round({}, 3), ['journal-in-use']],
+  [
+    'records stand in memory alone, Redis being away as well',
+    round({}, 3),
+    { ...round({}, 4), inMemory: 1 },
+    ['journal-in-use'],
+  ],
   ['the journal drained', round({}, 3), round({}, 0), ['journal-drained']],
   ['Redis away says nothing of the journal', round({}, 3), round({}, null), []],
   ['a clock is off', round(), round({ books: { clockAt: micros(9e6) } }), ['clock-skew']],
@@ -75,6 +95,19 @@ test.each<readonly [string, Round | null, Round, readonly EventName[]]>([
     round({ slots: new Map([['b', slot('0/1', { retainedBytes: 50, safeWalBytes: 50 })]]) }),
     ['slot-budget'],
   ],
+  ['a clock is right again', round({ books: { clockAt: micros(9e6) } }), round(), ['clock-right']],
+  [
+    'a slot is read again',
+    round({ slots: new Map([['b', slot('0/1', { retainedBytes: 50, safeWalBytes: 50 })]]) }),
+    round({ slots: new Map([['b', slot('0/1', { retainedBytes: 5, safeWalBytes: 95 })]]) }),
+    ['slot-budget-freed'],
+  ],
+  [
+    'one server of a site takes writes again',
+    round({ hosts: ['h1', 'h2'].map((host) => ({ host, state: 'primary' as const })) }),
+    round(),
+    ['one-primary'],
+  ],
   [
     'two servers of a site take writes',
     round(),
@@ -85,15 +118,30 @@ test.each<readonly [string, Round | null, Round, readonly EventName[]]>([
   expect(names(before, after)).toEqual(events);
 });
 
-test('the same event again is told once in its time, and all events together stay below the limit', () => {
-  const gate = new AlertGate({ repeatMs: 1_000, most: 3, windowMs: 10_000 });
-  const event = (name: EventName, to = 'b') => lastcallEvent(name, 'a', { to });
-  expect(gate.admit(event('needs-resync'), 0)).toBe(0);
-  expect(gate.admit(event('needs-resync'), 500)).toBeNull();
-  expect(gate.admit(event('needs-resync', 'c'), 500), 'another direction is another event').toBe(1);
-  expect(gate.admit(event('needs-resync'), 1_000), 'its time has passed').toBe(0);
-  expect(gate.admit(event('journal-in-use'), 1_100), 'the limit is reached').toBeNull();
-  expect(gate.admit(event('journal-in-use'), 10_000), 'the window has moved on').toBe(1);
+test('what a round could not see is neither over nor new', () => {
+  const books = { ...status('stopped', 'peer-unreachable').books, clockAt: micros(5.5e6) };
+  const stopped = round({ books }, 3);
+  const blind = asLastKnown(stopped, { ...round(away, null), clockAt: micros(1e6) });
+  expect(names(stopped, blind)).toEqual(['site-unreachable']);
+  expect(names(blind, stopped)).toEqual(['site-reachable']);
+});
+
+test('records that only the memory of a process holds are counted at its metrics listener', async () => {
+  const metrics = new Metrics({ site: 'a' });
+  const gauge = metrics.gauge('journal_terminals', 'As call-control has it', ['kept']);
+  gauge.set({ kept: 'redis' }, 5);
+  gauge.set({ kept: 'memory' }, 7);
+  const listen = { host: '127.0.0.1', port: 0 };
+  expect(await journalInMemory([listen]), 'no listener is known').toBeNull();
+  const health = await startHealth({ metrics, draining: () => false, checks: {} }, listen);
+  const { port } = health.server.address() as { port: number };
+  const [known, closed] = [
+    { host: '127.0.0.1', port },
+    { host: '127.0.0.1', port: 1 },
+  ];
+  expect(await journalInMemory([known, closed])).toBe(7);
+  await health.close();
+  expect(await journalInMemory([known, closed]), 'nobody answers').toBeNull();
 });
 
 const NOTICE: Notice = {
@@ -103,6 +151,8 @@ const NOTICE: Notice = {
   }),
   id: 'n-1',
   at: '2026-11-21T04:00:00.000Z',
+  phase: 'once',
+  since: null,
   withheld: 0,
 };
 const NOTHING: ChannelSettings = {
@@ -123,7 +173,7 @@ test('a command gets the event in its placeholders, and a reason is never read a
   await expect(only({ command: 'exit 3' }).send(NOTICE)).rejects.toThrow('3');
 });
 
-test('a webhook is signed over time and body, and is tried again when it is not taken', async () => {
+test('a webhook is signed over the time of sending and the body, and is tried again when it is not taken', async () => {
   const requests: { headers: IncomingMessage['headers']; body: string }[] = [];
   const answers = [503, 200];
   const server = createServer(async (request, response) => {
@@ -139,8 +189,12 @@ test('a webhook is signed over time and body, and is tried again when it is not 
   await channel.send(NOTICE);
   server.close();
   const [, { headers, body }] = requests as [unknown, (typeof requests)[number]];
-  const mac = createHmac('sha256', 'key').update(`${NOTICE.at}.${body}`).digest('hex');
-  expect(headers['lastcall-signature']).toBe(`t=${NOTICE.at},v1=${mac}`);
+  const [, sentAt = '', mac] = /^t=([^,]+),v1=(.+)$/.exec(String(headers['lastcall-signature'])) ?? [];
+  expect(
+    Math.abs(Date.parse(sentAt) - Date.now()),
+    'the time of this attempt, not of the event',
+  ).toBeLessThan(10_000);
+  expect(mac).toBe(createHmac('sha256', 'key').update(`${sentAt}.${body}`).digest('hex'));
   expect(JSON.parse(body)).toEqual({ ...NOTICE });
 });
 

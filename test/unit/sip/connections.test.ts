@@ -6,13 +6,15 @@ class FakeConnection extends FakeFlow implements Connection {
   override readonly token: string;
   readonly activeAt: number;
   readonly partialSince: number | undefined;
+  readonly silentSince: number | undefined;
   readonly told: string[] = [];
 
-  constructor(token: string, activeAt: number, partialSince?: number) {
+  constructor(token: string, activeAt: number, partialSince?: number, silentSince?: number) {
     super('tcp');
     this.token = token;
     this.activeAt = activeAt;
     this.partialSince = partialSince;
+    this.silentSince = silentSince;
   }
 
   probe(): void {
@@ -24,17 +26,26 @@ class FakeConnection extends FakeFlow implements Connection {
   }
 }
 
-const LIMITS = { idleMs: 900, partialMs: 10, probeMs: 30, maxConnections: 3 };
+const LIMITS = { idleMs: 900, silentMs: 20, partialMs: 10, probeMs: 30 };
 
-it('a sweep closes what is idle or stuck inside a message and probes what is quiet', () => {
+it('a sweep closes what is idle, silent from the start or stuck inside a message and probes what is quiet', () => {
   const table = new ConnectionTable<FakeConnection>(LIMITS);
   const busy = new FakeConnection('busy', 990);
   const quiet = new FakeConnection('quiet', 960);
   const idle = new FakeConnection('idle', 99);
   const stuck = new FakeConnection('stuck', 1_000, 989);
-  for (const each of [busy, quiet, idle, stuck]) table.add(each);
+  const silent = new FakeConnection('silent', 1_000, undefined, 979);
+  const young = new FakeConnection('young', 1_000, undefined, 981);
+  for (const each of [busy, quiet, idle, stuck, silent, young]) table.add(each);
   table.sweep(1_000);
-  expect([busy.told, quiet.told, idle.told, stuck.told]).toEqual([[], ['probe'], ['destroy'], ['destroy']]);
+  expect([busy, quiet, idle, stuck, silent, young].map(({ told }) => told[0])).toEqual([
+    undefined,
+    'probe',
+    'destroy',
+    'destroy',
+    'destroy',
+    undefined,
+  ]);
 });
 
 it('the newest connection from an address answers for it, until it goes', () => {
@@ -44,7 +55,7 @@ it('the newest connection from an address answers for it, until it goes', () => 
   table.add(renewed);
   table.remove(old);
   expect(table.byRemote('192.0.2.1', 5060)).toBe(renewed);
-  expect([table.byToken('old'), table.byToken('renewed'), table.full]).toEqual([undefined, renewed, false]);
+  expect([table.byToken('old'), table.byToken('renewed')]).toEqual([undefined, renewed]);
   table.remove(renewed);
   expect(table.byRemote('192.0.2.1', 5060)).toBeUndefined();
 });

@@ -1,0 +1,36 @@
+import { crc32 } from 'node:zlib';
+
+/** What one record is in the file: 16 bytes of length, checksum and sequence, little-endian, then its text. */
+export interface Frame {
+  readonly sequence: number;
+  readonly text: string;
+}
+
+const HEADER_BYTES = 16;
+
+export function encodeFrame({ sequence, text }: Frame): Buffer {
+  const length = Buffer.byteLength(text);
+  const frame = Buffer.allocUnsafe(HEADER_BYTES + length);
+  frame.writeUInt32LE(length, 0);
+  frame.writeBigUInt64LE(BigInt(sequence), 8);
+  frame.write(text, HEADER_BYTES);
+  frame.writeUInt32LE(crc32(frame.subarray(8)), 4);
+  return frame;
+}
+
+/**
+ * The frames from the beginning of a segment on. A segment is written again from its beginning, so what follows the last
+ * new frame is older, or the middle of something: the first frame that is broken, or not younger than the one before, ends it.
+ */
+export function* readFrames(segment: Buffer): Generator<Frame> {
+  let last = 0;
+  for (let at = 0; at + HEADER_BYTES <= segment.length; ) {
+    const end = at + HEADER_BYTES + segment.readUInt32LE(at);
+    if (end > segment.length || segment.readUInt32LE(at + 4) !== crc32(segment.subarray(at + 8, end))) return;
+    const sequence = Number(segment.readBigUInt64LE(at + 8));
+    if (sequence <= last) return;
+    yield { sequence, text: segment.toString('utf8', at + HEADER_BYTES, end) };
+    last = sequence;
+    at = end;
+  }
+}
