@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram';
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { DigestAuthenticator } from '../../shared/sip/digest/authenticator.ts';
@@ -8,6 +9,7 @@ import { parseMessage } from '../../shared/sip/message/parse.ts';
 import { parseContact } from '../../shared/sip/syntax/name-addr.ts';
 import { userOf } from '../../shared/sip/syntax/uri.ts';
 import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
+import { type Destination, Resolver } from '../../shared/sip/transport/resolver.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { LayerUnderTest } from '../unit/sip/layer-under-test.ts';
 import { requestText } from '../unit/sip/messages.ts';
@@ -60,16 +62,43 @@ describe('mutated messages', () => {
     }
   });
 
+  it('in URIs lead a resolver to an address, a look-up of a host name, or an error', () => {
+    const random = seededRandom(3_263);
+    const asked: string[] = [];
+    const ask = (name: string): Promise<string> => {
+      asked.push(name);
+      return new Promise(() => {});
+    };
+    const uris = [
+      'sip:x@h;maddr=[::1];transport=tcp',
+      'sips:x@[2001:db8::1]:5061',
+      'sip:a%2A@lastcall.test?b=c',
+    ];
+    const found: Destination[] = [];
+    for (let i = 0; i < fuzzCount(6_000); i++) {
+      const resolver = new Resolver({ ask, ownNames: ['lastcall.test'], onFault: () => {} });
+      resolver.resolve(mutated(uris, random), (each) => {
+        if (!(each instanceof Error)) found.push(each);
+      });
+    }
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.filter(({ address, port }) => isIP(address) === 0 || port < 1 || port > 65_535)).toEqual([]);
+    expect(asked.filter((name) => !/^[\w-]+(\.[\w-]+)*\.?$/.test(name) || name.length > 253)).toEqual([]);
+  });
+
   it('in credentials never throw and never cost more than 20 ms', async () => {
     const random = seededRandom(8_760);
     const digest = new DigestAuthenticator({ realm: 'lastcall.test' });
-    const credentialed = seeds.filter((seed) => seed.includes('Authorization'));
+    const nonce = /nonce="([^"]+)"/.exec(digest.challenge('www', 's').headers?.[0]?.[1] ?? '')?.[1] ?? '';
+    const credentialed = seeds
+      .filter((seed) => seed.includes('Authorization'))
+      .map((seed) => seed.replace('nonce="n"', `nonce="${nonce}"`));
     for (let i = 0; i < fuzzCount(2_000) / 2; i++) {
       const request = parseMessage(mutated(credentialed, random));
       if (!(request instanceof SipRequest)) continue;
       const verdict = await digest.verify(request, {
         kind: 'www',
-        source: `${i}`,
+        source: i % 2 === 0 ? 's' : `${i}`,
         findHa1: () => '0'.repeat(32),
       });
       expect(verdict.kind).not.toBe('ok');
@@ -82,7 +111,7 @@ describe("mutated messages on a proxy's ports", () => {
   let callee: SipPeer;
 
   beforeEach(async () => {
-    proxy = new ProxyUnderTest(['udp', 'tcp', 'ws'], { timers: { t1: 10, t2: 40, t4: 50, d: 320 } });
+    proxy = new ProxyUnderTest(['udp', 'tcp', 'ws', 'tls'], { timers: { t1: 10, t2: 40, t4: 50, d: 320 } });
     await proxy.server.start();
     // Mutated Routes name hosts nobody should look up.
     proxy.followsPreloaded = false;
@@ -129,6 +158,18 @@ describe("mutated messages on a proxy's ports", () => {
     socket?.destroy();
   });
 
+  it('TLS, a new connection for each that was closed', async () => {
+    const random = seededRandom(4);
+    let socket: Socket | undefined;
+    for (let i = 0; i < fuzzCount(600); i++) {
+      if (socket === undefined || socket.destroyed) socket = await secured(proxy.port('tls'));
+      socket.write(mutated(seeds, random), 'latin1');
+      if (i % 4 === 3) socket.end();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    socket?.destroy();
+  });
+
   it('WebSocket', async () => {
     const random = seededRandom(3);
     const socket = new WebSocket(`ws://127.0.0.1:${proxy.port('ws')}`, 'sip');
@@ -142,6 +183,13 @@ describe("mutated messages on a proxy's ports", () => {
     socket.terminate();
   });
 });
+
+function secured(port: number): Promise<Socket> {
+  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  socket.on('error', () => {});
+  socket.resume();
+  return new Promise((resolve) => socket.once('secureConnect', () => resolve(socket)));
+}
 
 function connected(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');

@@ -3,6 +3,7 @@ import { StatefulProxy } from '../../../shared/sip/proxy/stateful-proxy.ts';
 import type { Forwarding, ForwardOptions, ProxyOptions, Target } from '../../../shared/sip/proxy/types.ts';
 import { type SipFault, SipServer, type SipServerOptions } from '../../../shared/sip/server.ts';
 import type { ServerTransaction } from '../../../shared/sip/transaction/user.ts';
+import { TEST_CERTIFICATE } from './certificate.ts';
 
 /** A proxy whose location service is `options`; dialogs follow their Route set. */
 export class ProxyUnderTest {
@@ -17,12 +18,17 @@ export class ProxyUnderTest {
   options: (request: SipRequest) => ForwardOptions<Target> = () => ({ targets: [] });
 
   constructor(
-    transports: readonly ('udp' | 'tcp' | 'ws')[],
+    transports: readonly ('udp' | 'tcp' | 'ws' | 'tls')[],
     more: Partial<SipServerOptions> = {},
     proxyOptions: Partial<ProxyOptions> = {},
   ) {
     this.server = new SipServer({
-      listeners: transports.map((transport) => ({ transport, host: '127.0.0.1', port: 0 })),
+      listeners: transports.map((transport) => ({
+        transport,
+        host: '127.0.0.1',
+        port: 0,
+        certificate: TEST_CERTIFICATE,
+      })),
       onRequest: (request, transaction) => this.#route(request, transaction),
       onAck: (ack, source) => this.proxy.forwardAck(ack, source),
       onFault: (fault) => this.faults.push(fault),
@@ -42,7 +48,7 @@ export class ProxyUnderTest {
     return listener.routeUri;
   }
 
-  port(transport: 'udp' | 'tcp' | 'ws'): number {
+  port(transport: 'udp' | 'tcp' | 'ws' | 'tls'): number {
     return this.server.listeners.find((each) => each.transport === transport)?.port ?? 0;
   }
 
