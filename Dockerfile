@@ -15,6 +15,9 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev && npm cache clean --force
 COPY sql sql
 COPY --from=build /app/dist dist
+# Where the ring files of records are: a volume that the processes of a site share.
+RUN install -d -o node -g node -m 700 /var/lib/lastcall/ring
+ENV LASTCALL_JOURNAL_RING_DIRECTORY=/var/lib/lastcall/ring
 USER node
 # The service to ask, one of call-control, replicator, coordinator, api.
 ENV LASTCALL_SERVICE=api

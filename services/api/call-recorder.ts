@@ -43,8 +43,10 @@ export class CallRecorder {
   async record(report: CallReportBody, earlierAt: Micros | null = null): Promise<CallAnswerBody> {
     const reportedAt = report.at === undefined ? earlierAt : this.#dateOf(report.at);
     const dialed = report.event === 'dialed';
-    const from = await this.#named(report.from ?? '', dialed);
-    const to = await this.#named(report.to, !dialed);
+    const [from, to] = await Promise.all([
+      this.#named(report.from ?? '', dialed),
+      this.#named(report.to, !dialed),
+    ]);
     const subject = dialed ? from.terminal : to.terminal;
     if (!subject) {
       const terminal = dialed ? (report.from ?? null) : report.to;
@@ -57,11 +59,24 @@ export class CallRecorder {
     const row = this.#isFeatureCode(report, to) ? null : rowOf(event, facts, at);
     if (row === null) return { ...answer, result: 'ignored', reason: this.#whyIgnored(report, facts, to) };
     refuseUndialable(dialed ? { to } : facts.callerDialable === null ? {} : { from });
+    if (reportedAt === null && (await this.#stands(report, subject.terminalId)))
+      return { ...answer, result: 'recorded' };
     const { kept, writer } = this.#deps;
     const durability = await writer.record(row, reportedAt === null ? 'live' : 'as-recorded');
     if (durability === 'durable') return { ...answer, result: 'recorded' };
     await kept.synced();
     return { ...answer, result: 'journalled' };
+  }
+
+  /**
+   * Whether some site's table has this very call: a repetition, heard here for the first time because its first hearing
+   * was at another site. Dated now it would hide what came between. A dialed call's id is in no table.
+   */
+  async #stands({ callId, event }: CallReportBody, terminalId: number): Promise<boolean> {
+    if (event === 'dialed') return false;
+    const group = event === 'missed' ? 'received' : 'terminated';
+    const { sources } = await this.#deps.reader.read(terminalId);
+    return sources.some((source) => 'row' in source && source.row?.[group]?.callId === callId);
   }
 
   #facts(report: CallReportBody, from: Named, to: Named): CallFacts {

@@ -1,12 +1,17 @@
 import { LastcallError } from '../../shared/domain/errors.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
-import { findTerminal, findTerminals, listTerminals } from '../../shared/postgres/terminals.ts';
+import { findTerminal, findTerminalsByName, listTerminals } from '../../shared/postgres/terminals.ts';
 import type { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 
 const REMEMBERED = 100_000;
 const PAGE = 5_000;
-const NAMES = ['number', 'username', 'aor'] as const;
+
+interface Asked {
+  readonly name: string;
+  readonly resolve: (found: StoredTerminal | null) => void;
+  readonly reject: (error: unknown) => void;
+}
 
 /**
  * Terminals by what a PBX calls them: number, then username, then address of record. While PostgreSQL is away it answers
@@ -17,6 +22,7 @@ export class TerminalDirectory {
   readonly #database: Queryable;
   readonly #cache: Pick<TerminalCache, 'find'>;
   readonly #budgetMs: number;
+  #asking: Asked[] = [];
   /** By name, and by terminal id. */
   readonly #remembered = new Map<string | number, StoredTerminal>();
 
@@ -67,12 +73,24 @@ export class TerminalDirectory {
     }
   }
 
-  async #ask(name: string): Promise<StoredTerminal | null> {
-    for (const by of NAMES) {
-      const found = (await findTerminals(this.#database, by, [name], this.#budgetMs)).get(name);
-      if (found) return found;
+  /** All names of one tick share a statement. */
+  #ask(name: string): Promise<StoredTerminal | null> {
+    return new Promise((resolve, reject) => {
+      this.#asking.push({ name, resolve, reject });
+      if (this.#asking.length === 1) setImmediate(() => void this.#askAll());
+    });
+  }
+
+  async #askAll(): Promise<void> {
+    const asking = this.#asking;
+    this.#asking = [];
+    try {
+      const names = [...new Set(asking.map(({ name }) => name))];
+      const found = await findTerminalsByName(this.#database, names, this.#budgetMs);
+      for (const { name, resolve } of asking) resolve(found.get(name) ?? null);
+    } catch (error) {
+      for (const { reject } of asking) reject(error);
     }
-    return null;
   }
 
   async #cached(name: string): Promise<StoredTerminal | null> {

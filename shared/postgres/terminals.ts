@@ -62,13 +62,36 @@ export async function findTerminal(
   return (await findTerminals(database, by, [value], budgetMs)).get(value) ?? null;
 }
 
-/** What an operator types: a number, a username or an address of record. */
+const NAME_COLUMNS = ['number', 'username', 'aor'] as const;
+
+/**
+ * What an operator or a PBX says: a number, a username or an address of record, the first of them that some terminal
+ * has. For many names in one statement; a name without a terminal is absent.
+ */
+export async function findTerminalsByName(
+  database: Queryable,
+  names: readonly string[],
+  budgetMs?: number,
+): Promise<Map<string, StoredTerminal>> {
+  const candidates = NAME_COLUMNS.map(
+    (column) => `SELECT terminal_id FROM lastcall.terminals_by_site WHERE ${column} = ANY($1::text[])`,
+  );
+  const rows = await database.query<TerminalRow>(
+    `SELECT ${COLUMNS}, updated_at, site FROM lastcall.terminals
+     WHERE terminal_id = ANY (ARRAY(${candidates.join(' UNION ')}))`,
+    [names],
+    budgetMs,
+  );
+  const asked = new Set(names);
+  const found = new Map<string, StoredTerminal>();
+  for (const column of NAME_COLUMNS)
+    for (const row of rows)
+      if (asked.has(row[column]) && !found.has(row[column])) found.set(row[column], toTerminal(row));
+  return found;
+}
+
 export async function findTerminalByName(database: Queryable, name: string): Promise<StoredTerminal | null> {
-  for (const by of ['number', 'username', 'aor'] as const) {
-    const found = (await findTerminals(database, by, [name])).get(name);
-    if (found) return found;
-  }
-  return null;
+  return (await findTerminalsByName(database, [name])).get(name) ?? null;
 }
 
 /** In order of terminal id, after `after`, at most `limit`. */

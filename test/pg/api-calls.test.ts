@@ -33,6 +33,19 @@ describe('POST /v1/calls', () => {
     expect(await target52(1)).toMatchObject({ number: '556' });
   });
 
+  it('a callId heard first at another site is that call still: repeated here it hides no newer one', async () => {
+    // What site b recorded, as the replicator brought it.
+    await rest.sql(
+      'a',
+      `SET session_replication_role = replica; INSERT INTO lastcall.lastcalls_b (terminal_id, last_received_date,
+         last_received_call, last_received_call_id) VALUES (3, now() - interval '1 minute', '700', 'heard-at-b')`,
+    );
+    await rest.call({ callId: 'newer', event: 'missed', from: '701', to: '1003' });
+    const repeated = await rest.call({ callId: 'heard-at-b', event: 'missed', from: '700', to: '1003' });
+    expect(repeated).toMatchObject({ status: 200, json: { result: 'recorded', terminalId: 3 } });
+    expect(await target69(3)).toMatchObject({ number: '701' });
+  });
+
   it('R1 a feature code, R2 an emergency number and R8 the own number are not recorded', async () => {
     await rest.call({ callId: 'r0', event: 'dialed', from: '1003', to: '777' });
     for (const [to, reason] of [

@@ -203,6 +203,23 @@ describe('Redis gone', () => {
       what: 'the binding in Redis',
     });
   });
+
+  it('FLUSHALL while connected: a phone stays reachable at once, and its binding is in Redis again within seconds', async () => {
+    const aor = 'sip:flushed@test';
+    const store = location();
+    await store.change(aor, { bindings: [binding('sip:one'), binding('sip:two')] });
+    await waitFor(async () => (await redis.client.exists('lastcall:{a}:content-mark')) === 1, {
+      what: 'the mark',
+    });
+    await redis.client.flushall();
+    expect(await contacts(store, aor)).toHaveLength(2);
+    expect((await store.change(aor, { bindings: [binding('sip:one', { cseq: 2 })] })).kind).toBe('ok');
+    expect(await contacts(store, aor)).toHaveLength(2);
+    await waitFor(async () => (await contacts(location(), aor)).length === 2, {
+      what: 'both bindings in Redis',
+      deadlineMs: 3_000,
+    });
+  });
 });
 
 async function lose(): Promise<void> {

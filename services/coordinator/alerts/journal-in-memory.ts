@@ -2,10 +2,10 @@ import type { HostPort } from '../../../shared/runtime/config-field.ts';
 import { httpRequest } from '../../../shared/runtime/http-request.ts';
 
 const ASK_LIMIT_MS = 500;
-const IN_MEMORY = /^lastcall_journal_terminals\{[^}]*kept="memory"[^}]*\} (\d+)/m;
+const IN_RING = /^lastcall_journal_terminals\{[^}]*kept="ring"[^}]*\} (\d+)/m;
 
 /**
- * Terminals whose records only the memory of this site's processes holds: with PostgreSQL and Redis both away nobody else
+ * Terminals whose records this site's processes hold in their ring files: with PostgreSQL and Redis both away nobody else
  * can tell. Null when no process answers. Never rejects.
  */
 export async function journalInMemory(listeners: readonly HostPort[]): Promise<number | null> {
@@ -20,5 +20,5 @@ async function readCount(host: string, port: number): Promise<number> {
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
   const place = name.includes(':') ? `[${name}]` : name;
   const { text } = await httpRequest(`http://${place}:${port}/metrics`, { timeoutMs: ASK_LIMIT_MS });
-  return Number(IN_MEMORY.exec(text)?.[1] ?? 0);
+  return Number(IN_RING.exec(text)?.[1] ?? 0);
 }

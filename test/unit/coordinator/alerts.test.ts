@@ -126,11 +126,11 @@ test('what a round could not see is neither over nor new', () => {
   expect(names(blind, stopped)).toEqual(['site-reachable']);
 });
 
-test('records that only the memory of a process holds are counted at its metrics listener', async () => {
+test("records that only a process's ring file holds are counted at its metrics listener", async () => {
   const metrics = new Metrics({ site: 'a' });
   const gauge = metrics.gauge('journal_terminals', 'As call-control has it', ['kept']);
   gauge.set({ kept: 'redis' }, 5);
-  gauge.set({ kept: 'memory' }, 7);
+  gauge.set({ kept: 'ring' }, 7);
   const listen = { host: '127.0.0.1', port: 0 };
   expect(await journalInMemory([listen]), 'no listener is known').toBeNull();
   const health = await startHealth({ metrics, draining: () => false, checks: {} }, listen);
