@@ -87,7 +87,11 @@ export class BindingStore {
       const keys = page as string[];
       if (keys.length === 0) continue;
       const texts = await this.#redis.client.mget(keys);
-      yield keys.map((key, index) => [key.slice(prefix.length), parse(texts[index] ?? null)] as const);
+      // Gone since it was listed tells nothing: perhaps all of it is gone.
+      yield keys.flatMap((key, index) => {
+        const text = texts[index] ?? null;
+        return text === null ? [] : [[key.slice(prefix.length), parse(text)] as const];
+      });
     }
   }
 }

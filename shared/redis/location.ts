@@ -118,10 +118,9 @@ export class Location {
     return this.#options.redis.state.state === 'up' && !this.#unsaved.has(aor);
   }
 
-  /** A Redis that lost its data gets back what it lacks; what is newer there stays. */
+  /** A Redis that lost its data gets back what it lacks, whole: an unsaved change alone would be all it knows then. */
   async #restore(): Promise<void> {
-    for (const [aor, bindings] of this.#mirror)
-      if (!this.#unsaved.has(aor)) await this.#store.restore(aor, bindings);
+    for (const [aor, bindings] of this.#mirror) await this.#store.restore(aor, bindings);
   }
 
   /** What others changed while nobody was listening, so that the next outage finds the mirror whole. */
