@@ -98,8 +98,11 @@ export class RequestHandler {
     const { log, marker, sources } = this.#options;
     const reading = marker.read(request);
     if (reading.kind === 'genuine') return { asker: 'peer', sitesPassed: reading.sites };
-    if (reading.kind === 'refused')
-      log.debug({ reason: reading.reason, source: source.remoteAddress }, 'site marker not believed');
+    if (reading.kind === 'refused') {
+      // Expired, with a good key: the sites' clocks disagree, and their calls do not reach each other.
+      const level = reading.reason === 'expired' ? 'warn' : 'debug';
+      log[level]({ reason: reading.reason, source: source.remoteAddress }, 'site marker not believed');
+    }
     return { asker: sources.has(source) ? 'proxy' : 'stranger', sitesPassed: [] };
   }
 

@@ -1,11 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import type { SipMessage, SipRequest, SipResponse } from '../message/message.ts';
+import type { SipRequest, SipResponse } from '../message/message.ts';
 import type { SipServer } from '../server.ts';
-import { flattened, unescaped } from '../syntax/lexical.ts';
-import { parseNameAddr } from '../syntax/name-addr.ts';
-import { parseUri } from '../syntax/uri.ts';
 import type { Answer } from '../transaction/user.ts';
 import type { Flow } from '../transport/flow.ts';
+import {
+  adoptedEntry,
+  type DialogEntry,
+  type DialogParty,
+  fitsTags,
+  hostOf,
+  learnTag,
+  learnTarget,
+  newEntry,
+  routeKeys,
+  targetKey,
+} from './dialog-entry.ts';
 import {
   type DialogEnd,
   type DialogSide,
@@ -46,34 +55,11 @@ export interface DialogsOptions {
   readonly now: () => number;
 }
 
-/** What this process knows of one party. */
-interface Party {
-  readonly tags: string[];
-  /** Remote targets, the latest last: a refresh may cross with a request. */
-  readonly targets: string[];
-  /** Routes beyond this server towards the party; undefined until a response tells. */
-  routes: readonly string[] | undefined;
-  /** Where a party that moved proved to be. */
-  flow: Flow | undefined;
-}
-
-interface Entry {
-  readonly caller: Party;
-  readonly callee: Party;
-  readonly byInvite: boolean;
-  pending: number;
-  confirmed: boolean;
-  ended: boolean;
-  expiresAtMs: number;
-}
-
 const EARLY_MS = 240_000;
 /** A late 2xx may still come (RFC 3261 13.3.1.4: 64 T1). */
 const FAILED_MS = 40_000;
 const SWEEP_MS = 10_000;
 const MOST_DIALOGS = 200_000;
-const MOST_TARGETS = 4;
-const MOST_TAGS = 16;
 
 const gone: DialogVerdict = { kind: 'refuse', answer: { status: 481 } };
 const elsewhere: DialogVerdict = { kind: 'refuse', answer: { status: 403, reason: 'Route Not Allowed' } };
@@ -88,7 +74,7 @@ export class Dialogs {
   readonly #options: DialogsOptions;
   readonly #office: TicketOffice;
   readonly #instance = randomBytes(4).toString('hex');
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, DialogEntry>();
   #sweptAtMs = 0;
 
   constructor(options: DialogsOptions) {
@@ -132,7 +118,7 @@ export class Dialogs {
     if (nowMs / 1000 - ticket.mintedAtSeconds > this.#options.lifetimeSeconds) return gone;
     const entry = this.#entries.get(ticket.text);
     if (entry === undefined ? ticket.instance === this.#instance : entry.ended) return gone;
-    if (entry !== undefined && !fitsTags(entry, asked)) return gone;
+    if (entry !== undefined && !fitsTags(entry, from, asked.request)) return gone;
     if (!this.#isFrom(ticket[from], entry?.[from].flow, source)) {
       const { proven } = asked;
       if (proven === undefined) return { kind: 'prove' };
@@ -158,7 +144,7 @@ export class Dialogs {
     if (entry === undefined) return;
     const party = entry[otherSide(from)];
     const tag = from === 'caller' ? response.to?.tag : undefined;
-    if (tag !== undefined) learn(party.tags, tag, MOST_TAGS);
+    if (tag !== undefined) learnTag(party, tag);
     learnTarget(party, response);
     if (!entry.confirmed) entry.expiresAtMs = this.#options.now() + EARLY_MS;
   }
@@ -186,7 +172,7 @@ export class Dialogs {
   /** A ticket of another process is remembered as used up; one of this process has no entry any more. */
   end(ticket: string): void {
     if (this.#isOwn(ticket)) this.#entries.delete(ticket);
-    else this.#keep(ticket, { ...adopted(this.#lastsUntilMs()), ended: true });
+    else this.#keep(ticket, { ...adoptedEntry(this.#lastsUntilMs()), ended: true });
   }
 
   /** True for a BYE, and for the last NOTIFY of a subscription that no call carries (RFC 6665 4.4.1). */
@@ -196,7 +182,7 @@ export class Dialogs {
     return request.header('subscription-state')?.toLowerCase().startsWith('terminated') ?? false;
   }
 
-  #keep(ticket: string, entry: Entry): void {
+  #keep(ticket: string, entry: DialogEntry): void {
     this.#sweep();
     this.#entries.set(ticket, entry);
     if (this.#entries.size <= MOST_DIALOGS) return;
@@ -222,7 +208,7 @@ export class Dialogs {
   #moved(ticket: DialogTicket, side: DialogSide, flow: Flow): void {
     let entry = this.#entries.get(ticket.text);
     if (entry === undefined) {
-      entry = adopted(this.#lastsUntilMs());
+      entry = adoptedEntry(this.#lastsUntilMs());
       this.#keep(ticket.text, entry);
     }
     entry[side].flow = flow;
@@ -249,7 +235,7 @@ export class Dialogs {
   }
 
   /** Exactly the routes that the dialog was set up with; unknown here, the nearest must name whom the flow leads to. */
-  #mayFollow(onward: readonly string[], end: DialogEnd, party: Party | undefined): boolean {
+  #mayFollow(onward: readonly string[], end: DialogEnd, party: DialogParty | undefined): boolean {
     const [nearest] = onward;
     if (nearest === undefined) return true;
     if (party?.routes !== undefined) return routeKeys(onward).join() === party.routes.join();
@@ -257,73 +243,6 @@ export class Dialogs {
     if (host === end.address) return true;
     return this.#options.isTrusted({ transport: 'udp', remoteAddress: host, remotePort: 0 });
   }
-}
-
-function newEntry(request: SipRequest, expiresAtMs: number): Entry {
-  const caller = newParty();
-  caller.tags.push(flattened(request.from?.tag ?? ''));
-  caller.routes = routeKeys(request.values('record-route'));
-  learnTarget(caller, request);
-  return {
-    caller,
-    callee: newParty(),
-    byInvite: request.method === 'INVITE',
-    pending: 1,
-    confirmed: false,
-    ended: false,
-    expiresAtMs,
-  };
-}
-
-const adopted = (expiresAtMs: number): Entry => ({
-  caller: newParty(),
-  callee: newParty(),
-  byInvite: true,
-  pending: 0,
-  confirmed: true,
-  ended: false,
-  expiresAtMs,
-});
-
-const newParty = (): Party => ({ tags: [], targets: [], routes: undefined, flow: undefined });
-
-/** The callee's tag must be one that it has shown; before the first 2xx a NOTIFY may be the first to show it (RFC 6665 4.4.1). */
-function fitsTags(entry: Entry, { from, request }: DialogRequest): boolean {
-  const tag = (from === 'caller' ? request.to?.tag : request.from?.tag) ?? '';
-  const { tags } = entry.callee;
-  if (tags.length === 0) return true;
-  return tags.includes(tag) || (from === 'callee' && !entry.confirmed);
-}
-
-/** RFC 3261 12.2.1.2, RFC 3311 5: the Contact of requests and responses is the remote target from then on. */
-function learnTarget(party: Party, message: SipMessage): void {
-  const contact = message.indexOf('contact') < 0 ? undefined : message.values('contact')[0];
-  const address = contact === undefined ? undefined : parseNameAddr(contact);
-  if (address !== undefined) learn(party.targets, targetKey(address.uriText), MOST_TARGETS);
-}
-
-function learn(known: string[], value: string, most: number): void {
-  const at = known.indexOf(value);
-  if (at >= 0 && at === known.length - 1) return;
-  if (at >= 0) known.splice(at, 1);
-  known.push(flattened(value));
-  if (known.length > most) known.shift();
-}
-
-/** User, host and port: what decides whom a URI names, whatever its parameters say. */
-function targetKey(uriText: string): string {
-  const uri = parseUri(uriText);
-  if (uri?.kind !== 'sip') return uriText;
-  const user = uri.user === undefined ? '' : (unescaped(uri.user) ?? uri.user);
-  return `${user}@${uri.host}:${uri.port ?? ''}`;
-}
-
-const routeKeys = (values: readonly string[]): readonly string[] =>
-  values.map((value) => targetKey(parseNameAddr(value)?.uriText ?? value));
-
-function hostOf(route: string): string {
-  const uri = parseNameAddr(route)?.uri;
-  return uri?.kind === 'sip' ? uri.host.replace(/^\[|\]$/g, '') : '';
 }
 
 const isAt = (end: DialogEnd, source: Flow): boolean =>

@@ -39,7 +39,7 @@ export class StatefulProxy {
     );
   }
 
-  /** RFC 3261 16.3: 483, 482 (own branch or `isLooped`), 420; undefined when the request may go on. */
+  /** RFC 3261 16.3: 483, 482 (own branch), 420; undefined when the request may go on. */
   check(request: SipRequest): Answer | undefined {
     if (request.maxForwards === 0) return { status: 483 };
     if (this.#isLooped(request)) return { status: 482 };
@@ -140,8 +140,7 @@ export class StatefulProxy {
 
   #isLooped(request: SipRequest): boolean {
     const hash = loopHash(request, this.#routes.onward(request));
-    if (hasLooped(request, hash, (host, port) => this.#server.isLocal(host, port))) return true;
-    return this.#options.isLooped?.(request) ?? false;
+    return hasLooped(request, hash, (host, port) => this.#server.isLocal(host, port));
   }
 
   #unsupported(request: SipRequest): string {

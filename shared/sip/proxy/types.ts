@@ -1,5 +1,5 @@
 import type { MessageDraft } from '../message/draft.ts';
-import type { SipRequest, SipResponse } from '../message/message.ts';
+import type { SipResponse } from '../message/message.ts';
 import type { SipServer } from '../server.ts';
 import type { Answer } from '../transaction/user.ts';
 import type { Flow } from '../transport/flow.ts';
@@ -19,8 +19,6 @@ export interface ProxyOptions {
   readonly isTrusted?: DialogsOptions['isTrusted'];
   /** How long a dialog may last; default 24 hours. */
   readonly dialogLifetimeSeconds?: number;
-  /** True for a request that already passed here by another sign than the Via branch, e.g. a header of the owner's. */
-  readonly isLooped?: (request: SipRequest) => boolean;
   /** RFC 3261 16.6 item 11, more than 3 minutes; default 185,000. */
   readonly timerCMs?: number;
   /** Pass a downstream 503 on instead of turning it into 500 (RFC 3261 16.7 item 6). Default false. */
