@@ -5,6 +5,7 @@ import type { ApiDeps } from './deps.ts';
 import { openApiRoute } from './openapi.ts';
 import { sendProblem } from './problem.ts';
 import { countRequests } from './request-metrics.ts';
+import { banRoutes } from './routes/bans.ts';
 import { callRoutes } from './routes/calls.ts';
 import { compareRoutes } from './routes/compare.ts';
 import { failoverRoutes } from './routes/failovers.ts';
@@ -61,5 +62,6 @@ export function buildApp(deps: ApiDeps): ApiApp {
   replicationRoutes(app, deps);
   failoverRoutes(app, deps);
   compareRoutes(app, deps);
+  banRoutes(app, deps);
   return app;
 }

@@ -6,6 +6,7 @@ import type { Failover } from '../../shared/postgres/directions/failovers.ts';
 import type { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import type { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import type { Comparison } from '../../shared/postgres/repair/compare.ts';
+import type { BanBoard } from '../../shared/redis/ban-board.ts';
 import type { CallOnce } from '../../shared/redis/call-once.ts';
 import type { KeptCalls } from '../../shared/ring/kept-calls.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
@@ -44,6 +45,7 @@ export interface ApiDeps {
   readonly writer: Pick<LastCallsWriter, 'record'>;
   readonly kept: Pick<KeptCalls, 'synced'>;
   readonly callOnce: Pick<CallOnce, 'run'>;
+  readonly bans: Pick<BanBoard, 'list' | 'lift'>;
   /** The BullMQ queue that the coordinator works on; rejects when Redis is away. */
   readonly enqueueFailover: (request: FailoverRequest) => Promise<void>;
   /** Compares every copy with its origin; with `repair` copies the origin's rows over what differs. */

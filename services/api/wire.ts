@@ -4,6 +4,7 @@ import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-rea
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { compareConfiguredSites } from '../../shared/postgres/repair/compare-configured.ts';
 import { Recording } from '../../shared/recording/recording.ts';
+import { BanBoard } from '../../shared/redis/ban-board.ts';
 import { CallOnce } from '../../shared/redis/call-once.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
 import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
@@ -105,6 +106,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     reader,
     writer,
     kept,
+    bans: new BanBoard(redis, site),
     callOnce: new CallOnce({ redis, site }),
     enqueueFailover: (request) => failovers.add(request),
     compare: (repair) => compareConfiguredSites({ ...config, peers: configured }, repair),

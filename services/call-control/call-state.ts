@@ -4,6 +4,7 @@ import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-rea
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { readSecrets } from '../../shared/postgres/secrets.ts';
 import { Recording } from '../../shared/recording/recording.ts';
+import { BanBoard } from '../../shared/redis/ban-board.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
 import { Location } from '../../shared/redis/location.ts';
 import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
@@ -40,6 +41,7 @@ export class CallState {
   readonly skew: SkewAlarm;
   readonly secrets: SiteSecrets;
   readonly #recording: Recording;
+  readonly bans: BanBoard;
   /** Peers' databases, read while this site's own is away. */
   readonly #standIns: PeerDatabases;
   readonly #log: Logger;
@@ -52,6 +54,7 @@ export class CallState {
     this.redis = this.#openRedis(config);
     this.database = this.#openDatabase(config);
     this.copies = new TerminalCache(this.redis, site);
+    this.bans = new BanBoard(this.redis, site);
     this.secrets = new SiteSecrets({
       read: () => readSecrets(this.database),
       copies: new SecretCopies(this.redis, site),
@@ -125,6 +128,7 @@ export class CallState {
   async stop(): Promise<void> {
     this.secrets.stop();
     await this.#recording.stop();
+    this.bans.stop();
     await Promise.all([this.database.close(), this.#standIns.close()]);
     await this.redis.close();
   }

@@ -5,7 +5,7 @@ import type { CheckResult } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import type { Metrics } from '../../shared/runtime/metrics.ts';
 import { DigestAuthenticator } from '../../shared/sip/digest/authenticator.ts';
-import type { DigestAlgorithm } from '../../shared/sip/digest/types.ts';
+import type { DigestAlgorithm, FailedLogin } from '../../shared/sip/digest/types.ts';
 import { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
 import { SipServer } from '../../shared/sip/server.ts';
 import type { Listener } from '../../shared/sip/transport/listener.ts';
@@ -139,14 +139,23 @@ function handlerOf(
   overload: () => string | null,
 ): RequestHandler {
   const { calls, domain, site, sip } = config;
-  const { directory, location, reader, recorder, secrets, skew } = callState;
+  const { bans, directory, location, reader, recorder, secrets, skew } = callState;
   const handover = new FlowHandover(secrets.keysFor('flows'));
-  const digest = new DigestAuthenticator({
+  const digest: DigestAuthenticator = new DigestAuthenticator({
     realm: domain,
     isOwn: (uri) => addresses.isOurs(uri),
     algorithms: sip.digestAlgorithms as readonly DigestAlgorithm[],
     nonceLifetimeMs: sip.nonceLifetimeSeconds * 1000,
     keys: secrets.keysFor('nonces'),
+    onFailure: (failure) => {
+      log.warn(failedLogin(failure), 'login failed');
+      if (failure.heldUntilMs !== null) bans.show(() => digest.bans());
+    },
+  });
+  bans.onLift((nameOrSource) => {
+    const lifted = digest.lift(nameOrSource);
+    log.info({ nameOrSource, lifted }, 'bans lifted');
+    bans.show(() => digest.bans());
   });
   const onChallengeFailed = (reason: string) => metrics.failedLogin(reason);
   const admission = new Admission({ digest, directory, addresses, sources, domain, onChallengeFailed });
@@ -233,6 +242,11 @@ function handlerOf(
     opened,
     overload,
   });
+}
+
+/** The fields that fail2ban reads, in the order that docs/operations/fail2ban.md expects. */
+function failedLogin({ failures, heldUntilMs, name, reason, source }: FailedLogin) {
+  return { source, username: name, reason, failures, heldUntilMs };
 }
 
 function peerUris({ peers }: Config): string[] {

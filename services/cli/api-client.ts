@@ -21,6 +21,10 @@ export class ApiClient {
     return this.#request<T>('POST', path, body, timeoutMs);
   }
 
+  delete<T>(path: string): Promise<T> {
+    return this.#request<T>('DELETE', path);
+  }
+
   async #request<T>(method: string, path: string, body?: object, timeoutMs = TIMEOUT_MS): Promise<T> {
     const headers = { authorization: `Bearer ${this.#token}`, accept: 'application/json' };
     const { status, text } = await httpRequest(this.#url + path, {

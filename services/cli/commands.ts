@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { bansLift, bansList } from './commands/bans.ts';
 import { compare } from './commands/compare.ts';
 import { configCheck, configShow } from './commands/config.ts';
 import { doctor } from './commands/doctor.ts';
@@ -30,6 +31,8 @@ export const commands: readonly Command[] = [
   terminalsRemove,
   sitesAdd,
   sitesList,
+  bansList,
+  bansLift,
   secretsList,
   secretsRotate,
   resync,
@@ -53,6 +56,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   terminals: 'provision terminals',
   sites: 'the sites that this database knows',
   secrets: "what this site's processes sign with",
+  bans: 'log-ins that are held back',
   hook: 'called by repmgr, Patroni or Pacemaker',
   config: 'check or show the configuration',
 };

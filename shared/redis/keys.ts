@@ -6,6 +6,10 @@ export const bindingKey = (site: string, aor: string): string => `${keyPrefix(si
 export const contentMarkKey = (site: string): string => `${keyPrefix(site)}:content-mark`;
 /** Not a key: what the site's call-controls tell each other on. */
 export const bindingChannel = (site: string): string => `${keyPrefix(site)}:bindings-changed`;
+/** A hash: the bans that each call-control shows. */
+export const bansKey = (site: string): string => `${keyPrefix(site)}:bans`;
+/** Not a key: who is to be let in again. */
+export const liftChannel = (site: string): string => `${keyPrefix(site)}:bans-lifted`;
 export const secretsKey = (site: string): string => `${keyPrefix(site)}:secrets`;
 export const primaryFloorKey = (site: string): string => `${keyPrefix(site)}:primary`;
 export const journalStateKey = (site: string): string => `${keyPrefix(site)}:journal:state`;

@@ -1,4 +1,7 @@
 import type { SigningKeySource } from '../../domain/site-secret.ts';
+
+export type { Ban } from '../../domain/ban.ts';
+
 import type { SipUri } from '../syntax/uri.ts';
 import type { Answer } from '../transaction/user.ts';
 
@@ -58,14 +61,6 @@ export interface FailedLogin {
   readonly failures: number;
   /** Milliseconds since 1970; null while it is not held back. */
   readonly heldUntilMs: number | null;
-}
-
-/** A name held back at one source, or (`source` null) at every source it never logged in from. */
-export interface Ban {
-  readonly name: string;
-  readonly source: string | null;
-  readonly failures: number;
-  readonly heldUntilMs: number;
 }
 
 export interface DigestOptions {

@@ -59,6 +59,8 @@ describe('/v1/openapi.json', () => {
         'DELETE /v1/terminals/{terminalId}/lastcalls',
         'GET /v1/target',
         'POST /v1/calls',
+        'GET /v1/bans',
+        'DELETE /v1/bans/{nameOrSource}',
         'GET /v1/replication',
         'POST /v1/replication/{from}/{to}/resync',
         'POST /v1/replication/{from}/{to}/pause',
