@@ -65,13 +65,17 @@ export class BindingStore {
     return text;
   }
 
-  /** Tells what other processes change from `onListening` on, which is called at each connection. */
-  listen(onChange: (aor: string, bindings: readonly Binding[]) => void, onListening: () => void): void {
+  /** Tells what other processes change from `onListening` on, which is called at each connection, until `onDeaf`. */
+  listen(
+    onChange: (aor: string, bindings: readonly Binding[]) => void,
+    onListening: () => void,
+    onDeaf: () => void,
+  ): void {
     const hear = (text: string) => {
       const { by, aor, bindings } = JSON.parse(text) as Told;
       if (by !== this.#id) onChange(aor, bindings);
     };
-    this.#redis.subscribe(bindingChannel(this.#site), hear, onListening);
+    this.#redis.subscribe(bindingChannel(this.#site), hear, onListening, onDeaf);
   }
 
   /** Puts back what a Redis that lost its data no longer knows. */

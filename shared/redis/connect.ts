@@ -76,14 +76,20 @@ export class RedisConnection {
 
   /**
    * Hears what is published on `channel`, on a connection of its own that is made anew with this one. What is said while
-   * it is away is lost: `onSubscribed` is called each time it is there again.
+   * it is away is lost: `onDeaf` tells that it is, `onSubscribed` each time that it hears again.
    */
-  subscribe(channel: string, onMessage: (text: string) => void, onSubscribed: () => void): void {
+  subscribe(
+    channel: string,
+    onMessage: (text: string) => void,
+    onSubscribed: () => void,
+    onDeaf: () => void = () => {},
+  ): void {
     const client = this.client.duplicate({ autoResubscribe: false });
     this.#subscribers.push(client);
     // That Redis is away this connection tells.
     client.on('error', () => {});
     client.on('message', (_channel, text) => onMessage(text));
+    client.on('close', onDeaf);
     client.on('ready', () => client.subscribe(channel).then(onSubscribed, () => client.disconnect(true)));
     this.onReady(() => {
       if (client.status === 'wait') void client.connect().catch(() => {});

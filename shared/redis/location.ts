@@ -22,9 +22,10 @@ const MOST_UNSAVED = 100;
 
 /**
  * The location service (RFC 3261 section 10): bindings in Redis, shared by every call-control of the site, and mirrored
- * in memory, where each hears of what the others change. A change is atomic per address of record; losing a race means reading again. Redis away: reads and changes
- * go on in memory, and the changes are made again in Redis when it returns, on top of those of other processes. A
- * restarted process finds the bindings in Redis; a Redis that lost its data gets them from memory.
+ * in memory, where each hears of what the others change. While the mirror is whole no call asks Redis. A change is atomic
+ * per address of record; losing a race means reading again. Redis away: reads and changes go on in memory, and the changes
+ * are made again in Redis when it returns, on top of those of other processes. A restarted process finds the bindings in
+ * Redis; a Redis that lost its data gets them from memory.
  */
 export class Location {
   readonly #options: LocationOptions;
@@ -32,6 +33,10 @@ export class Location {
   readonly #mirror = new Map<string, readonly Binding[]>();
   /** Changes that Redis does not know yet, in order, the latest a contact. */
   readonly #unsaved = new Map<string, readonly BindingChange[]>();
+  /** Addresses of record changed since the mirror began to be filled; null while nobody is heard. */
+  #heard: Set<string> | null = null;
+  #whole = false;
+  #restored = 0;
   #writingBack = false;
 
   constructor(options: LocationOptions) {
@@ -40,8 +45,15 @@ export class Location {
     options.redis.onReady(() => void this.#writeBack());
     options.redis.content(options.site).onLost(() => this.#restore());
     this.#store.listen(
-      (aor, bindings) => this.#mirrorStored(aor, bindings),
+      (aor, bindings) => {
+        this.#heard?.add(aor);
+        this.#mirrorStored(aor, bindings);
+      },
       () => void this.#mirrorAll(),
+      () => {
+        this.#heard = null;
+        this.#whole = false;
+      },
     );
   }
 
@@ -74,7 +86,7 @@ export class Location {
   }
 
   async #read(aor: string): Promise<readonly Binding[]> {
-    if (this.#mayAskRedis(aor)) {
+    if (!this.#whole && this.#mayAskRedis(aor)) {
       try {
         this.#mirrorStored(aor, await this.#store.read(aor));
       } catch {
@@ -90,7 +102,10 @@ export class Location {
       outcome = changeBindings(standing, change, this.#now(), this.#options.maxContacts);
       return outcome.kind === 'ok' ? outcome.bindings : null;
     });
-    if (outcome.kind === 'ok') this.#remember(aor, outcome.bindings);
+    if (outcome.kind === 'ok') {
+      this.#heard?.add(aor);
+      this.#remember(aor, outcome.bindings);
+    }
     return outcome;
   }
 
@@ -120,17 +135,41 @@ export class Location {
 
   /** A Redis that lost its data gets back what it lacks, whole: an unsaved change alone would be all it knows then. */
   async #restore(): Promise<void> {
+    this.#restored++;
     for (const [aor, bindings] of this.#mirror) await this.#store.restore(aor, bindings);
   }
 
-  /** What others changed while nobody was listening, so that the next outage finds the mirror whole. */
+  /** What others changed while nobody was listening; from then on the mirror says what Redis says. */
   async #mirrorAll(): Promise<void> {
+    const heard = new Set<string>();
+    this.#heard = heard;
+    const { redis, site } = this.#options;
     try {
-      for await (const page of this.#store.all())
-        for (const [aor, bindings] of page) this.#mirrorStored(aor, bindings);
+      // Content that Redis has lost is given back first: what it does not hold then is nobody's.
+      await redis.content(site).look();
+      const restored = this.#restored;
+      const stored = await this.#mirrorStore(heard);
+      await redis.content(site).look();
+      // Deaf again, or another round has begun.
+      if (this.#heard !== heard) return;
+      if (restored !== this.#restored) return await this.#mirrorAll();
+      for (const aor of this.#mirror.keys())
+        if (!stored.has(aor) && !heard.has(aor)) this.#mirrorStored(aor, []);
+      this.#whole = true;
     } catch {
       // Away again: the next connection begins anew.
     }
+  }
+
+  /** Every address of record that Redis holds, mirrored unless something newer of it was heard meanwhile. */
+  async #mirrorStore(heard: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+    const stored = new Set<string>();
+    for await (const page of this.#store.all())
+      for (const [aor, bindings] of page) {
+        stored.add(aor);
+        if (!heard.has(aor)) this.#mirrorStored(aor, bindings);
+      }
+    return stored;
   }
 
   async #writeBack(): Promise<void> {
@@ -158,6 +197,7 @@ export class Location {
     // Changed again meanwhile: the next round takes it.
     if (this.#unsaved.get(aor) !== changes) return;
     this.#unsaved.delete(aor);
+    this.#heard?.add(aor);
     this.#remember(aor, bindings);
   }
 

@@ -204,6 +204,19 @@ describe('Redis gone', () => {
     });
   });
 
+  it('a whole mirror answers without asking Redis, and hears what a sibling changes', async () => {
+    const [one, other] = [location(), location()];
+    const aor = 'sip:mirrored@test';
+    await waitFor(async () => (await commands(() => one.find(aor))) === 0, {
+      what: 'the mirror to be whole',
+    });
+    await other.change(aor, { bindings: [binding('sip:phone')] });
+    await waitFor(async () => (await contacts(one, aor)).length === 1, {
+      what: 'what the sibling registered',
+    });
+    expect(await commands(() => one.find(aor))).toBe(0);
+  });
+
   it('FLUSHALL while connected: a phone stays reachable at once, and its binding is in Redis again within seconds', async () => {
     const aor = 'sip:flushed@test';
     const store = location();
@@ -230,4 +243,13 @@ async function lose(): Promise<void> {
 async function regain(): Promise<void> {
   await server.start();
   await waitFor(() => redis.state.state === 'up', { what: 'Redis again' });
+}
+
+/** How many reads of bindings Redis was asked meanwhile. */
+async function commands(work: () => Promise<unknown>): Promise<number> {
+  const asked = async () =>
+    Number(/cmdstat_get:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1] ?? 0);
+  const before = await asked();
+  await work();
+  return (await asked()) - before;
 }
