@@ -6,7 +6,8 @@ DECLARE
 BEGIN
   FOR made IN SELECT * FROM (VALUES
       ('lastcall_owner', 'NOLOGIN'), ('lastcall_app', 'LOGIN'),
-      ('lastcall_replicator', 'LOGIN REPLICATION'), ('lastcall_coordinator', 'LOGIN REPLICATION')) AS r (name, attributes)
+      ('lastcall_replicator', 'LOGIN REPLICATION'), ('lastcall_coordinator', 'LOGIN REPLICATION'))
+        AS r (name, attributes)
     WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r.name) LOOP
     BEGIN
       EXECUTE format('CREATE ROLE %I %s', made.name, made.attributes);
@@ -38,9 +39,11 @@ BEGIN
     EXECUTE format('ALTER ROLE %I IN DATABASE %I SET timezone = ''UTC''', r, current_database());
     EXECUTE format('ALTER ROLE %I IN DATABASE %I SET datestyle = ''ISO''', r, current_database());
   END LOOP;
-  -- A statement whose caller gave up must not stay in a lock's queue: its like would soon take every connection there is.
+  -- A statement whose caller gave up must not stay in a lock's queue: its like would soon take every connection.
   EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET lock_timeout = ''1s''', current_database());
-  EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET client_connection_check_interval = ''1s''', current_database());
+  EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET client_connection_check_interval = ''1s''',
+    current_database());
   -- Statements are prepared, and the same plan fits every parameter: planning would cost more than running them.
-  EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET plan_cache_mode = ''force_generic_plan''', current_database());
+  EXECUTE format('ALTER ROLE lastcall_app IN DATABASE %I SET plan_cache_mode = ''force_generic_plan''',
+    current_database());
 END $$;

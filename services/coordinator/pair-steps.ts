@@ -2,7 +2,7 @@
 import { type DirectionDecision, decideResync } from '../../shared/domain/decide-resync.ts';
 import { salvageMarks, salvageRows, salvageTerminals } from '../../shared/postgres/repair/salvage.ts';
 import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
-import { slotName } from '../../shared/postgres/replication/resync.ts';
+import { slotName } from '../../shared/postgres/replication/publication.ts';
 import { nextSlotName } from '../../shared/postgres/replication/slot-commands.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { FlowRefused, FlowWaits } from './flow-fault.ts';

@@ -57,7 +57,7 @@ export async function readSlots(connection: Connection): Promise<ReadonlyMap<str
     SELECT substr(slot_name, 10) AS subscriber, wal_status, safe_wal_size, confirmed_flush_lsn,
       pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) AS retained,
       ${modern ? 'invalidation_reason, failover' : `CASE WHEN wal_status = 'lost' THEN 'wal_removed' END AS invalidation_reason, false AS failover`}
-    FROM pg_replication_slots WHERE slot_name LIKE 'lastcall\\_%' AND database = current_database()`);
+    FROM pg_replication_slots WHERE slot_name LIKE 'lastcall\\_%' AND database = current_database() AND NOT temporary`);
   return new Map((slots?.rows ?? []).map((row) => [row['subscriber'] ?? '', toSlot(row)]));
 }
 

@@ -1,3 +1,4 @@
+import type { KindReason } from '../../shared/domain/decide-kinds.ts';
 import type { ResyncReason } from '../../shared/domain/lineage.ts';
 import { type Lsn, NO_LSN } from '../../shared/domain/lsn.ts';
 
@@ -6,6 +7,7 @@ export type DirectionState = 'streaming' | 'catching-up' | 'resyncing' | 'needs-
 /** Why a direction does not stream; the same word in the table, the API, logs and metrics. */
 export type DirectionReason =
   | ResyncReason
+  | KindReason
   | 'starting'
   | 'paused'
   | 'fenced'
@@ -14,7 +16,6 @@ export type DirectionReason =
   | 'peer-unreachable'
   | 'database-unreachable'
   | 'authentication-failed'
-  | 'schema-mismatch'
   | 'protocol-refused'
   | 'ownership-lost'
   | 'position-moved'

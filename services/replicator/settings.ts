@@ -17,6 +17,8 @@ export interface ReplicatorSettings {
   readonly fillLimitMs: number;
   /** Silence after which a connection counts as dead. */
   readonly silenceLimitMs: number;
+  /** How often the catalogs of both ends are compared while changes stream (rule 36). */
+  readonly definitionCheckMs: number;
   /** How long forget marks are kept at least. */
   readonly markRetentionDays: number;
 }
@@ -31,5 +33,6 @@ export const DEFAULT_SETTINGS: ReplicatorSettings = {
   durableEveryMs: 200,
   fillLimitMs: 50,
   silenceLimitMs: 20_000,
+  definitionCheckMs: 60_000,
   markRetentionDays: 30,
 };

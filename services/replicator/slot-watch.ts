@@ -1,5 +1,5 @@
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
-import { publicationName, slotName } from '../../shared/postgres/replication/resync.ts';
+import { publicationName, slotName } from '../../shared/postgres/replication/publication.ts';
 import { readSlot } from '../../shared/postgres/replication/slot-commands.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import type { Direction } from './direction.ts';

@@ -1,13 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { KindDecision } from '../../shared/domain/decide-kinds.ts';
 import type { StoredPosition } from '../../shared/domain/lineage.ts';
+import type { Lsn } from '../../shared/domain/lsn.ts';
 import { Applier } from '../../shared/postgres/replication/apply.ts';
 import { BatchPump } from '../../shared/postgres/replication/batch-pump.ts';
 import { type Batch, Conflater } from '../../shared/postgres/replication/conflate.ts';
-import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
+import type { Relation } from '../../shared/postgres/replication/pgoutput.ts';
+import { publicationName, slotName } from '../../shared/postgres/replication/publication.ts';
 import { ReplicationStream } from '../../shared/postgres/replication/replication-stream.ts';
-import { publicationName, slotName } from '../../shared/postgres/replication/resync.ts';
 import { readTimestamptz } from '../../shared/postgres/replication/row-bytes.ts';
-import { layOut } from '../../shared/postgres/replication/table-layout.ts';
+import { type CopyTable, layOut, type TableLayout } from '../../shared/postgres/replication/table-layout.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { ConnectionLost, ServerError } from '../../shared/postgres/wire/server-error.ts';
 import type { Direction } from './direction.ts';
@@ -21,18 +23,27 @@ export interface StreamDirectionOptions {
   readonly walsender: Connection;
   readonly epoch: bigint;
   readonly position: StoredPosition;
+  readonly kinds: readonly StreamedKind[];
   readonly onStreaming: () => void;
   readonly signal: AbortSignal;
+}
+
+/** One kind of the direction, as it was decided before streaming. */
+export interface StreamedKind {
+  readonly copy: CopyTable;
+  readonly decision: KindDecision;
+  /** What committed before this is in the copy. */
+  readonly copiedLsn: Lsn;
 }
 
 /** Streams until the signal, then applies what is complete and acknowledges it. Throws what ended the stream otherwise. */
 export async function streamDirection(options: StreamDirectionOptions): Promise<void> {
   const { direction, settings, own, walsender, position, signal } = options;
-  const copies = await readCopyTables(own, direction.from);
-  const conflater = new Conflater((relation) => {
-    const copy = copies.get(relation.table);
-    return copy && relation.schema === 'lastcall' ? layOut(relation, copy) : null;
-  }, position.lsn);
+  const kinds = new Map(options.kinds.map((kind) => [kind.copy.table, kind]));
+  const conflater = new Conflater(
+    (relation, commitLsn) => layOutKind(relation, kinds.get(relation.table), commitLsn),
+    position.lsn,
+  );
   const applier = await Applier.open(own, {
     peer: direction.from,
     epoch: options.epoch,
@@ -83,6 +94,17 @@ export async function streamDirection(options: StreamDirectionOptions): Promise<
   }
 }
 
+/** `null`: its changes are passed over. A form that lasted only until the copy was made is no fault. */
+function layOutKind(relation: Relation, kind: StreamedKind | undefined, commitLsn: Lsn): TableLayout | null {
+  if (relation.schema !== 'lastcall' || kind?.decision.action !== 'stream') return null;
+  try {
+    return layOut(relation, kind.copy, kind.copiedLsn);
+  } catch (cause) {
+    if (commitLsn < kind.copiedLsn) return null;
+    throw cause;
+  }
+}
+
 /** The first thing that goes wrong ends the stream. */
 class Failure {
   reject: (cause: Error) => void = () => undefined;
@@ -123,8 +145,10 @@ function account(direction: Direction, batch: Batch): void {
   direction.rowsReceived += batch.rowsReceived;
   direction.rowsApplied += batch.rowsOut;
   for (const table of batch.tables) {
-    if (table.layout.copy.kind !== 'heartbeat' || table.rowCount === 0) continue;
-    const column = table.layout.columns.findIndex(({ name }) => name === 'beat_at');
+    const { kind } = table.layout.copy;
+    if (kind.purpose !== 'heartbeat' || table.rowCount === 0) continue;
+    const date = kind.groups[0]?.date;
+    const column = table.layout.columns.findIndex((each) => each?.name === date);
     const beatAt = readTimestamptz(table.arena, table.offsets[table.size - 1] ?? 0, column);
     if (beatAt === null) continue;
     direction.beatAppliedAtMs = Date.now();

@@ -11,18 +11,21 @@ import {
   type StoredPosition,
 } from '../../shared/domain/lineage.ts';
 import { APPLY_SETTINGS } from '../../shared/postgres/replication/apply.ts';
-import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
+import { copyKinds } from '../../shared/postgres/replication/copy-kinds.ts';
 import { moveToTimeline, takeOwnershipUnlessFenced } from '../../shared/postgres/replication/owner.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
+import { slotName } from '../../shared/postgres/replication/publication.ts';
 import { viewPublisher } from '../../shared/postgres/replication/publisher-view.ts';
-import { RowsOnlyHere, resyncPeer, slotName } from '../../shared/postgres/replication/resync.ts';
-import { SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
+import { RowsOnlyHere, resyncPeer } from '../../shared/postgres/replication/resync.ts';
+import { storeKindsSql } from '../../shared/postgres/replication/stored-kinds.ts';
+import { KindMismatch, SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import type { Control, ControlWatch } from './control-watch.ts';
 import type { Direction, DirectionReason, DirectionState } from './direction.ts';
 import { classifyFault, OwnDatabaseFault } from './fault.ts';
+import { logDecisions, type MatchedKinds, matchKinds, storeDecisions } from './match-kinds.ts';
 import type { ReplicatorLog, ReplicatorSettings } from './settings.ts';
-import { streamDirection } from './stream-direction.ts';
+import { type StreamedKind, streamDirection } from './stream-direction.ts';
 
 export interface SubscriptionOptions {
   readonly direction: Direction;
@@ -81,7 +84,6 @@ export class Subscription {
   async #work(asked: Control, open: Connection[], signal: AbortSignal): Promise<number> {
     const { direction, ownerName } = this.#options;
     const own = await this.#connectOwn(open);
-    await this.#requireCopies(own);
     const ownership = await takeOwnershipUnlessFenced(own, direction.from, ownerName);
     if (!ownership) return this.#fencedMeanwhile();
     const { epoch, position } = ownership;
@@ -117,19 +119,96 @@ export class Subscription {
     if (position && position.timeline !== view.timeline) {
       await moveToTimeline(own, direction.from, position, view.timeline);
     }
-    await streamDirection({
-      ...this.#options,
-      own,
-      walsender,
+    const matched = await this.#matchAndCopy(own, walsender, epoch, signal);
+    if (!matched) return 0;
+    // Ends the stream when the catalog of either end is no longer what it was.
+    const changed = new AbortController();
+    const watch = this.#watchDefinitions(matched.fingerprint, changed);
+    try {
+      await streamDirection({
+        ...this.#options,
+        own,
+        walsender,
+        epoch,
+        position: position as StoredPosition,
+        kinds: matched.kinds,
+        onStreaming: () => {
+          this.#failures = 0;
+          this.#become('catching-up', null);
+        },
+        signal: AbortSignal.any([signal, changed.signal]),
+      });
+    } catch (cause) {
+      if (!(cause instanceof KindMismatch)) throw cause;
+      await this.#holdBack(cause);
+    } finally {
+      changed.abort();
+      await watch;
+    }
+    return 0;
+  }
+
+  /** `null` after kinds were copied: then everything is looked at again. */
+  async #matchAndCopy(
+    own: Connection,
+    walsender: Connection,
+    epoch: bigint,
+    signal: AbortSignal,
+  ): Promise<MatchedKinds | null> {
+    const { direction, settings, log, peerUrl } = this.#options;
+    const matched = await matchKinds(own, walsender, direction.from);
+    await storeDecisions(own, direction.from, matched.kinds);
+    logDecisions(log, direction.from, matched.kinds);
+    const anew = matched.kinds.filter(({ decision }) => decision.action === 'copy');
+    if (anew.length === 0) return matched;
+    await walsender.close();
+    this.#become('resyncing', reasonOf(anew), anew.map(({ copy }) => copy.kind.kind).join(', '));
+    const rows = await copyKinds({
+      site: direction.to,
+      peer: direction.from,
+      publisherUrl: peerUrl,
+      subscriber: own,
+      tables: anew.map(({ copy }) => copy),
       epoch,
-      position: position as StoredPosition,
-      onStreaming: () => {
-        this.#failures = 0;
-        this.#become('catching-up', null);
-      },
+      slotLockTimeoutMs: settings.slotLockTimeoutMs,
+      swapDeadlineMs: settings.swapDeadlineMs,
       signal,
     });
-    return 0;
+    log.info({ from: direction.from, reason: direction.reason, rows }, 'kinds copied anew');
+    return null;
+  }
+
+  /** Its changes from here on are missed until it can be applied again; that is written down before they are passed over. */
+  async #holdBack({ kind, message }: KindMismatch): Promise<void> {
+    const open: Connection[] = [];
+    try {
+      const own = await this.#connectOwn(open);
+      const state = { kind, state: 'needs-resync', reason: 'schema-mismatch', detail: message } as const;
+      await own.simple(storeKindsSql(this.#options.direction.from, [state]));
+    } finally {
+      await Promise.all(open.map((connection) => connection.close()));
+    }
+  }
+
+  /** Looks again every minute; what cannot be asked is asked at the next look, as the stream itself will tell of a loss. */
+  async #watchDefinitions(fingerprint: string, changed: AbortController): Promise<void> {
+    const { ownUrl, peerUrl, direction, settings, log } = this.#options;
+    const applicationName = `lastcall-definitions-${direction.to}`;
+    for (;;) {
+      await delay(settings.definitionCheckMs, undefined, { signal: changed.signal }).catch(() => undefined);
+      if (changed.signal.aborted) return;
+      const open: Connection[] = [];
+      try {
+        for (const url of [ownUrl, peerUrl]) open.push(await connectToPrimary(url, { applicationName }));
+        const [own, publisher] = open as [Connection, Connection];
+        const now = await matchKinds(own, publisher, direction.from);
+        if (now.fingerprint !== fingerprint) changed.abort();
+      } catch (cause) {
+        log.debug({ err: cause, from: direction.from }, 'definitions not compared');
+      } finally {
+        await Promise.all(open.map((connection) => connection.close()));
+      }
+    }
   }
 
   async #connectOwn(open: Connection[]): Promise<Connection> {
@@ -142,14 +221,6 @@ export class Subscription {
       return own;
     } catch (cause) {
       throw new OwnDatabaseFault('this site has no writable database', { cause });
-    }
-  }
-
-  async #requireCopies(own: Connection): Promise<void> {
-    const { from } = this.#options.direction;
-    const copies = await readCopyTables(own, from);
-    if (copies.size === 0) {
-      throw new SchemaMismatch(`site ${from} has no tables here`, `lastcall sites add ${from}`);
     }
   }
 
@@ -236,3 +307,8 @@ export class Subscription {
     onState();
   }
 }
+
+const reasonOf = (kinds: readonly StreamedKind[]): DirectionReason => {
+  const [first] = kinds;
+  return first?.decision.action === 'copy' ? first.decision.reason : 'never-synchronised';
+};

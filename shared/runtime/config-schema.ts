@@ -271,6 +271,11 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       600_000,
     ),
     swapDeadlineMs: millis('How long a swap keeps trying for its locks, 50 ms at a time', 60_000),
+    definitionCheckMs: millis(
+      'How often the catalogs of both ends of a direction are compared while it streams',
+      60_000,
+      3_600_000,
+    ),
     markRetentionDays: integer('How long a forget mark is kept', {
       min: 1,
       max: 3_650,

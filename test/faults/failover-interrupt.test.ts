@@ -5,6 +5,7 @@ import { type FailoverRow, Ledger } from '../../services/coordinator/ledger.ts';
 import { FailoverRunner } from '../../services/coordinator/runner.ts';
 import type { StepBoundary } from '../../services/coordinator/steps.ts';
 import { expectCopiesEqualOrigins } from '../support/invariants.ts';
+import { markSql } from '../support/marks.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import {
   makeSite,
@@ -99,11 +100,7 @@ async function loseAtA(call: string): Promise<void> {
      ON CONFLICT (terminal_id) DO UPDATE SET last_dialed_call = excluded.last_dialed_call, last_dialed_date = excluded.last_dialed_date`,
     [call, ROWS],
   );
-  await query(
-    b.owner,
-    `INSERT INTO lastcall.forgotten_a VALUES (101, 'all', clock_timestamp())
-     ON CONFLICT (terminal_id, scope) DO UPDATE SET forgotten_at = excluded.forgotten_at`,
-  );
+  await query(b.owner, markSql('a'), [101, 'all', 'now']);
 }
 
 test.each(STEPS.flatMap(([direction, step]) => BOUNDARIES(step).map((at) => [direction, step, at] as const)))(

@@ -4,6 +4,7 @@ import { callGroup, emptyLastCalls, type LastCalls } from '../../shared/domain/l
 import { Database } from '../../shared/postgres/database.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
+import { markSql } from '../support/marks.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { makeSite, query, type SiteDatabase, siteOf } from '../support/replication-pair.ts';
 
@@ -36,7 +37,7 @@ beforeAll(async () => {
     b.owner,
     `INSERT INTO lastcall.lastcalls_a (terminal_id, last_dialed_call, last_dialed_date) VALUES (1, '100', now()), (2, '200', now())`,
   );
-  await query(b.owner, `INSERT INTO lastcall.forgotten_b VALUES (2, 'all', now() + interval '1 hour')`);
+  await query(b.owner, markSql('b'), [2, 'all', new Date(Date.now() + 3_600_000).toISOString()]);
 });
 
 afterAll(async () => {

@@ -166,7 +166,8 @@ test(`I3 I4 S3 ${OPERATIONS} writes and forgets at both sites at once: what was 
       // Every mark that stands: also those of deletes through the view, which give their date to nobody.
       for (const mark of await query<{ terminal: number; scope: Scope; at: string }>(
         sites[0]?.owner ?? '',
-        'SELECT terminal_id::int AS terminal, scope, forgotten_at::text AS at FROM lastcall.forgotten_by_site WHERE terminal_id BETWEEN $1 AND $2',
+        `SELECT key::int AS terminal, scope, forgotten_at::text AS at FROM lastcall.marks_by_site
+         WHERE kind = 'lastcalls' AND key::int BETWEEN $1 AND $2`,
         [base, base + 9],
       )) {
         model.forgot(mark.terminal, mark.scope, parseTimestamptz(mark.at) as Micros);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Lsn, lsn } from '../../shared/domain/lsn.ts';
+import { lsn, NO_LSN } from '../../shared/domain/lsn.ts';
 import { APPLY_SETTINGS, Applier } from '../../shared/postgres/replication/apply.ts';
 import { type Batch, Conflater } from '../../shared/postgres/replication/conflate.ts';
 import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
@@ -51,7 +51,7 @@ type Row = { readonly id: number } & {
 function batch(changes: readonly (Row | number)[]): Batch {
   position += 10n;
   const endLsn = position;
-  const conflater = new Conflater((relation) => layOut(relation, copy), lsn(0n) as Lsn);
+  const conflater = new Conflater((relation) => layOut(relation, copy, NO_LSN), NO_LSN);
   conflater.relation({
     oid: 1,
     schema: 'lastcall',

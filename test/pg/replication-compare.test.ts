@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compareSites, type TableComparison } from '../../shared/postgres/repair/compare.ts';
 import { expectCopiesEqualOrigins } from '../support/invariants.ts';
+import { markSql } from '../support/marks.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import {
   makeSite,
@@ -76,14 +77,14 @@ test('a changed, a missing and a foreign row are named, and repaired from the or
   );
   await query(b.owner, `DELETE FROM lastcall.lastcalls_a WHERE terminal_id = 5000`);
   await query(b.owner, `INSERT INTO lastcall.lastcalls_a (terminal_id) VALUES (123456789012)`);
-  await query(b.owner, `INSERT INTO lastcall.forgotten_a VALUES (4, 'dialed', '2001-01-01')`);
+  await query(b.owner, markSql('a'), [4, 'dialed', '2001-01-01']);
 
   const found = await compare();
   expect(found.equal).toBe(false);
   expect([...(of(found.tables, 'lastcalls_a')?.differingKeys ?? [])].sort()).toEqual([
     123456789012, 5000, 77,
   ]);
-  expect(of(found.tables, 'forgotten_a')?.differingKeys).toEqual(['4:dialed']);
+  expect(of(found.tables, 'marks_a')?.differingKeys).toEqual(['["4", "lastcalls", "dialed"]']);
 
   const repaired = await compare(true);
   expect(repaired.equal).toBe(true);

@@ -93,7 +93,7 @@ function connectSite(site: string, url: (role: Role) => string): SiteDatabase {
   };
 }
 
-const KINDS = ['lastcalls', 'terminals', 'forgotten', 'heartbeat'] as const;
+const KINDS = ['lastcalls', 'terminals', 'marks', 'heartbeat'] as const;
 
 /**
  * Replication as the test plays it: `from`'s own tables, as they are now, become `to`'s copies, written by the
@@ -101,15 +101,18 @@ const KINDS = ['lastcalls', 'terminals', 'forgotten', 'heartbeat'] as const;
  */
 export async function carry(from: SiteDatabase, to: SiteDatabase, terminal?: number): Promise<void> {
   const kinds = terminal === undefined ? KINDS : KINDS.filter((kind) => kind !== 'heartbeat');
-  const only = terminal === undefined ? '' : `WHERE terminal_id = ${terminal}`;
+  const only = (kind: string): string => {
+    if (terminal === undefined) return '';
+    return kind === 'marks' ? `WHERE key = '${terminal}'` : `WHERE terminal_id = ${terminal}`;
+  };
   const tables = kinds.map((kind) => `lastcall.${kind}_${from.site}`);
   const selections = tables.map(
-    (table, index) => `(SELECT jsonb_agg(t) FROM ${table} t ${only}) AS rows_${index}`,
+    (table, index) => `(SELECT jsonb_agg(t) FROM ${table} t ${only(kinds[index] ?? '')}) AS rows_${index}`,
   );
   const [state] = await from.query<Record<string, unknown>>('replicator', `SELECT ${selections.join(', ')}`);
   await to.transaction('replicator', async (client) => {
     for (const [index, table] of tables.entries()) {
-      await client.query(`DELETE FROM ${table} ${only}`);
+      await client.query(`DELETE FROM ${table} ${only(kinds[index] ?? '')}`);
       const rows = JSON.stringify(state?.[`rows_${index}`] ?? []);
       await client.query(`INSERT INTO ${table} SELECT * FROM jsonb_populate_recordset(NULL::${table}, $1)`, [
         rows,

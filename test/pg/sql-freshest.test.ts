@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { markSql } from '../support/marks.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { aTerminal, openSite, type SiteDatabase } from './site-databases.ts';
 
@@ -26,11 +27,7 @@ describe('the view lastcalls_freshest', () => {
       [terminal, number, at(second)],
     );
   const mark = (site: string, terminal: number, scope: string, second: number) =>
-    b.query('owner', `INSERT INTO lastcall.forgotten_${site} VALUES ($1, $2, $3)`, [
-      terminal,
-      scope,
-      at(second),
-    ]);
+    b.query('owner', markSql(site), [terminal, scope, at(second)]);
   /** number@site of each group, `-` for a group that is empty, null without a row. */
   const freshest = async (terminal: number): Promise<string | null> => {
     const [row] = await b.query<Record<string, string | null>>(
@@ -128,7 +125,7 @@ describe('the view lastcalls_freshest', () => {
     expect(text).not.toMatch(/Seq Scan|Disabled: true/);
     for (const site of ['a', 'b', 'c']) {
       expect(text).toContain(`lastcalls_${site}_pkey`);
-      expect(text).toContain(`forgotten_${site}_pkey`);
+      expect(text).toContain(`marks_${site}_pkey`);
     }
   });
 });

@@ -7,6 +7,8 @@ import { aTerminal, openSite, POSTGRES, type SiteDatabase, startVersion } from '
 const OLDER = '2026-01-01 00:00:00.000001+00';
 const NEWER = '2026-01-01 00:00:00.000002+00';
 const AHEAD = '2126-01-01 00:00:00+00';
+/** As far ahead as a clock may be. */
+const slightlyAhead = (): string => new Date(Date.now() + 4_000).toISOString();
 const micro = (text: string): number => parseTimestamptz(text) ?? Number.NaN;
 
 interface Dialed {
@@ -201,15 +203,19 @@ describe.each(POSTGRES)('the view lastcalls on $name', (version) => {
 
     it('R13 of the number alone is dated after what a clock ahead wrote, here or in a copy', async () => {
       const [own, copied] = [aTerminal(), aTerminal()];
-      await insert(own, '1002', AHEAD);
+      const ahead = slightlyAhead();
+      await insert(own, '1002', ahead);
       await insert(copied, '1002', OLDER);
       await insertCopy('c', copied, 'ahead', AHEAD);
-      for (const terminal of [own, copied]) {
+      for (const [terminal, known] of [
+        [own, ahead],
+        [copied, AHEAD],
+      ] as const) {
         await asApp(
           `UPDATE lastcall.lastcalls SET last_dialed_call = '1003' WHERE terminal_id = $1`,
           terminal,
         );
-        expect(await dialed(terminal)).toEqual({ number: '1003', at: micro(AHEAD) + 1 });
+        expect(await dialed(terminal)).toEqual({ number: '1003', at: micro(known) + 1 });
       }
     });
 
@@ -269,12 +275,13 @@ describe.each(POSTGRES)('the view lastcalls on $name', (version) => {
 
     it('S3 forgets the terminal: its row is gone and a mark not older than its dates stands', async () => {
       const terminal = aTerminal();
-      await insert(terminal, '1002', AHEAD);
+      const ahead = slightlyAhead();
+      await insert(terminal, '1002', ahead);
       await remove(terminal);
       expect(await dialed(terminal)).toBeNull();
       const [mark] = await marks(terminal);
       expect(mark).toMatchObject({ scope: 'all' });
-      expect(mark?.at).toBeGreaterThanOrEqual(micro(AHEAD));
+      expect(mark?.at).toBeGreaterThanOrEqual(micro(ahead));
     });
 
     it('S3 forgets a terminal whose row stands only in a copy', async () => {

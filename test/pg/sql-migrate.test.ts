@@ -98,7 +98,7 @@ describe.each(POSTGRES)('migrations on $name', (version) => {
     await run(ownerUrl, `UPDATE lastcall.migrations SET checksum = 'other' WHERE version = 3`);
     await expect(initSite({ ownerUrl, site: 'a', peers: [] })).rejects.toMatchObject({
       code: 'SCHEMA_CHANGED',
-      details: { migration: '0003_rules.sql' },
+      details: { migration: '0003_kinds.sql' },
     });
   });
 
@@ -188,7 +188,7 @@ describe.each(POSTGRES)('migrations on $name', (version) => {
         ownerUrl,
         `SELECT pubname, array_agg(tablename::text ORDER BY tablename) AS tables FROM pg_publication_tables GROUP BY 1`,
       );
-      const own = ['forgotten_a', 'heartbeat_a', 'lastcalls_a', 'terminals_a'];
+      const own = ['heartbeat_a', 'lastcalls_a', 'marks_a', 'terminals_a'];
       expect(tables).toEqual([{ pubname: 'lastcall_a', tables: own }]);
     });
 

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { markSql } from '../support/marks.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { openSite, POSTGRES, type SiteDatabase, startVersion } from './site-databases.ts';
 
 const ROWS = 2_000;
-const KINDS = ['lastcalls', 'terminals', 'forgotten', 'heartbeat'] as const;
+const KINDS = ['lastcalls', 'terminals', 'marks', 'heartbeat'] as const;
 
 /** What must be the same of a copy before and after it was replaced. */
 const SHAPE = `
@@ -156,16 +157,11 @@ describe.each(POSTGRES)('resynchronising a copy on $name', (version) => {
     await a.query('app', own, [500_001]);
     await worker.query(`SELECT lastcall.begin_resync('b')`);
     await worker.query(fill('staging_lastcalls_b'));
-    await worker.query(
-      `INSERT INTO lastcall.staging_forgotten_b VALUES (500001, 'all', '2026-01-02 00:00:00+00')`,
-    );
+    await worker.query(markSql('b', 'staging_marks'), [500_001, 'all', '2026-01-02 00:00:00+00']);
     await swap(worker);
     expect(await a.query('app', 'SELECT FROM lastcall.lastcalls WHERE terminal_id = 500001')).toEqual([]);
     await a.query('app', own, [500_002]);
-    await a.query(
-      'replicator',
-      `INSERT INTO lastcall.forgotten_b VALUES (500002, 'all', '2026-01-02 00:00:00+00')`,
-    );
+    await a.query('replicator', markSql('b'), [500_002, 'all', '2026-01-02 00:00:00+00']);
     expect(await a.query('app', 'SELECT FROM lastcall.lastcalls WHERE terminal_id = 500002')).toEqual([]);
     await a.query('app', 'DELETE FROM lastcall.lastcalls WHERE terminal_id = 3');
     expect(await a.query('app', 'SELECT FROM lastcall.lastcalls_b WHERE terminal_id = 3')).toEqual([]);

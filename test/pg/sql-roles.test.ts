@@ -4,7 +4,6 @@ import { aTerminal, openSite, ROLES, type SiteDatabase } from './site-databases.
 
 const READ = 'SELECT';
 const WRITE = 'SELECT INSERT UPDATE DELETE';
-const COPY = `${WRITE} TRUNCATE`;
 const NOTHING = '';
 
 /** Who may do what: each table or view, then app, replicator, coordinator. What is not listed is nobody's. */
@@ -12,33 +11,39 @@ const TABLES: Readonly<Record<string, readonly [string, string, string]>> = {
   // Own tables: the application writes them, the replicator only reads what it sends, the coordinator salvages.
   lastcalls_a: [WRITE, READ, WRITE],
   terminals_a: [WRITE, READ, WRITE],
-  forgotten_a: [WRITE, READ, WRITE],
-  heartbeat_a: [WRITE, READ, WRITE],
+  marks_a: [READ, READ, WRITE],
+  heartbeat_a: [READ, READ, WRITE],
   // Copies (I8).
-  lastcalls_b: [READ, COPY, COPY],
-  terminals_b: [READ, COPY, COPY],
-  forgotten_b: [READ, COPY, COPY],
-  heartbeat_b: [READ, COPY, COPY],
+  lastcalls_b: [READ, WRITE, WRITE],
+  terminals_b: [READ, WRITE, WRITE],
+  marks_b: [READ, WRITE, WRITE],
+  heartbeat_b: [READ, WRITE, WRITE],
   // What people and programs use.
   lastcalls: [WRITE, NOTHING, WRITE],
   terminals: [WRITE, READ, WRITE],
   lastcalls_freshest: [READ, READ, READ],
   lastcalls_by_site: [READ, READ, READ],
   terminals_by_site: [READ, READ, READ],
-  forgotten_by_site: [READ, READ, READ],
+  marks_by_site: [READ, READ, READ],
+  forgotten_a: [READ, READ, READ],
+  forgotten_b: [READ, READ, READ],
   heartbeat_by_site: [READ, READ, READ],
   sites: [READ, READ, READ],
   // The empty parent and the shapes are nobody's but the owner's.
   lastcalls_all: [NOTHING, NOTHING, NOTHING],
-  terminals_template: [NOTHING, NOTHING, NOTHING],
-  forgotten_template: [NOTHING, NOTHING, NOTHING],
-  heartbeat_template: [NOTHING, NOTHING, NOTHING],
+  terminals_all: [NOTHING, NOTHING, NOTHING],
+  marks_all: [NOTHING, NOTHING, NOTHING],
+  heartbeat_all: [NOTHING, NOTHING, NOTHING],
+  kinds: [READ, READ, READ],
+  kind_groups: [READ, READ, READ],
+  kind_columns: [READ, READ, READ],
   migrations: [NOTHING, NOTHING, NOTHING],
   replication_position: [READ, WRITE, WRITE],
   replication_owner: [READ, WRITE, WRITE],
   replication_control: ['SELECT INSERT UPDATE', WRITE, WRITE],
   replication_status: [READ, WRITE, WRITE],
   replication_dropped_slot: [READ, WRITE, WRITE],
+  replication_kinds: [READ, WRITE, WRITE],
   // Only call-control signs.
   secrets: [READ, NOTHING, NOTHING],
   // Flows are the coordinator's; who holds one is everybody's to see.
@@ -51,14 +56,19 @@ const ALL = ['app', 'replicator', 'coordinator'] as const;
 const REPLICATING = ['replicator', 'coordinator'] as const;
 const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   this_site: ALL,
-  purging: ALL,
+  later_than: ALL,
   deleting: ALL,
+  writes_copies: ALL,
+  removal_reach: ALL,
   forget: ['app', 'coordinator'],
+  forget_key: ['app', 'coordinator'],
+  is_forgotten: REPLICATING,
   beat: REPLICATING,
   begin_resync: REPLICATING,
   swap_copies: REPLICATING,
   sweep_forgotten: REPLICATING,
   collect_forgotten: REPLICATING,
+  require_ownership: REPLICATING,
   advance_position: REPLICATING,
   end_workers: REPLICATING,
   is_live: ALL,
@@ -143,7 +153,8 @@ describe('roles', () => {
     ['DELETE', 'DELETE FROM lastcall.lastcalls_b'],
     ['TRUNCATE', 'TRUNCATE lastcall.lastcalls_b'],
     ['COPY', `COPY lastcall.lastcalls_b FROM STDIN`],
-    ['a forget mark of another site', `INSERT INTO lastcall.forgotten_b VALUES (1, 'all', now())`],
+    ['a forget mark of another site', `INSERT INTO lastcall.marks_b VALUES ('1', 'lastcalls', 'all', now())`],
+    ['a forget mark of its own site', `INSERT INTO lastcall.marks_a VALUES ('1', 'lastcalls', 'all', now())`],
     ['a terminal of another site', `DELETE FROM lastcall.terminals_b`],
     ['the empty parent', 'DELETE FROM lastcall.lastcalls_all'],
     ['TRUNCATE of its own table', 'TRUNCATE lastcall.lastcalls_a'],
@@ -152,7 +163,7 @@ describe('roles', () => {
     ['a swap', `SELECT lastcall.swap_copies('b')`],
     ['another site', `SELECT lastcall.add_site('x')`],
     ['a site by hand', `INSERT INTO lastcall.sites VALUES ('x', false)`],
-    ['a purge without a mark', `SELECT lastcall.purge_own(1, 'all', 'infinity')`],
+    ['a purge without a mark', `SELECT lastcall.purge('lastcalls', '1', 'all', 'infinity', true)`],
     ['a position', `DELETE FROM lastcall.replication_position`],
     ['passwords', 'SELECT rolpassword FROM pg_authid'],
     ['a table in the schema', 'CREATE TABLE lastcall.mine ()'],
@@ -185,13 +196,88 @@ describe('roles', () => {
     ).toEqual([{ last_dialed_call: '1002' }]);
   });
 
+  describe('I8 whatever a statement sets meanwhile', () => {
+    const NEWER = '2026-02-01 00:00:00+00';
+    const copyOf = async (terminal: number) =>
+      a.query('app', 'SELECT last_dialed_call AS call FROM lastcall.lastcalls_b WHERE terminal_id = $1', [
+        terminal,
+      ]);
+    const putCopy = (terminal: number) =>
+      a.query(
+        'replicator',
+        `INSERT INTO lastcall.lastcalls_b (terminal_id, last_dialed_call, last_dialed_date) VALUES ($1, '1002', '2026-01-01 00:00:00+00')`,
+        [terminal],
+      );
+
+    it.each([
+      `UPDATE lastcall.lastcalls SET last_dialed_call = 'stolen', last_dialed_date = '${NEWER}'
+         WHERE (SELECT set_config('lastcall.deleting', 'on', true)) = 'on' AND terminal_id = $1`,
+      `WITH d AS (DELETE FROM lastcall.lastcalls WHERE terminal_id = -1 RETURNING 1)
+         UPDATE lastcall.lastcalls SET last_dialed_call = 'stolen', last_dialed_date = '${NEWER}'
+         WHERE (SELECT count(*) FROM d) = 0 AND terminal_id = $1`,
+      `MERGE INTO lastcall.lastcalls l USING (VALUES ($1::bigint)) v (id) ON l.terminal_id = v.id
+         WHEN MATCHED AND l.last_dialed_call = 'none' THEN DELETE
+         WHEN MATCHED THEN UPDATE SET last_dialed_call = 'stolen', last_dialed_date = '${NEWER}'`,
+    ])('an UPDATE changes no copy: %s', async (text) => {
+      const terminal = aTerminal();
+      await putCopy(terminal);
+      for (const setting of ['off', 'on']) {
+        const client = await a.connect('app');
+        await client.query(`SET lastcall.deleting = ${setting}; SET lastcall.purging = ${setting}`);
+        await client.query(text, [terminal]);
+      }
+      expect(await copyOf(terminal)).toEqual([{ call: '1002' }]);
+    });
+
+    it.each(['off', 'on'])('a DELETE takes no row of a copy away without a mark (%s)', async (setting) => {
+      const terminal = aTerminal();
+      await putCopy(terminal);
+      await a.query(
+        'app',
+        `DELETE FROM lastcall.lastcalls WHERE terminal_id = $1
+           AND (SELECT set_config('lastcall.deleting', $2, true)) IS NOT NULL
+           AND (SELECT set_config('lastcall.purging', 'on', true)) = 'on'`,
+        [terminal, setting],
+      );
+      const left = await copyOf(terminal);
+      const marks = await a.query('app', 'SELECT FROM lastcall.forgotten_a WHERE terminal_id = $1', [
+        terminal,
+      ]);
+      expect(left.length + marks.length).toBe(1);
+    });
+
+    it('nothing moves the own table back in time', async () => {
+      const terminal = aTerminal();
+      const client = await a.connect('app');
+      await client.query(`SET lastcall.purging = 'on'; SET lastcall.deleting = 'on'`);
+      await client.query(
+        `INSERT INTO lastcall.lastcalls (terminal_id, last_dialed_call, last_dialed_date) VALUES ($1, '1002', '${NEWER}')`,
+        [terminal],
+      );
+      for (const table of ['lastcalls', 'lastcalls_a'])
+        await client.query(
+          `UPDATE lastcall.${table} SET last_dialed_call = 'old', last_dialed_date = '2026-01-01 00:00:00+00' WHERE terminal_id = $1`,
+          [terminal],
+        );
+      const { rows } = await client.query(
+        'SELECT last_dialed_call AS call FROM lastcall.lastcalls_a WHERE terminal_id = $1',
+        [terminal],
+      );
+      expect(rows).toEqual([{ call: '1002' }]);
+      await client.query('DELETE FROM lastcall.lastcalls_a WHERE terminal_id = $1', [terminal]);
+      expect(
+        await a.query('app', 'SELECT scope FROM lastcall.forgotten_a WHERE terminal_id = $1', [terminal]),
+      ).toEqual([{ scope: 'all' }]);
+    });
+  });
+
   it.each([
     `INSERT INTO lastcall.lastcalls_a (terminal_id) VALUES (1)`,
     'UPDATE lastcall.lastcalls_a SET user_id = 1',
     'DELETE FROM lastcall.lastcalls_a',
     `INSERT INTO lastcall.lastcalls (terminal_id) VALUES (1)`,
     'DELETE FROM lastcall.terminals',
-    `INSERT INTO lastcall.forgotten_a VALUES (1, 'all', now())`,
+    `INSERT INTO lastcall.marks_a VALUES ('1', 'lastcalls', 'all', now())`,
     `SELECT lastcall.forget(1)`,
     'SELECT rolpassword FROM pg_authid',
   ])('the replicator is refused what belongs to this site: %s', async (text) => {

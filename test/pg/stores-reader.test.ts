@@ -7,6 +7,7 @@ import {
   LastCallsReader,
   type PendingLastCalls,
 } from '../../shared/postgres/last-calls/last-calls-reader.ts';
+import { markSql } from '../support/marks.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aTerminal, type SiteDatabase } from './site-databases.ts';
 import { type StartedStore, startStore } from './started-store.ts';
@@ -80,11 +81,7 @@ describe('LastCallsReader', () => {
   it('C9 the marks of every site come with the rows', async () => {
     const terminal = aTerminal();
     await put('b', terminal, '2', '2026-01-02 00:00:00+00');
-    await a.query(
-      'replicator',
-      `INSERT INTO lastcall.forgotten_c VALUES ($1, 'all', '2026-01-02 00:00:00+00')`,
-      [terminal],
-    );
+    await a.query('replicator', markSql('c'), [terminal, 'all', '2026-01-02 00:00:00+00']);
     expect(await redial(openReader(), terminal)).toEqual({ kind: 'none' });
   });
 
@@ -167,7 +164,7 @@ describe('LastCallsReader', () => {
     });
   });
 
-  describe.each(['lastcalls_b', 'forgotten_b'])('C6 with %s locked', (table) => {
+  describe.each(['lastcalls_b', 'marks_b'])('C6 with %s locked', (table) => {
     it('answers from the other tables within the budget, degraded by that site', async () => {
       const terminal = aTerminal();
       await put('a', terminal, '1', '2026-01-01 00:00:00+00');

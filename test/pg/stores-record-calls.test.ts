@@ -6,6 +6,7 @@ import { forgetLastCalls } from '../../shared/postgres/last-calls/forget.ts';
 import { readLastCalls } from '../../shared/postgres/last-calls/read-last-calls.ts';
 import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import { addTerminal, findTerminal, removeTerminal } from '../../shared/postgres/terminals.ts';
+import { markSql } from '../support/marks.ts';
 import { aTerminal, type SiteDatabase } from './site-databases.ts';
 import { type StartedStore, startStore } from './started-store.ts';
 
@@ -51,7 +52,7 @@ describe('recordCalls', () => {
       [terminal, at],
     );
   const mark = (terminal: number, scope: string, at: string) =>
-    a.query('replicator', 'INSERT INTO lastcall.forgotten_b VALUES ($1, $2, $3)', [terminal, scope, at]);
+    a.query('replicator', markSql('b'), [terminal, scope, at]);
 
   it('writes every column of a row and reads it back as it was, to the microsecond', async () => {
     const terminal = aTerminal();

@@ -3,7 +3,7 @@ import { withClient } from './postgres.ts';
 import type { SiteDatabase } from './replication-pair.ts';
 import { waitFor } from './wait-for.ts';
 
-const KINDS = ['lastcalls', 'terminals', 'forgotten'] as const;
+const KINDS = ['lastcalls', 'terminals', 'marks'] as const;
 
 /** Count and digest of a table's whole content, microseconds included. */
 async function digest(url: string, table: string): Promise<string> {
@@ -163,7 +163,8 @@ export async function expectCopyRejectsApp(subscriber: SiteDatabase, peer: strin
   for (const kind of KINDS) {
     for (const statement of [
       `DELETE FROM lastcall.${kind}_${peer}`,
-      `INSERT INTO lastcall.${kind}_${peer} (terminal_id) VALUES (1)`,
+      `UPDATE lastcall.${kind}_${peer} SET ${kind === 'marks' ? 'key' : 'terminal_id'} = '1'`,
+      `INSERT INTO lastcall.${kind}_${peer} (${kind === 'marks' ? 'key' : 'terminal_id'}) VALUES ('1')`,
     ]) {
       const attempt = withClient(subscriber.app, (client) => client.query(statement));
       await expect(attempt, statement).rejects.toMatchObject({ code: '42501' });

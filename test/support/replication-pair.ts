@@ -45,6 +45,7 @@ export const TEST_SETTINGS: ReplicatorSettings = {
   durableEveryMs: 50,
   silenceLimitMs: 2_000,
   slotLockTimeoutMs: 5_000,
+  definitionCheckMs: 200,
 };
 
 /** What one site's replicator said, for assertions on its states. */

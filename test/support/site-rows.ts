@@ -59,7 +59,7 @@ export async function clearLastCalls(sites: CallSites): Promise<void> {
   const both = Object.values(sites.databases);
   for (const { owner, site } of both) {
     const written = sites.replicates ? [site] : ['a', 'b'];
-    const tables = written.flatMap((name) => [`lastcall.lastcalls_${name}`, `lastcall.forgotten_${name}`]);
+    const tables = written.flatMap((name) => [`lastcall.lastcalls_${name}`, `lastcall.marks_${name}`]);
     await query(owner, `TRUNCATE ${tables.join(', ')}`);
   }
   if (sites.replicates) await expectCopiesEqualOrigins(both);

@@ -13,15 +13,20 @@ export interface KnownLastCalls {
 const COLUMNS = LAST_CALLS_COLUMNS.map((column) => column.name);
 const NULLS = LAST_CALLS_COLUMNS.slice(1).map((column) => `NULL::${column.type}`);
 
-const READ_ALL = statement('site', 'lastcalls_by_site', 'forgotten_by_site');
+/** A removal reaches whatever its date: without newer provisioning there is nothing that it spares (S3). */
+const REACH = `CASE WHEN kind = 'terminals' AND NOT EXISTS (
+    SELECT FROM lastcall.terminals_by_site t WHERE t.terminal_id = key::bigint AND t.updated_at > forgotten_at)
+  THEN 'infinity' ELSE forgotten_at END`;
 
-function statement(site: string, lastcalls: string, forgotten: string): string {
+const READ_ALL = statement('site', 'lastcalls_by_site', 'marks_by_site', REACH);
+
+function statement(site: string, lastcalls: string, marks: string, until: string): string {
   return `
   SELECT ${site} AS site, ${COLUMNS.join(', ')}, NULL::text AS scope, NULL::timestamptz AS forgotten_at
   FROM lastcall.${lastcalls} WHERE terminal_id = ANY($1::bigint[])
   UNION ALL
-  SELECT ${site}, terminal_id, ${NULLS.join(', ')}, scope, forgotten_at
-  FROM lastcall.${forgotten} WHERE terminal_id = ANY($1::bigint[])`;
+  SELECT ${site}, key::bigint, ${NULLS.join(', ')}, CASE kind WHEN 'terminals' THEN 'terminal' ELSE scope END, ${until}
+  FROM lastcall.${marks} WHERE key = ANY($1::bigint[]::text[]) AND kind IN ('lastcalls', 'terminals')`;
 }
 
 /** Every `lastcalls_<site>` table and every mark, for many terminals in one statement. Each id asked for is in the result. */
@@ -33,14 +38,14 @@ export function readLastCalls(
   return read(database, READ_ALL, terminalIds, budgetMs);
 }
 
-/** One site's table and marks alone, for when not all can be read (C6). `site` must come from {@link readSites}. */
+/** One site's table and marks alone, for when not all can be read (C6): a removal then reaches as far as its date. `site` must come from {@link readSites}. */
 export function readOneSite(
   database: Queryable,
   site: string,
   terminalIds: readonly number[],
   budgetMs: number,
 ): Promise<Map<number, KnownLastCalls>> {
-  const text = statement(`'${site}'`, `lastcalls_${site}`, `forgotten_${site}`);
+  const text = statement(`'${site}'`, `lastcalls_${site}`, `marks_${site}`, 'forgotten_at');
   return read(database, text, terminalIds, budgetMs);
 }
 

@@ -53,9 +53,10 @@ function recordStatement(site: string, dating: Dating): string {
       FROM lastcall.lastcalls_by_site WHERE terminal_id = ANY($1::bigint[]) GROUP BY terminal_id
     ),
     mark AS (
-      SELECT terminal_id, ${GROUP_NAMES.map(markOf).join(', ')},
-        max(forgotten_at) FILTER (WHERE scope = 'terminal') AS removed
-      FROM lastcall.forgotten_by_site WHERE terminal_id = ANY($1::bigint[]) GROUP BY terminal_id
+      SELECT key::bigint AS terminal_id, ${GROUP_NAMES.map(markOf).join(', ')},
+        max(forgotten_at) FILTER (WHERE kind = 'terminals') AS removed
+      FROM lastcall.marks_by_site
+      WHERE key = ANY($1::bigint[]::text[]) AND kind IN ('lastcalls', 'terminals') GROUP BY key
     ),
     d AS (
       SELECT i.*, ${GROUP_NAMES.map((group) => `${dateOf(group, dating)} AS ${group}_at`).join(', ')},
@@ -71,7 +72,7 @@ function recordStatement(site: string, dating: Dating): string {
 }
 
 function markOf(group: GroupName): string {
-  return `max(forgotten_at) FILTER (WHERE scope IN ('terminal', 'all', '${group}')) AS ${group}`;
+  return `max(forgotten_at) FILTER (WHERE scope IN ('all', '${group}')) AS ${group}`;
 }
 
 function dateOf(group: GroupName, dating: Dating): string {
@@ -81,7 +82,7 @@ function dateOf(group: GroupName, dating: Dating): string {
   const waited = `make_interval(secs => $${LAST_CALLS_COLUMNS.length + 1}::double precision / 1000)`;
   // Between the two: made by a clock like ours, while the record was waiting. Any other mark is of a clock that is ahead.
   const late = `${date} <= ${mark} AND ${mark} > statement_timestamp() - ${waited} AND ${mark} <= statement_timestamp()`;
-  const after = (known: string) => `${known} + interval '1 microsecond'`;
+  const after = (known: string) => `lastcall.later_than(${known})`;
   return `CASE WHEN ${date} IS NOT NULL AND (${late}) IS NOT TRUE
     THEN greatest(${date}, ${after(`known.${group}`)}, ${after(mark)}) END`;
 }

@@ -1,25 +1,24 @@
 /**
  * Whether every copy equals its origin, while writes flow.
  *
- * Counts and checksums of ranges are computed in PostgreSQL at both ends; only rows of differing ranges are listed. A key
+ * Counts and checksums of buckets of keys are computed in PostgreSQL at both ends; only rows of differing buckets are listed. A key
  * counts as differing only when its origin row stood still from before a heartbeat until after that heartbeat, and so
  * everything before it, was applied at the copy: a write under way is never a difference.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { bucketCount } from '../kinds/kind-sql.ts';
+import { readCopyTables } from '../replication/copy-catalog.ts';
 import { connectToPrimary } from '../replication/primary.ts';
 import type { Connection } from '../wire/connection.ts';
 import {
-  arrayLiteral,
-  boundariesSql,
-  COMPARED_KINDS,
-  columnsSql,
+  bucketsSql,
+  type ComparedTable,
+  countSql,
   deleteRowsSql,
   insertRowsSql,
-  rangesSql,
   readRowsSql,
+  rowsOfBucketsSql,
   rowsOfKeysSql,
-  rowsOfRangesSql,
-  terminalsOf,
 } from './compare-sql.ts';
 
 export interface TableComparison {
@@ -29,7 +28,7 @@ export interface TableComparison {
   readonly originRows: number;
   readonly copyRows: number;
   readonly differing: number;
-  /** The first hundred. */
+  /** The first hundred: a number, a text, or the JSON array of a key of several columns. */
   readonly differingKeys: (number | string)[];
   readonly repaired: number;
 }
@@ -60,6 +59,10 @@ const SETTLE_BUDGET_MS = 10_000;
 const LOOKS = 5;
 const KEYS_SHOWN = 100;
 const REPAIR_CHUNK = 500;
+/** Rows of one bucket: few enough to list, enough that a million rows are some hundred buckets. */
+const BUCKET_ROWS = 2_000;
+/** Keys asked for in one statement. */
+const KEYS_CHUNK = 20_000;
 
 /** All directions between the sites. Throws `ConnectionLost` or `ServerError` when a site cannot be read. */
 export async function compareSites(options: CompareOptions): Promise<Comparison> {
@@ -71,9 +74,9 @@ export async function compareSites(options: CompareOptions): Promise<Comparison>
     for (const [from, origin] of open) {
       for (const [to, copy] of open) {
         if (from === to) continue;
-        for (const kind of COMPARED_KINDS) {
+        for (const compared of await commonTables(origin, copy, from)) {
           options.signal?.throwIfAborted();
-          tables.push(await compareTable({ from, to, origin, copy }, `${kind}_${from}`, options));
+          tables.push(await compareTable({ from, to, origin, copy }, compared, options));
         }
       }
     }
@@ -83,95 +86,106 @@ export async function compareSites(options: CompareOptions): Promise<Comparison>
   }
 }
 
+/** What both ends have; a kind or a column that one of them lacks waits for it. */
+async function commonTables(origin: Connection, copy: Connection, from: string): Promise<ComparedTable[]> {
+  const [there, here] = await Promise.all([readCopyTables(origin, from), readCopyTables(copy, from)]);
+  return [...there].flatMap(([table, { kind, columns }]) => {
+    const names = new Set(here.get(table)?.columns.map(({ name }) => name));
+    if (names.size === 0 || kind.purpose === 'heartbeat') return [];
+    return [{ kind, table, columns: columns.map(({ name }) => name).filter((name) => names.has(name)) }];
+  });
+}
+
 async function compareTable(
   direction: Direction,
-  table: string,
+  compared: ComparedTable,
   options: CompareOptions,
 ): Promise<TableComparison> {
   const { origin, copy, from, to } = direction;
-  const columns = (await origin.query(columnsSql(table))).rows.map((row) => row['attname'] ?? '');
   await settle(direction, options);
-  const boundaries = (await origin.query(boundariesSql(table))).rows[0]?.['boundaries'] ?? '{}';
+  const rows = Number((await origin.query(countSql(compared))).rows[0]?.['rows'] ?? 0);
+  const buckets = bucketCount(rows, BUCKET_ROWS);
   const [there, here] = await Promise.all(
-    [origin, copy].map((end) => readRanges(end, rangesSql(table, columns), boundaries)),
+    [origin, copy].map((end) => readBuckets(end, bucketsSql(compared, buckets))),
   );
   const suspects = there && here ? differingKeys(there.checksums, here.checksums) : [];
-  const differing = await confirm(direction, { table, columns, boundaries, ranges: suspects }, options);
-  const repaired = options.repair ? await repair(direction, table, columns, differing) : 0;
+  const listing = rowsOfBucketsSql(compared, buckets);
+  const differing = await confirm(direction, compared, { suspects, listing }, options);
+  const repaired = options.repair ? await repair(direction, compared, differing) : 0;
   return {
-    table,
+    table: compared.table,
     from,
     to,
     originRows: there?.rows ?? 0,
     copyRows: here?.rows ?? 0,
     differing: differing.length,
-    differingKeys: differing.slice(0, KEYS_SHOWN).map((key) => (key.includes(':') ? key : Number(key))),
+    differingKeys: differing.slice(0, KEYS_SHOWN).map(shownKey),
     repaired,
   };
 }
 
-async function readRanges(
+const shownKey = (key: string): number | string =>
+  /^\d+$/.test(key) && Number.isSafeInteger(Number(key)) ? Number(key) : key;
+
+async function readBuckets(
   end: Connection,
   sql: string,
-  boundaries: string,
 ): Promise<{ rows: number; checksums: Map<string, string> }> {
-  const { rows } = await end.query(sql, [boundaries]);
-  const checksums = new Map(rows.map((row) => [row['range'] ?? '', `${row['rows']} ${row['checksum']}`]));
+  const { rows } = await end.query(sql);
+  const checksums = new Map(rows.map((row) => [row['bucket'] ?? '', `${row['rows']} ${row['checksum']}`]));
   return { rows: rows.reduce((sum, row) => sum + Number(row['rows']), 0), checksums };
 }
 
 function differingKeys(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): string[] {
-  return [...new Set([...a.keys(), ...b.keys()])].filter((key) => a.get(key) !== b.get(key));
+  const differing: string[] = [];
+  for (const [key, value] of a) if (b.get(key) !== value) differing.push(key);
+  for (const key of b.keys()) if (!a.has(key)) differing.push(key);
+  return differing;
 }
 
-interface Suspicion {
-  readonly table: string;
-  readonly columns: readonly string[];
-  readonly boundaries: string;
-  readonly ranges: readonly string[];
-}
-
-/** Of the suspected ranges' rows those that differ though their origin stood still. */
+/** Of the suspected buckets' rows those that differ though their origin stood still. */
 async function confirm(
   direction: Direction,
-  suspicion: Suspicion,
+  compared: ComparedTable,
+  { suspects, listing }: { readonly suspects: readonly string[]; readonly listing: string },
   options: CompareOptions,
 ): Promise<string[]> {
-  const { table, columns, boundaries, ranges } = suspicion;
-  if (ranges.length === 0) return [];
-  const listed = await Promise.all(
-    [direction.origin, direction.copy].map((end) =>
-      readDigests(end, rowsOfRangesSql(table, columns), [boundaries, arrayLiteral(ranges)]),
-    ),
+  if (suspects.length === 0) return [];
+  const [there, here] = await Promise.all(
+    [direction.origin, direction.copy].map((end) => readDigests(end, listing, suspects)),
   );
-  let open = differingKeys(listed[0] ?? new Map(), listed[1] ?? new Map());
+  let open = differingKeys(there ?? new Map(), here ?? new Map());
   const differing: string[] = [];
   const read = (end: Connection): Promise<Map<string, string>> =>
-    readDigests(end, rowsOfKeysSql(table, columns), [terminalsOf(open), arrayLiteral(open)]);
+    readDigests(end, rowsOfKeysSql(compared), open);
   for (let look = 0; look < LOOKS && open.length > 0; look++) {
     const before = await read(direction.origin);
     await settle(direction, options);
     const copied = await read(direction.copy);
     const after = await read(direction.origin);
-    const moved = open.filter(
-      (key) => before.get(key) !== after.get(key) && copied.get(key) !== after.get(key),
-    );
-    differing.push(
-      ...open.filter((key) => before.get(key) === after.get(key) && copied.get(key) !== after.get(key)),
-    );
+    const moved: string[] = [];
+    for (const key of open) {
+      if (copied.get(key) === after.get(key)) continue;
+      (before.get(key) === after.get(key) ? differing : moved).push(key);
+    }
     open = moved;
   }
   // What moved at every look is alive: its next change will tell.
   return differing;
 }
 
+/** `wanted`: buckets or keys, as many as there are. */
 async function readDigests(
   end: Connection,
   sql: string,
-  parameters: readonly string[],
+  wanted: readonly string[],
 ): Promise<Map<string, string>> {
-  const { rows } = await end.query(sql, parameters);
-  return new Map(rows.map((row) => [row['key'] ?? '', row['digest'] ?? '']));
+  const digests = new Map<string, string>();
+  for (let at = 0; at < wanted.length; at += KEYS_CHUNK) {
+    const { rows } = await end.query(sql, [JSON.stringify(wanted.slice(at, at + KEYS_CHUNK))]);
+    for (const row of rows) digests.set(row['key'] ?? '', row['digest'] ?? '');
+  }
+  return digests;
 }
 
 /** Waits until a heartbeat written now, and so everything before it, is applied at the copy. */
@@ -194,19 +208,17 @@ async function settle(
 /** While this holds the position's row no batch can commit, and what the stream brings later is the origin's later word. */
 async function repair(
   { from, origin, copy }: Direction,
-  table: string,
-  columns: readonly string[],
+  compared: ComparedTable,
   keys: readonly string[],
 ): Promise<number> {
   for (let start = 0; start < keys.length; start += REPAIR_CHUNK) {
-    const chunk = keys.slice(start, start + REPAIR_CHUNK);
-    const which = [terminalsOf(chunk), arrayLiteral(chunk)];
+    const which = [JSON.stringify(keys.slice(start, start + REPAIR_CHUNK))];
     await copy.simple('BEGIN');
     try {
       await copy.query('SELECT FROM lastcall.replication_position WHERE peer = $1 FOR UPDATE', [from]);
-      const rows = (await origin.query(readRowsSql(table), which)).rows[0]?.['rows'] ?? '[]';
-      await copy.query(deleteRowsSql(table), which);
-      await copy.query(insertRowsSql(table, columns), [rows]);
+      const rows = (await origin.query(readRowsSql(compared), which)).rows[0]?.['rows'] ?? '[]';
+      await copy.query(deleteRowsSql(compared), which);
+      await copy.query(insertRowsSql(compared), [rows]);
       await copy.simple('COMMIT');
     } catch (cause) {
       await copy.simple('ROLLBACK');

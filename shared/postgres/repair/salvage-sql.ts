@@ -1,74 +1,89 @@
 /** The statements that decide what is fresher, built from the columns of each group. */
-import { GROUP_NAMES, type GroupName } from '../../domain/last-calls.ts';
-import { DATE_COLUMN, LAST_CALLS_COLUMNS } from '../last-calls/last-calls-columns.ts';
+import type { Kind } from '../kinds/kind.ts';
+import { bucketOf, columnNames, groupOf, isForgettable, keyText, qualified } from '../kinds/kind-sql.ts';
+import { quoteIdentifier, quoteLiteral } from '../wire/quoting.ts';
 
-const SINGLE_DATES = ['last_term_unknown_pai_date', 'last_term_call_trace_date'];
 const NEVER = `'-infinity'::timestamptz`;
 
-/** Up to when each group of a terminal is forgotten, for the terminals of `relation` (C9). */
-const marksOf = (relation: string): string => `
-  SELECT f.terminal_id, ${GROUP_NAMES.map(
-    (group) => `max(f.forgotten_at) FILTER (WHERE f.scope IN ('terminal', 'all', '${group}')) AS ${group}`,
-  ).join(', ')},
-    max(f.forgotten_at) FILTER (WHERE f.scope IN ('terminal', 'all')) AS every_group
-  FROM lastcall.forgotten_by_site f WHERE f.terminal_id IN (SELECT terminal_id FROM ${relation}) GROUP BY f.terminal_id`;
+/** Every date of a kind with the group that it stands for; a single date for `all`. */
+const datesOf = (kind: Kind): { date: string; group: string }[] => [
+  ...kind.groups.map(({ name, date }) => ({ date, group: name })),
+  ...kind.singleDates.map((date) => ({ date, group: 'all' })),
+];
 
-const KEY_OF: Readonly<Record<GroupName, string>> = {
-  dialed: 'k.dialed',
-  received: 'k.received',
-  terminated: 'k.terminated',
-};
+export const keyAndDates = (kind: Kind): string =>
+  columnNames([...kind.key, ...datesOf(kind).map(({ date }) => date)]);
 
-/** A bucket is 64 neighbouring terminals: a few lost rows leave most of a million untouched. */
-const BUCKET = 'terminal_id >> 6';
+export const bucketDigests = (kind: Kind, table: string, buckets: number): string => `
+  SELECT ${bucketOf(kind, 't', buckets)} AS bucket, bit_xor(hash_record_extended(ROW(${keyAndDates(kind)}), 0)) AS digest
+  FROM ${qualified(table)} t GROUP BY 1`;
 
-export const BUCKET_DIGESTS = (site: string): string => `
-  SELECT ${BUCKET} AS bucket, bit_xor(hash_record_extended(ROW(terminal_id, last_dialed_date, last_received_date,
-      last_terminated_date, last_term_unknown_pai_date, last_term_call_trace_date), 0)) AS digest
-  FROM lastcall.lastcalls_${site} GROUP BY 1`;
+export const inBuckets = (kind: Kind, buckets: number, wanted: readonly string[] | null): string =>
+  wanted === null ? 'true' : `${bucketOf(kind, 't', buckets)} = ANY ('{${wanted.join(',')}}'::bigint[])`;
 
-export const inBuckets = (buckets: readonly string[] | null): string =>
-  buckets === null ? 'true' : `${BUCKET} = ANY ('{${buckets.join(',')}}'::bigint[])`;
-
-/** Terminals of pg_temp.salvage_keys with anything newer than the site's own row and than every mark, as text. */
-export const STALE_KEYS = (site: string): string => `
-  SELECT k.terminal_id FROM pg_temp.salvage_keys k
-    LEFT JOIN lastcall.lastcalls_${site} l USING (terminal_id)
-    LEFT JOIN (${marksOf('pg_temp.salvage_keys')}) m USING (terminal_id)
-  WHERE ${[
-    ...GROUP_NAMES.map((group) => newer(KEY_OF[group], `l.${DATE_COLUMN[group]}`, `m.${group}`)),
-    newer('k.unknown_pai', 'l.last_term_unknown_pai_date', 'm.every_group'),
-    newer('k.call_trace', 'l.last_term_call_trace_date', 'm.every_group'),
-  ].join('\n    OR ')}
-  ORDER BY k.terminal_id`;
+/** Deletes from pg_temp.salvage_keys what has nothing newer than the site's own row and than every mark. */
+export const dropFresh = (kind: Kind, table: string): string => `
+  DELETE FROM pg_temp.salvage_keys USING (
+    SELECT k.ctid AS place FROM pg_temp.salvage_keys k
+      LEFT JOIN ${qualified(table)} l USING (${columnNames(kind.key)}) ${joinMarks(kind, 'k')}
+    WHERE NOT (${datesOf(kind)
+      .map(({ date, group }) => `${isNewer('k', 'l', date)} AND ${isUnforgotten(kind, 'k', group, date)}`)
+      .join('\n      OR ')})) fresh
+  WHERE salvage_keys.ctid = fresh.place`;
 
 /** Upserts pg_temp.salvage_rows, group by group where the date is newer. The command's row count is what was salvaged. */
-export const MERGE_ROWS = (site: string): string => `
-  INSERT INTO lastcall.lastcalls_${site} AS l (${LAST_CALLS_COLUMNS.map(({ name }) => name).join(', ')})
-    SELECT ${LAST_CALLS_COLUMNS.map(({ name, group }) => unlessForgotten(name, group)).join(', ')}
-    FROM pg_temp.salvage_rows s LEFT JOIN (${marksOf('pg_temp.salvage_rows')}) m USING (terminal_id)
-  ON CONFLICT (terminal_id) DO UPDATE SET ${LAST_CALLS_COLUMNS.filter(({ name }) => name !== 'terminal_id')
-    .map(({ name, group }) => `${name} = ${newerValue(name, group)}`)
-    .join(', ')}
-  WHERE ${[...Object.values(DATE_COLUMN), ...SINGLE_DATES].map((date) => newer(`excluded.${date}`, `l.${date}`, NEVER)).join(' OR ')}`;
-
-function newer(candidate: string, own: string, mark: string): string {
-  return `coalesce(${candidate} > greatest(coalesce(${own}, ${NEVER}), coalesce(${mark}, ${NEVER})), false)`;
+export function mergeRows(kind: Kind, table: string, columns: readonly string[]): string {
+  const written = columns.filter((name) => !kind.key.includes(name));
+  const dates = datesOf(kind).filter(({ date }) => columns.includes(date));
+  const isAlive = dates.map(({ date, group }) => isUnforgotten(kind, 's', group, date)).join(' OR ');
+  const settings = written.map((name) => `${quoteIdentifier(name)} = ${merged(kind, name)}`);
+  return `
+  INSERT INTO ${qualified(table)} AS l (${columnNames(columns)})
+    SELECT ${columns.map((name) => salvaged(kind, name)).join(', ')}
+    FROM pg_temp.salvage_rows s ${joinMarks(kind, 's')}
+    WHERE ${isAlive}
+  ON CONFLICT (${columnNames(kind.key)}) DO UPDATE SET ${settings.join(', ')}
+  WHERE ${dates.map(({ date }) => isNewer('excluded', 'l', date)).join(' OR ')}`;
 }
 
-function unlessForgotten(name: string, group: GroupName | null): string {
-  if (group !== null)
-    return `CASE WHEN ${newer(`s.${DATE_COLUMN[group]}`, 'NULL', `m.${group}`)} THEN s.${name} END`;
-  if (SINGLE_DATES.includes(name))
-    return `CASE WHEN ${newer(`s.${name}`, 'NULL', 'm.every_group')} THEN s.${name} END`;
-  return `s.${name}`;
+const isNewer = (candidate: string, own: string, date: string): string =>
+  `coalesce(${candidate}.${quoteIdentifier(date)} > coalesce(${own}.${quoteIdentifier(date)}, ${NEVER}), false)`;
+
+/** Up to when each group of a row is forgotten (C9), as columns of `m`, and a removal of what it follows, as `r`. */
+function joinMarks(kind: Kind, alias: string): string {
+  if (!isForgettable(kind)) return '';
+  const until = [...kind.groups.map(({ name }) => name), 'all'].map(
+    (scope) =>
+      `max(forgotten_at) FILTER (WHERE scope IN ('all', ${quoteLiteral(scope)})) AS ${quoteIdentifier(scope)}`,
+  );
+  const own = `LEFT JOIN (SELECT key, ${until.join(', ')} FROM lastcall.marks_by_site
+      WHERE kind = ${quoteLiteral(kind.kind)} GROUP BY key) m ON m.key = ${keyText(kind, alias)}`;
+  if (!kind.follows) return own;
+  return `${own} LEFT JOIN (SELECT key, max(forgotten_at) AS removal FROM lastcall.marks_by_site
+      WHERE kind = ${quoteLiteral(kind.follows.kind)} GROUP BY key) r ON r.key = ${alias}.${quoteIdentifier(kind.follows.by)}::text`;
 }
 
-function newerValue(name: string, group: GroupName | null): string {
-  if (group === null)
-    return SINGLE_DATES.includes(name)
-      ? `greatest(l.${name}, excluded.${name})`
-      : `coalesce(l.${name}, excluded.${name})`;
-  const date = DATE_COLUMN[group];
-  return `CASE WHEN ${newer(`excluded.${date}`, `l.${date}`, NEVER)} THEN excluded.${name} ELSE l.${name} END`;
+function isUnforgotten(kind: Kind, alias: string, group: string, date: string): string {
+  const column = `${alias}.${quoteIdentifier(date)}`;
+  if (!isForgettable(kind)) return `${column} IS NOT NULL`;
+  const reach = kind.follows
+    ? `, CASE WHEN r.removal IS NOT NULL THEN lastcall.removal_reach(${quoteLiteral(kind.follows.kind)}, r.key, r.removal) END`
+    : '';
+  return `coalesce(${column} > coalesce(greatest(m.${quoteIdentifier(group)}${reach}), ${NEVER}), false)`;
+}
+
+/** What comes back of a row: a kind of one group as a whole, of others only what no mark covers. */
+function salvaged(kind: Kind, name: string): string {
+  const column = `s.${quoteIdentifier(name)}`;
+  const scope = kind.singleDates.includes(name) ? { name: 'all', date: name } : groupOf(kind, name);
+  if (!scope || kind.groups.length === 1) return column;
+  return `CASE WHEN ${isUnforgotten(kind, 's', scope.name, scope.date)} THEN ${column} END`;
+}
+
+function merged(kind: Kind, name: string): string {
+  const column = quoteIdentifier(name);
+  if (kind.singleDates.includes(name)) return `greatest(l.${column}, excluded.${column})`;
+  const group = groupOf(kind, name);
+  if (group === null) return `coalesce(l.${column}, excluded.${column})`;
+  return `CASE WHEN ${isNewer('excluded', 'l', group.date)} THEN excluded.${column} ELSE l.${column} END`;
 }

@@ -6,10 +6,14 @@
  */
 import { LastcallError } from '../../domain/errors.ts';
 import { isSiteId } from '../../domain/site.ts';
-
+import type { Kind } from '../kinds/kind.ts';
+import { bucketCount, columnNames, keysIn, keyText, qualified, tableOf } from '../kinds/kind-sql.ts';
+import { readCopyTables } from '../replication/copy-catalog.ts';
+import type { CopyTable } from '../replication/table-layout.ts';
 import type { Connection } from '../wire/connection.ts';
 import { pipeCopy } from '../wire/copy-pipe.ts';
-import { BUCKET_DIGESTS, inBuckets, MERGE_ROWS, STALE_KEYS } from './salvage-sql.ts';
+import { quoteLiteral } from '../wire/quoting.ts';
+import { bucketDigests, dropFresh, inBuckets, keyAndDates, mergeRows } from './salvage-sql.ts';
 
 export interface SalvageEnds {
   /** The peer's primary, as lastcall_coordinator: it holds copies of the site's tables. */
@@ -21,145 +25,148 @@ export interface SalvageEnds {
 }
 
 const PAGE_ROWS = 5_000;
+/** Neighbours that travel together: a few lost rows leave most of a million untouched. */
+const BUCKET_ROWS = 64;
 
 /** Merges the forget marks of both sites, as the peer knows them, into the target. Returns how many of its own it had lost. */
 export async function salvageMarks(ends: SalvageEnds): Promise<number> {
   checkSites(ends);
   // The peer's own marks come early, or a number forgotten there would show here until its stream is back.
-  await mergeMarks(ends, ends.peerSite);
-  return mergeMarks(ends, ends.targetSite);
-}
-
-async function mergeMarks({ peer, target }: SalvageEnds, site: string): Promise<number> {
-  await target.simple(`
-    DROP TABLE IF EXISTS pg_temp.salvage_marks;
-    CREATE TEMP TABLE salvage_marks (terminal_id bigint, scope text, forgotten_at timestamptz)`);
-  await pipeCopy(
-    peer,
-    `COPY (SELECT terminal_id, scope, forgotten_at FROM lastcall.forgotten_${site}) TO STDOUT (FORMAT binary)`,
-    target,
-    'COPY pg_temp.salvage_marks FROM STDIN (FORMAT binary)',
-  );
-  const [result] = await target.simple(`
-    INSERT INTO lastcall.forgotten_${site} AS f SELECT * FROM pg_temp.salvage_marks
-    ON CONFLICT (terminal_id, scope) DO UPDATE SET forgotten_at = excluded.forgotten_at
-      WHERE excluded.forgotten_at > f.forgotten_at`);
-  return result?.rowCount ?? 0;
+  await salvageWhole(ends, ends.peerSite, 'marks');
+  return salvageWhole(ends, ends.targetSite, 'marks');
 }
 
 /** Merges the peer's copy of the site's provisioning into the target. Returns the rows written. */
-export async function salvageTerminals({ peer, target, targetSite, peerSite }: SalvageEnds): Promise<number> {
-  checkSites({ targetSite, peerSite });
-  const table = `lastcall.terminals_${targetSite}`;
-  const columns = await columnNames(target, `terminals_${targetSite}`);
-  const names = columns.join(', ');
-  await target.simple(`
-    DROP TABLE IF EXISTS pg_temp.salvage_terminals;
-    CREATE TEMP TABLE salvage_terminals AS SELECT ${names} FROM ${table} WHERE false`);
-  await pipeCopy(
-    peer,
-    `COPY (SELECT ${names} FROM ${table}) TO STDOUT (FORMAT binary)`,
-    target,
-    `COPY pg_temp.salvage_terminals (${names}) FROM STDIN (FORMAT binary)`,
-  );
-  const written = columns.filter((name) => name !== 'terminal_id');
-  const [result] = await target.simple(`
-    INSERT INTO ${table} AS t (${names})
-      SELECT ${names} FROM pg_temp.salvage_terminals s
-      WHERE NOT EXISTS (SELECT FROM lastcall.forgotten_by_site f WHERE f.terminal_id = s.terminal_id
-                        AND f.scope = 'terminal' AND f.forgotten_at >= s.updated_at)
-    ON CONFLICT (terminal_id) DO UPDATE SET ${written.map((name) => `${name} = excluded.${name}`).join(', ')}
-      WHERE excluded.updated_at > t.updated_at`);
-  return result?.rowCount ?? 0;
+export async function salvageTerminals(ends: SalvageEnds): Promise<number> {
+  checkSites(ends);
+  return salvageWhole(ends, ends.targetSite, 'provisioning');
 }
 
 /**
- * Merges every group of the peer's copy that is fresher than the target's own. Checksums of the dates say where to look;
- * keys and dates travel from there, whole rows only where something is fresher. `onPage` hears the rows of each page
- * once they are committed.
+ * Merges every group of the peer's copies that is fresher than the target's own. Checksums of the dates say where to
+ * look; keys and dates travel from there, whole rows only where something is fresher. `onPage` hears the rows of each
+ * page once they are committed.
  */
 export async function salvageRows(
   ends: SalvageEnds,
   onPage: (rows: number) => Promise<void>,
 ): Promise<number> {
   checkSites(ends);
-  const { target } = ends;
-  await loadKeys(ends);
-  const [found] = await target.simple(STALE_KEYS(ends.targetSite));
-  const stale = (found?.rows ?? []).map((row) => row['terminal_id'] ?? '');
-  await target.simple('DROP TABLE pg_temp.salvage_keys');
   let salvaged = 0;
-  for (let at = 0; at < stale.length; at += PAGE_ROWS) {
-    const rows = await mergePage(ends, stale.slice(at, at + PAGE_ROWS));
-    await onPage(rows);
-    salvaged += rows;
+  for (const { kind, columns } of await commonKinds(ends, ends.targetSite, 'state')) {
+    const stale = await loadStaleKeys(ends, kind);
+    for (let page = 0; page * PAGE_ROWS < stale; page++) {
+      const rows = await mergePage(ends, kind, columns);
+      await onPage(rows);
+      salvaged += rows;
+    }
   }
   return salvaged;
 }
 
-async function loadKeys(ends: SalvageEnds): Promise<void> {
-  const { peer, target, targetSite } = ends;
-  await target.simple(`
-    DROP TABLE IF EXISTS pg_temp.salvage_keys;
-    CREATE TEMP TABLE salvage_keys (terminal_id bigint, dialed timestamptz, received timestamptz,
-      terminated timestamptz, unknown_pai timestamptz, call_trace timestamptz)`);
-  await pipeCopy(
-    peer,
-    `COPY (SELECT terminal_id, last_dialed_date, last_received_date, last_terminated_date, last_term_unknown_pai_date,
-       last_term_call_trace_date FROM lastcall.lastcalls_${targetSite} WHERE ${inBuckets(await differingBuckets(ends))})
-     TO STDOUT (FORMAT binary)`,
-    target,
-    'COPY pg_temp.salvage_keys FROM STDIN (FORMAT binary)',
-  );
-  await target.simple('ANALYZE pg_temp.salvage_keys');
+interface CommonKind {
+  readonly kind: Kind;
+  /** Those that both ends have. */
+  readonly columns: readonly string[];
 }
 
-/** Where the dates of the two tables differ; `null` when they differ so widely that everything is looked at. */
-async function differingBuckets({
-  peer,
-  target,
-  targetSite,
-}: SalvageEnds): Promise<readonly string[] | null> {
+async function commonKinds(
+  { peer, target }: Pick<SalvageEnds, 'peer' | 'target'>,
+  site: string,
+  purpose: Kind['purpose'],
+): Promise<CommonKind[]> {
+  const [held, own] = await Promise.all([readCopyTables(peer, site), readCopyTables(target, site)]);
+  return [...own].flatMap(([table, { kind, columns }]) => {
+    const there = held.get(table);
+    if (!there || kind.purpose !== purpose) return [];
+    return [{ kind, columns: columns.map(({ name }) => name).filter((name) => hasColumn(there, name)) }];
+  });
+}
+
+const hasColumn = (copy: CopyTable, wanted: string): boolean =>
+  copy.columns.some(({ name }) => name === wanted);
+
+/** For tables that are small, or seldom written: all of it travels. */
+async function salvageWhole(ends: SalvageEnds, site: string, purpose: Kind['purpose']): Promise<number> {
+  let written = 0;
+  for (const { kind, columns } of await commonKinds(ends, site, purpose)) {
+    const table = tableOf(kind, site);
+    await loadRows(ends, table, columns, '');
+    const [result] = await ends.target.simple(mergeRows(kind, table, columns));
+    written += result?.rowCount ?? 0;
+  }
+  return written;
+}
+
+async function loadRows(
+  { peer, target }: Pick<SalvageEnds, 'peer' | 'target'>,
+  table: string,
+  columns: readonly string[],
+  condition: string,
+): Promise<void> {
+  const names = columnNames(columns);
+  await target.simple(`
+    DROP TABLE IF EXISTS pg_temp.salvage_rows;
+    CREATE TEMP TABLE salvage_rows AS SELECT ${names} FROM ${qualified(table)} WHERE false`);
+  await pipeCopy(
+    peer,
+    `COPY (SELECT ${names} FROM ${qualified(table)} t ${condition}) TO STDOUT (FORMAT binary)`,
+    target,
+    `COPY pg_temp.salvage_rows (${names}) FROM STDIN (FORMAT binary)`,
+  );
+}
+
+/** Leaves in pg_temp.salvage_keys the keys of which the peer holds something fresher. Returns their number. */
+async function loadStaleKeys(ends: SalvageEnds, kind: Kind): Promise<number> {
+  const { peer, target, targetSite } = ends;
+  const table = tableOf(kind, targetSite);
+  const names = keyAndDates(kind);
+  await target.simple(`
+    DROP TABLE IF EXISTS pg_temp.salvage_keys;
+    CREATE TEMP TABLE salvage_keys AS SELECT ${names} FROM ${qualified(table)} WHERE false`);
+  await pipeCopy(
+    peer,
+    `COPY (SELECT ${names} FROM ${qualified(table)} t WHERE ${await whereToLook(ends, kind)}) TO STDOUT (FORMAT binary)`,
+    target,
+    `COPY pg_temp.salvage_keys (${names}) FROM STDIN (FORMAT binary)`,
+  );
+  await target.simple('ANALYZE pg_temp.salvage_keys');
+  await target.simple(dropFresh(kind, table));
+  const [result] = await target.simple('SELECT count(*) AS stale FROM pg_temp.salvage_keys');
+  return Number(result?.rows[0]?.['stale'] ?? 0);
+}
+
+/** Where the dates of the two tables differ; everything when they differ widely. */
+async function whereToLook({ peer, target, targetSite }: SalvageEnds, kind: Kind): Promise<string> {
+  const table = tableOf(kind, targetSite);
+  const [counted] = await peer.simple(`SELECT count(*) AS rows FROM ${qualified(table)}`);
+  const buckets = bucketCount(Number(counted?.rows[0]?.['rows'] ?? 0), BUCKET_ROWS);
   const digests = async (end: Connection): Promise<ReadonlyMap<string, string | null>> => {
-    const [result] = await end.simple(BUCKET_DIGESTS(targetSite));
+    const [result] = await end.simple(bucketDigests(kind, table, buckets));
     return new Map((result?.rows ?? []).map((row) => [row['bucket'] ?? '', row['digest'] ?? null]));
   };
   const [held, own] = await Promise.all([digests(peer), digests(target)]);
   const differing = [...held]
     .filter(([bucket, digest]) => own.get(bucket) !== digest)
     .map(([bucket]) => bucket);
-  return differing.length > held.size / 2 ? null : differing;
+  return inBuckets(kind, buckets, differing.length > held.size / 2 ? null : differing);
 }
 
-async function mergePage(
-  { peer, target, targetSite }: SalvageEnds,
-  terminals: readonly string[],
-): Promise<number> {
-  const table = `lastcall.lastcalls_${targetSite}`;
-  const names = (await columnNames(target, `lastcalls_${targetSite}`)).join(', ');
-  await target.simple(`
-    DROP TABLE IF EXISTS pg_temp.salvage_rows;
-    CREATE TEMP TABLE salvage_rows AS SELECT ${names} FROM ${table} WHERE false`);
-  await pipeCopy(
-    peer,
-    `COPY (SELECT ${names} FROM ${table} WHERE terminal_id = ANY ('{${terminals.join(',')}}')) TO STDOUT (FORMAT binary)`,
-    target,
-    `COPY pg_temp.salvage_rows (${names}) FROM STDIN (FORMAT binary)`,
-  );
-  const [result] = await target.simple(MERGE_ROWS(targetSite));
+/** Takes a page of the stale keys and merges their rows. */
+async function mergePage(ends: SalvageEnds, kind: Kind, columns: readonly string[]): Promise<number> {
+  const { target, targetSite } = ends;
+  const table = tableOf(kind, targetSite);
+  const key = columnNames(kind.key);
+  const [taken] = await target.simple(`
+    WITH page AS (SELECT ctid FROM pg_temp.salvage_keys ORDER BY ${key} LIMIT ${PAGE_ROWS}),
+      taken AS (DELETE FROM pg_temp.salvage_keys k USING page WHERE k.ctid = page.ctid RETURNING k.*)
+    SELECT coalesce(jsonb_agg(${keyText(kind, 't')}), '[]')::text AS keys FROM taken t`);
+  const keys = taken?.rows[0]?.['keys'] ?? '[]';
+  await loadRows(ends, table, columns, `JOIN ${keysIn(kind, quoteLiteral(keys))} page USING (${key})`);
+  const [result] = await target.simple(mergeRows(kind, table, columns));
   return result?.rowCount ?? 0;
 }
 
-async function columnNames(connection: Connection, table: string): Promise<string[]> {
-  const result = await connection.query(
-    `SELECT quote_ident(attname) AS name FROM pg_attribute
-     WHERE attrelid = ('lastcall.' || quote_ident($1))::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
-    [table],
-  );
-  return result.rows.map((row) => row['name'] ?? '');
-}
-
-/** Site names become part of table names. */
 function checkSites({ peerSite, targetSite }: Pick<SalvageEnds, 'peerSite' | 'targetSite'>): void {
   for (const site of [peerSite, targetSite]) {
     if (!isSiteId(site)) throw new LastcallError('SITE_UNKNOWN', { details: { site } });

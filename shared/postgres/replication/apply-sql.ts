@@ -3,39 +3,20 @@
  * array for each of 26 columns, and it carries array columns too.
  */
 
+import { dateOf, groupOf, isForgettable, isForgotten, qualified } from '../kinds/kind-sql.ts';
 import { quoteIdentifier } from '../wire/quoting.ts';
-import type { CopyColumn, TableKind, TableLayout } from './table-layout.ts';
-
-export const qualified = (table: string): string => `lastcall.${quoteIdentifier(table)}`;
-
-/** Which column's value says how new a column is; `null` for those that follow the stream. */
-export function versionColumn(kind: TableKind, column: string): string | null {
-  switch (kind) {
-    case 'terminals':
-      return 'updated_at';
-    case 'forgotten':
-      return 'forgotten_at';
-    case 'heartbeat':
-      return 'beat_at';
-    case 'lastcalls': {
-      const group = /^last_(dialed|received|terminated)_/.exec(column);
-      if (group) return `last_${group[1]}_date`;
-      return column.startsWith('last_term_') ? column : null;
-    }
-  }
-}
+import type { CopyColumn, TableLayout } from './table-layout.ts';
 
 /** Upsert of `$1`, an array of the copy's row type; each column only from a row that is not older in that column's group. */
 export function upsertSql(layout: TableLayout, condition = ''): string {
   const { kind, table } = layout.copy;
-  const names = layout.columns.map((column) => quoteIdentifier(column.name)).join(', ');
-  const keys = keyColumns(layout).map((column) => quoteIdentifier(column.name));
-  const settings = layout.columns
-    .filter((column) => !column.isKey)
-    .map((column) => assignment(kind, column, layout.columns));
+  const columns = presentColumns(layout);
+  const names = columns.map((column) => quoteIdentifier(column.name)).join(', ');
+  const keys = columns.filter(({ isKey }) => isKey).map((column) => quoteIdentifier(column.name));
+  const settings = columns.filter((column) => !column.isKey).map((column) => assignment(layout, column));
   const action = settings.length > 0 ? `UPDATE SET ${settings.join(', ')}` : 'NOTHING';
   // Marks purge own rows: in the order of their keys, as every writer of several own rows takes them.
-  const order = kind === 'forgotten' ? `ORDER BY ${keys.join(', ')}` : '';
+  const order = kind.purpose === 'marks' ? `ORDER BY ${keys.join(', ')}` : '';
   return `INSERT INTO ${qualified(table)} AS copy (${names}) SELECT ${names} FROM unnest($1::${qualified(table)}[]) ${condition} ${order}
     ON CONFLICT (${keys.join(', ')}) DO ${action}`;
 }
@@ -53,38 +34,42 @@ export function advancingUpsertSql(layout: TableLayout): string {
     ${upsertSql(layout, 'WHERE EXISTS (SELECT FROM moved)')}`;
 }
 
-function assignment(kind: TableKind, column: CopyColumn, columns: readonly CopyColumn[]): string {
-  const name = quoteIdentifier(column.name);
-  const version = versionColumn(kind, column.name);
-  if (version === null || !columns.some((other) => other.name === version))
-    return `${name} = excluded.${name}`;
-  const by = quoteIdentifier(version);
-  return `${name} = CASE WHEN (excluded.${by} >= copy.${by}) IS NOT FALSE THEN excluded.${name} ELSE copy.${name} END`;
+/** An older date gives way only where the newer one is forgotten: then both are, and the copy equals its origin (I1). */
+function assignment({ copy: { kind }, columns }: TableLayout, { name }: CopyColumn): string {
+  const column = quoteIdentifier(name);
+  const date = dateOf(kind, name);
+  if (date === null || !columns.some((other) => other?.name === date))
+    return `${column} = excluded.${column}`;
+  const by = quoteIdentifier(date);
+  const group = groupOf(kind, name);
+  const forgotten =
+    group && isForgettable(kind) ? ` OR ${isForgotten(kind, 'copy', group.name, `copy.${by}`)}` : '';
+  return `${column} = CASE WHEN (excluded.${by} >= copy.${by}) IS NOT FALSE${forgotten} THEN excluded.${column} ELSE copy.${column} END`;
 }
 
 /** Delete of the keys in `$1`, an array of the copy's row type with only the key filled. */
 export function deleteSql(layout: TableLayout): string {
   const table = qualified(layout.copy.table);
-  const matches = keyColumns(layout).map(
-    ({ name }) => `copy.${quoteIdentifier(name)} = gone.${quoteIdentifier(name)}`,
-  );
-  return `DELETE FROM ${table} copy USING unnest($1::${table}[]) gone WHERE ${matches.join(' AND ')}`;
+  return `DELETE FROM ${table} copy USING unnest($1::${table}[]) gone WHERE ${keyMatch(layout, 'gone')}`;
 }
 
 /** Update of one row by key with the columns at `indexes` only, from `$1` as above: the others did not change. */
 export function partialUpdateSql(layout: TableLayout, indexes: readonly number[]): string {
   const table = qualified(layout.copy.table);
-  const matches = keyColumns(layout).map(
-    ({ name }) => `copy.${quoteIdentifier(name)} = r.${quoteIdentifier(name)}`,
-  );
   const settings = indexes.flatMap((index) => {
     const column = layout.columns[index];
     return column && !column.isKey
       ? [`${quoteIdentifier(column.name)} = r.${quoteIdentifier(column.name)}`]
       : [];
   });
-  return `UPDATE ${table} copy SET ${settings.join(', ')} FROM unnest($1::${table}[]) r WHERE ${matches.join(' AND ')}`;
+  return `UPDATE ${table} copy SET ${settings.join(', ')} FROM unnest($1::${table}[]) r WHERE ${keyMatch(layout, 'r')}`;
 }
 
-const keyColumns = (layout: TableLayout): readonly CopyColumn[] =>
-  layout.columns.filter((column) => column.isKey);
+const presentColumns = (layout: TableLayout): CopyColumn[] =>
+  layout.columns.filter((column) => column !== null);
+
+const keyMatch = (layout: TableLayout, alias: string): string =>
+  presentColumns(layout)
+    .filter(({ isKey }) => isKey)
+    .map(({ name }) => `copy.${quoteIdentifier(name)} = ${alias}.${quoteIdentifier(name)}`)
+    .join(' AND ');

@@ -11,12 +11,13 @@
  * - A deleted key is deleted even when the same batch also writes it: what follows a delete owes nothing to the row before.
  */
 import type { Lsn } from '../../domain/lsn.ts';
+import { qualified } from '../kinds/kind-sql.ts';
 import type { ByteWriter } from '../wire/byte-writer.ts';
 import type { Connection } from '../wire/connection.ts';
 import { endBind, startBinaryBind, writeParse } from '../wire/messages.ts';
-import { advancingUpsertSql, deleteSql, partialUpdateSql, qualified, upsertSql } from './apply-sql.ts';
+import { advancingUpsertSql, deleteSql, partialUpdateSql, upsertSql } from './apply-sql.ts';
 import type { Batch } from './conflate.ts';
-import { writeRowArray } from './encode-rows.ts';
+import { type RowFilter, writeRowArray } from './encode-rows.ts';
 import { columnEnd } from './pgoutput.ts';
 import type { TableBatch } from './table-batch.ts';
 import type { TableLayout } from './table-layout.ts';
@@ -40,8 +41,12 @@ export const APPLY_SETTINGS = {
   search_path: 'lastcall, pg_temp',
 } as const;
 
+/** Of one message (rule 34); the server's own limit is 1 GB. */
+const BIND_LIMIT_BYTES = 64 * 1024 ** 2;
 const ADVANCE = 'advance';
 const UNCHANGED_TOAST = 0x75;
+
+type Step = (out: ByteWriter) => void;
 
 interface StatementNames {
   readonly upsert: string;
@@ -72,14 +77,34 @@ export class Applier {
   async apply(batch: Batch, durable: boolean): Promise<void> {
     for (const { layout } of batch.tables) if (!this.#statements.has(layout)) await this.#prepare(layout);
     const [only] = batch.tables;
-    if (only && batch.tables.length === 1 && !durable && isPlain(only)) {
+    const isSmall = batch.tables.reduce((sum, table) => sum + encodedBytes(table), 0) <= BIND_LIMIT_BYTES;
+    if (only && batch.tables.length === 1 && isSmall && !durable && isPlain(only)) {
       await this.#applyPlain(only, batch.endLsn);
       return;
     }
-    await this.#connection.pipeline((out) => {
-      this.#writeAdvance(out, batch.endLsn, durable);
-      for (const table of marksFirst(batch.tables)) this.#writeTable(out, table);
-    });
+    const steps = [
+      (out: ByteWriter) => this.#writeAdvance(out, batch.endLsn, durable),
+      ...marksFirst(batch.tables).flatMap((table) => this.#stepsOf(table)),
+    ];
+    if (isSmall) {
+      await this.#connection.pipeline((out) => {
+        for (const step of steps) step(out);
+      });
+    } else {
+      await this.#inPieces(steps);
+    }
+  }
+
+  /** One transaction of many messages: none of them, and no buffer for them, grows with it (rule 34). */
+  async #inPieces(steps: readonly Step[]): Promise<void> {
+    await this.#connection.simple('BEGIN');
+    try {
+      for (const step of steps) await this.#connection.pipeline(step);
+      await this.#connection.simple('COMMIT');
+    } catch (cause) {
+      if (!this.#connection.closed) await this.#connection.simple('ROLLBACK');
+      throw cause;
+    }
   }
 
   /** Moves the position alone, durably: nothing was written for us up to `lsn` (rule 8). */
@@ -126,26 +151,66 @@ export class Applier {
     endBind(out, bind);
   }
 
-  #writeTable(out: ByteWriter, table: TableBatch): void {
+  #stepsOf(table: TableBatch): Step[] {
     const names = this.#statements.get(table.layout);
-    if (!names) return;
+    if (!names) return [];
+    const steps: Step[] = [];
     if (table.truncated) {
-      // DELETE, not TRUNCATE: readers keep their snapshot and nobody waits for a lock.
-      writeParse(out, '', `DELETE FROM ${qualified(table.layout.copy.table)}`);
-      endBind(out, startBinaryBind(out, '', 0));
+      steps.push((out) => {
+        // DELETE, not TRUNCATE: readers keep their snapshot and nobody waits for a lock.
+        writeParse(out, '', `DELETE FROM ${qualified(table.layout.copy.table)}`);
+        endBind(out, startBinaryBind(out, '', 0));
+      });
     }
-    if (table.tombstoneCount > 0) {
-      const bind = startBinaryBind(out, names.remove, 1);
-      writeRowArray(out, table, (slot) => table.isTombstone(slot), true);
-      endBind(out, bind);
+    for (const [from, to] of pieces(table)) {
+      if (table.tombstoneCount > 0) {
+        const isGone: RowFilter = (slot) => slot >= from && slot < to && table.isTombstone(slot);
+        steps.push((out) => writeRows(out, names.remove, table, isGone, true));
+      }
     }
-    if (table.rowCount > 0) {
-      const bind = startBinaryBind(out, names.upsert, 1);
-      writeRowArray(out, table, (slot) => table.isRow(slot));
-      endBind(out, bind);
+    for (const [from, to] of pieces(table)) {
+      if (table.rowCount > 0) {
+        const isThere: RowFilter = (slot) => slot >= from && slot < to && table.isRow(slot);
+        steps.push((out) => writeRows(out, names.upsert, table, isThere, false));
+      }
     }
-    if (table.partialCount > 0) writePartials(out, table);
+    if (table.partialCount > 0) steps.push((out) => writePartials(out, table));
+    return steps;
   }
+}
+
+function writeRows(
+  out: ByteWriter,
+  statement: string,
+  table: TableBatch,
+  wanted: RowFilter,
+  keysOnly: boolean,
+): void {
+  const bind = startBinaryBind(out, statement, 1);
+  writeRowArray(out, table, wanted, keysOnly);
+  endBind(out, bind);
+}
+
+/** An upper bound of what the table's rows take in a Bind. */
+function encodedBytes(table: TableBatch): number {
+  return table.byteCount + table.size * (8 + 8 * table.layout.copy.columns.length);
+}
+
+/** Ranges of slots whose rows fit one Bind each. */
+function pieces(table: TableBatch): [from: number, to: number][] {
+  if (encodedBytes(table) <= BIND_LIMIT_BYTES) return [[0, table.size]];
+  const ranges: [number, number][] = [];
+  const perRow = 8 + 8 * table.layout.copy.columns.length;
+  let [from, bytes] = [0, 0];
+  for (let slot = 0; slot < table.size; slot++) {
+    const rowBytes = perRow + (table.lengths[slot] ?? 0);
+    if (bytes + rowBytes > BIND_LIMIT_BYTES && slot > from) {
+      ranges.push([from, slot]);
+      [from, bytes] = [slot, 0];
+    }
+    bytes += rowBytes;
+  }
+  return [...ranges, [from, table.size]];
 }
 
 /**
@@ -153,7 +218,7 @@ export class Applier {
  * deletes through the view, so the two never wait for each other in a circle.
  */
 function marksFirst(tables: readonly TableBatch[]): TableBatch[] {
-  const isMarks = (table: TableBatch): boolean => table.layout.copy.kind === 'forgotten';
+  const isMarks = (table: TableBatch): boolean => table.layout.copy.kind.purpose === 'marks';
   return [...tables.filter(isMarks), ...tables.filter((table) => !isMarks(table))];
 }
 

@@ -23,11 +23,14 @@ export interface Batch {
 }
 
 export class Conflater implements ChangeSink {
-  readonly #layOut: (relation: Relation) => TableLayout | null;
+  readonly #layOut: (relation: Relation, commitLsn: Lsn) => TableLayout | null;
   readonly #current = new Map<number, TableBatch>();
   #tables: TableBatch[] = [];
   readonly #spare: TableBatch[] = [];
   readonly #from: Lsn;
+  /** Tables of the publication that are not applied here. */
+  readonly #passedOver = new Set<number>();
+  #commitLsn: Lsn = NO_LSN;
   #inTransaction = false;
   #skipping = false;
   #rowsReceived = 0;
@@ -35,10 +38,11 @@ export class Conflater implements ChangeSink {
   #committedAt = 0;
 
   /**
-   * `layOut` answers `null` for a table that is not replicated here and throws for one that cannot be.
-   * Transactions that committed before `from` are already applied and are passed over, as the server itself does.
+   * `layOut` answers `null` for a table whose changes are passed over, and throws for one that must be held back first;
+   * it hears which transaction is at hand. Transactions that committed before `from`, or before their table's own, are
+   * already applied and are passed over, as the server itself does.
    */
-  constructor(layOut: (relation: Relation) => TableLayout | null, from: Lsn) {
+  constructor(layOut: (relation: Relation, commitLsn: Lsn) => TableLayout | null, from: Lsn) {
     this.#layOut = layOut;
     this.#from = from;
   }
@@ -61,26 +65,29 @@ export class Conflater implements ChangeSink {
 
   begin(commitLsn: Lsn): void {
     this.#inTransaction = true;
+    this.#commitLsn = commitLsn;
     this.#skipping = commitLsn < this.#from;
   }
 
   relation(relation: Relation): void {
-    const layout = this.#layOut(relation);
+    const layout = this.#layOut(relation, this.#commitLsn);
+    this.#passedOver.delete(relation.oid);
+    this.#current.delete(relation.oid);
     if (layout) this.#current.set(relation.oid, new TableBatch(layout));
-    else this.#current.delete(relation.oid);
+    else this.#passedOver.add(relation.oid);
   }
 
   upsert(relationOid: number, bytes: Buffer, start: number, end: number): void {
-    if (!this.#skipping) this.#table(relationOid).upsert(bytes, start, end);
+    if (!this.#skipping) this.#table(relationOid)?.upsert(bytes, start, end);
   }
 
   remove(relationOid: number, bytes: Buffer, start: number, end: number): void {
-    if (!this.#skipping) this.#table(relationOid).remove(bytes, start, end);
+    if (!this.#skipping) this.#table(relationOid)?.remove(bytes, start, end);
   }
 
   truncate(relationOids: readonly number[]): void {
     if (this.#skipping) return;
-    for (const oid of relationOids) this.#table(oid).truncate();
+    for (const oid of relationOids) this.#table(oid)?.truncate();
   }
 
   commit(endLsn: Lsn, committedAtMicros: number): void {
@@ -122,9 +129,11 @@ export class Conflater implements ChangeSink {
     return (at >= 0 ? this.#spare.splice(at, 1)[0] : undefined) ?? new TableBatch(table.layout);
   }
 
-  #table(relationOid: number): TableBatch {
+  #table(relationOid: number): TableBatch | null {
     const table = this.#current.get(relationOid);
+    if (!table && this.#passedOver.has(relationOid)) return null;
     if (!table) throw new ProtocolRefused(`a change of relation ${relationOid} came without its description`);
+    if (this.#commitLsn < table.layout.from) return null;
     if (table.size === 0 && !table.truncated && !this.#tables.includes(table)) this.#tables.push(table);
     this.#rowsReceived++;
     return table;

@@ -6,16 +6,17 @@
  * is the one it exported, streaming starts at its consistent point (rule 22); the new content, and the position with it,
  * become visible in one transaction (rule 23, I6). Stopped after any step, the next run starts over and ends the same.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { formatLsn, type Lsn } from '../../domain/lsn.ts';
 import type { Connection } from '../wire/connection.ts';
-import { pipeCopy } from '../wire/copy-pipe.ts';
-import { quoteIdentifier, quoteLiteral } from '../wire/quoting.ts';
+import { quoteLiteral } from '../wire/quoting.ts';
 import { ServerError } from '../wire/server-error.ts';
+import { readCopyTables } from './copy-catalog.ts';
 import { connectToPrimary } from './primary.ts';
+import { publicationName, readPublication, slotName } from './publication.ts';
 import { countRowsOnlyHere, RowsOnlyHere } from './rows-only-here.ts';
 import { createSlot, dropSlot, identifySystem, nextSlotName, promoteNextSlot } from './slot-commands.ts';
-import { TABLE_KINDS, type TableKind } from './table-layout.ts';
+import { stage, swap } from './staging.ts';
+import { storeKindsSql } from './stored-kinds.ts';
 
 export { RowsOnlyHere } from './rows-only-here.ts';
 
@@ -50,13 +51,11 @@ export interface ResyncResult {
   readonly generation: bigint;
   readonly systemIdentifier: string;
   readonly timeline: number;
-  readonly rows: Readonly<Record<TableKind, number>>;
+  /** By kind. */
+  readonly rows: Readonly<Record<string, number>>;
   /** How long the swap's transaction held its locks: the longest that a reader can have waited. */
   readonly swapMs: number;
 }
-
-export const slotName = (subscriber: string): string => `lastcall_${subscriber}`;
-export const publicationName = (publisher: string): string => `lastcall_${publisher}`;
 
 /** Throws `ServerError`, `ConnectionLost`, or the signal's reason. Nobody else may stream this direction meanwhile. */
 export async function resyncPeer(options: ResyncOptions): Promise<ResyncResult> {
@@ -115,17 +114,18 @@ async function resyncOver(
   const slot = await step('create-slot', () =>
     createSlot(ends, nextSlotName(slotName(site)), options.slotLockTimeoutMs),
   );
-  const rows = await step('copy', async () => {
-    await subscriber.query('SELECT lastcall.begin_resync($1)', [peer]);
+  const copies = [...(await readCopyTables(subscriber, peer)).values()];
+  const { tables, rows, states } = await step('copy', async () => {
     await reader.simple(
       `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`,
     );
-    const copied = await copyTables(reader, subscriber, peer);
+    const publication = await readPublication(reader, peer);
+    const staged = await stage({ reader, subscriber }, peer, copies, publication, slot.consistentPoint);
     await reader.simple('COMMIT');
-    return copied;
+    return staged;
   });
   if (options.refuseLoss) {
-    const count = await countRowsOnlyHere(subscriber, peer);
+    const count = await countRowsOnlyHere(subscriber, peer, tables);
     if (count > 0) {
       await dropSlot(reader, nextSlotName(slotName(site)));
       throw new RowsOnlyHere(peer, count);
@@ -135,7 +135,18 @@ async function resyncOver(
     forgetPosition(subscriber, options, slotName(site), identity),
   );
   await step('promote-slot', () => promoteNextSlot(ends, slotName(site)));
-  const swapMs = await step('swap', () => swap(subscriber, options, generation, slot.consistentPoint));
+  const swapMs = await step('swap', () =>
+    swap({
+      subscriber,
+      peer,
+      tables,
+      conclusion: `${storeKindsSql(peer, states)};
+        SELECT lastcall.advance_position(${quoteLiteral(peer)}, ${options.epoch}, ${generation},
+          '${formatLsn(slot.consistentPoint)}', true)`,
+      deadlineMs: options.swapDeadlineMs,
+      signal: options.signal,
+    }),
+  );
   await walsender.simple(
     `DELETE FROM lastcall.replication_dropped_slot WHERE slot = ${quoteLiteral(slotName(site))}`,
   );
@@ -190,63 +201,4 @@ async function forgetPosition(
   );
   if (rows.length === 0) throw lostOwnership(peer);
   return BigInt(rows[0]?.['generation'] ?? 0);
-}
-
-async function copyTables(
-  reader: Connection,
-  subscriber: Connection,
-  peer: string,
-): Promise<Record<TableKind, number>> {
-  const rows: Record<TableKind, number> = { forgotten: 0, terminals: 0, lastcalls: 0, heartbeat: 0 };
-  for (const kind of TABLE_KINDS) {
-    const columns = await columnNames(reader, `${kind}_${peer}`);
-    const [source, staging] = [`lastcall.${kind}_${peer}`, `lastcall.staging_${kind}_${peer}`];
-    rows[kind] = await pipeCopy(
-      reader,
-      `COPY (SELECT ${columns} FROM ${source}) TO STDOUT (FORMAT binary)`,
-      subscriber,
-      `COPY ${staging} (${columns}) FROM STDIN (FORMAT binary)`,
-    );
-  }
-  return rows;
-}
-
-/** By name, so that a subscriber with newer columns takes them as they default. */
-async function columnNames(reader: Connection, table: string): Promise<string> {
-  const [result] = await reader.simple(`SELECT attname FROM pg_attribute
-    WHERE attrelid = ${quoteLiteral(`lastcall.${table}`)}::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum`);
-  return (result?.rows ?? []).map((row) => quoteIdentifier(row['attname'] ?? '')).join(', ');
-}
-
-/**
- * Tries for the locks 50 ms at a time: a queue of readers never forms behind a waiting swap (I6). Before that for one that
- * no reader waits behind: an autovacuum, which only gives way to whom it has kept for deadlock_timeout, must be out of the way.
- */
-async function swap(
-  subscriber: Connection,
-  options: ResyncOptions,
-  generation: bigint,
-  lsn: Lsn,
-): Promise<number> {
-  const deadline = performance.now() + options.swapDeadlineMs;
-  const peer = quoteLiteral(options.peer);
-  const position = formatLsn(lsn);
-  const copies = TABLE_KINDS.map((kind) => `lastcall.${quoteIdentifier(`${kind}_${options.peer}`)}`);
-  for (;;) {
-    try {
-      await subscriber.simple(`BEGIN; SET LOCAL lock_timeout = '5s';
-        LOCK TABLE ${copies.join(', ')} IN SHARE UPDATE EXCLUSIVE MODE`);
-      const startedAt = performance.now();
-      await subscriber.simple(`SET LOCAL lock_timeout = '50ms';
-        SELECT lastcall.swap_copies(${peer});
-        SELECT lastcall.advance_position(${peer}, ${options.epoch}, ${generation}, '${position}', true);
-        COMMIT`);
-      return performance.now() - startedAt;
-    } catch (cause) {
-      await subscriber.simple('ROLLBACK');
-      const inTheWay = cause instanceof ServerError && (cause.code === '55P03' || cause.code === '40P01');
-      if (!inTheWay || performance.now() > deadline) throw cause;
-      await delay(20 + Math.random() * 80, undefined, options.signal ? { signal: options.signal } : {});
-    }
-  }
 }

@@ -63,11 +63,7 @@ export async function createSlot(
       const waited = cause instanceof ServerError && cause.code === LOCK_NOT_AVAILABLE;
       throw waited ? new OldTransaction(await oldestTransaction(locker), { cause }) : cause;
     });
-    const row = result?.rows[0];
-    return {
-      consistentPoint: parseLsn(row?.['consistent_point'] ?? '0/0'),
-      snapshotName: row?.['snapshot_name'] ?? '',
-    };
+    return readCreatedSlot(result?.rows[0]);
   });
 }
 
@@ -100,6 +96,26 @@ async function underSlotLock<T>(locker: Connection, body: () => Promise<T>): Pro
   } finally {
     await locker.simple(`SELECT pg_advisory_unlock(${SLOT_LOCK})`);
   }
+}
+
+/** A snapshot with the LSN from which its changes follow, by a slot that lasts no longer than the connection. */
+export async function createSnapshot(
+  walsender: Connection,
+  slot: string,
+  lockTimeoutMs: number,
+): Promise<CreatedSlot> {
+  await walsender.simple(`SET lock_timeout = ${lockTimeoutMs}`);
+  const [result] = await walsender.simple(
+    `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')`,
+  );
+  return readCreatedSlot(result?.rows[0]);
+}
+
+function readCreatedSlot(row: Readonly<Record<string, string | null>> | undefined): CreatedSlot {
+  return {
+    consistentPoint: parseLsn(row?.['consistent_point'] ?? '0/0'),
+    snapshotName: row?.['snapshot_name'] ?? '',
+  };
 }
 
 /** A reader that cannot be ended from here leaves by itself within wal_sender_timeout at the latest. */

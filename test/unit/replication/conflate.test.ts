@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Lsn, lsn } from '../../../shared/domain/lsn.ts';
+import { type Lsn, lsn, NO_LSN } from '../../../shared/domain/lsn.ts';
 import { Conflater } from '../../../shared/postgres/replication/conflate.ts';
 import type { Relation } from '../../../shared/postgres/replication/pgoutput.ts';
 import { layOut, SchemaMismatch } from '../../../shared/postgres/replication/table-layout.ts';
@@ -8,7 +8,7 @@ import { bigint, COPY, RELATION, tuple, type Value } from './tuples.ts';
 const OID = RELATION.oid;
 
 function newConflater(from: Lsn = lsn(0n)): Conflater {
-  const conflater = new Conflater((relation) => layOut(relation, COPY), from);
+  const conflater = new Conflater((relation) => layOut(relation, COPY, NO_LSN), from);
   conflater.relation(RELATION);
   return conflater;
 }
@@ -156,13 +156,42 @@ describe('rule 12 conflation', () => {
 describe('layout', () => {
   const relation = (changes: Partial<Relation>): Relation => ({ ...RELATION, ...changes });
 
-  test('an origin without one of our columns is taken, one with more is refused by name', () => {
-    const [key] = RELATION.columns;
-    expect(layOut(relation({ columns: [key] }), COPY).sourceIndexes).toEqual([0, -1]);
+  test('an origin without one of our columns is taken, one with more is taken without them', () => {
+    const [key, call] = RELATION.columns;
+    expect(layOut(relation({ columns: [key] }), COPY, NO_LSN).sourceIndexes).toEqual([0, -1]);
     const unknown = { name: 'colour', typeOid: 25, isKey: false };
-    expect(() => layOut(relation({ columns: [...RELATION.columns, unknown] }), COPY)).toThrow(
-      /colour is unknown here/,
-    );
+    const layout = layOut(relation({ columns: [key, unknown, call] }), COPY, NO_LSN);
+    expect(layout.sourceIndexes).toEqual([0, 2]);
+    expect(layout.columns.map((column) => column?.name ?? null)).toEqual([
+      'terminal_id',
+      null,
+      'last_dialed_call',
+    ]);
+  });
+
+  test('replica identity full names rows by the whole row, which has their key', () => {
+    const columns = RELATION.columns.map((column) => ({ ...column, isKey: true }));
+    const layout = layOut(relation({ replicaIdentity: 'f', columns }), COPY, NO_LSN);
+    expect(layout.keyIndexes).toEqual([0]);
+  });
+
+  test('rule 36 what committed before a table was copied anew is passed over, of that table alone', () => {
+    const conflater = new Conflater((relation) => layOut(relation, COPY, lsn(1_000n)), lsn(0n));
+    conflater.relation(RELATION);
+    transaction(conflater, () => upsert(conflater, 1, Buffer.from('copied')), 999n);
+    transaction(conflater, () => upsert(conflater, 2, Buffer.from('streamed')), 1_000n);
+    expect(content(conflater)).toEqual({ 2: 'row streamed' });
+  });
+
+  test('rule 36 changes of a table that is not applied here are passed over', () => {
+    const conflater = new Conflater(() => null, lsn(0n));
+    conflater.relation(RELATION);
+    transaction(conflater, () => {
+      upsert(conflater, 1, Buffer.from('x'));
+      remove(conflater, 2);
+      conflater.truncate([OID]);
+    });
+    expect(content(conflater)).toEqual({});
   });
 
   test('another type, another key and another replica identity are refused with a remedy', () => {
@@ -171,9 +200,10 @@ describe('layout', () => {
       { columns: [key, { ...call, typeOid: 1043 }] },
       { columns: [{ ...key, isKey: false }, call] },
       { columns: [call] },
-      { replicaIdentity: 'f' },
+      { replicaIdentity: 'i' },
+      { replicaIdentity: 'n' },
     ]) {
-      expect(() => layOut(relation(changes), COPY)).toThrow(SchemaMismatch);
+      expect(() => layOut(relation(changes), COPY, NO_LSN)).toThrow(SchemaMismatch);
     }
   });
 });

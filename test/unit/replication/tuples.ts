@@ -26,12 +26,25 @@ export function tuple(values: readonly Value[]): Buffer {
 }
 
 export const COPY: CopyTable = {
-  kind: 'lastcalls',
+  kind: {
+    kind: 'lastcalls',
+    purpose: 'state',
+    key: ['terminal_id'],
+    columns: [
+      { name: 'terminal_id', type: 'bigint' },
+      { name: 'last_dialed_call', type: 'text' },
+    ],
+    groups: [],
+    singleDates: [],
+    follows: null,
+    rowFilter: null,
+    epoch: 1,
+  },
   table: 'lastcalls_a',
   rowTypeOid: 99_999,
   columns: [
-    { name: 'terminal_id', typeOid: 20, isKey: true },
-    { name: 'last_dialed_call', typeOid: 25, isKey: false },
+    { name: 'terminal_id', typeOid: 20, type: 'bigint', isKey: true },
+    { name: 'last_dialed_call', typeOid: 25, type: 'text', isKey: false },
   ],
 };
 

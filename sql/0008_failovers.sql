@@ -2,7 +2,7 @@
 -- The coordinator of the site that holds a running row works on it. Reason `restored` makes everything anew.
 CREATE TABLE failovers (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-  site text NOT NULL REFERENCES sites,
+  site text NOT NULL,
   reason text NOT NULL,
   requested_by text NOT NULL,
   state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'failed', 'superseded')),
@@ -17,7 +17,8 @@ CREATE TABLE failovers (
 );
 CREATE INDEX failovers_requested ON failovers (requested_at DESC);
 
--- `direction` is `a>b` for what flows from a to b, `a<>b` for a step that concerns both of a pair, `a` for the site itself.
+-- `direction` is `a>b` for what flows from a to b, `a<>b` for a step that concerns both of a pair, `a` for the site
+-- itself.
 CREATE TABLE failover_steps (
   failover uuid NOT NULL REFERENCES failovers ON DELETE CASCADE,
   direction text NOT NULL,
