@@ -119,6 +119,8 @@ export class ResponseContext<T extends Target>
       this.#forwardUpstream(response, target);
       return;
     }
+    // The owner may give up the others at once; what becomes of them concludes nothing any more.
+    this.#deciding = true;
     this.#told(() => this.#hooks.onTargetFinal?.(response.status, target, response));
     const branches = this.#branches;
     this.#decide({ kind: 'answered', response, target }, () => this.#forwardUpstream(response, target));
