@@ -159,8 +159,12 @@ export const isRedirect = (status: number): boolean => status === 301 || status 
 /** A peer site does not know the number yet, does not trust this one, or takes no calls now. */
 const NOT_AT_PEER = [401, 404, 407, 503];
 
-/** Only a peer site and another process of this site are believed to speak for absent phones. */
+/**
+ * Only a peer site and another process of this site, which holds the phone's connection, are believed to speak for absent
+ * phones. One that ends or takes no calls says 503.
+ */
 function isNotThere(response: SipResponse, { flow, kind }: CallTarget): boolean {
-  const isOfSystem = kind === 'peer' || (kind === 'binding' && flow === undefined);
-  return (isOfSystem && saysOffline(response)) || (kind === 'peer' && NOT_AT_PEER.includes(response.status));
+  const isSibling = kind === 'binding' && flow === undefined;
+  if (kind === 'peer') return saysOffline(response) || NOT_AT_PEER.includes(response.status);
+  return isSibling && (saysOffline(response) || response.status === 503);
 }

@@ -60,12 +60,15 @@ export const adoptedEntry = (expiresAtMs: number): DialogEntry => ({
 
 const newParty = (): DialogParty => ({ tags: [], targets: [], routes: undefined, flow: undefined });
 
-/** The callee's tag must be one that it has shown; before the first 2xx a NOTIFY may be the first to show it (RFC 6665 4.4.1). */
+/**
+ * The callee's tag must be one that it has shown: a caller to whom nobody has answered has no dialog yet. Before the first 2xx
+ * a NOTIFY may be the first to show it (RFC 6665 4.4.1).
+ */
 export function fitsTags(entry: DialogEntry, from: DialogSide, request: SipRequest): boolean {
   const tag = (from === 'caller' ? request.to?.tag : request.from?.tag) ?? '';
   const { tags } = entry.callee;
-  if (tags.length === 0) return true;
-  return tags.includes(tag) || (from === 'callee' && !entry.confirmed);
+  if (tags.includes(tag)) return true;
+  return entry.confirmed ? tags.length === 0 : from === 'callee';
 }
 
 /** RFC 3261 12.2.1.2, RFC 3311 5: the Contact of requests and responses is the remote target from then on. */

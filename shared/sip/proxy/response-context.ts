@@ -50,8 +50,10 @@ export class ResponseContext<T extends Target>
 
   abandon(answer: Answer): void {
     if (this.#transaction.finished) return;
-    this.#cancelPending();
+    // A branch that has said nothing counts as 487 once it is cancelled, which is not the answer here.
+    const branches = this.#branches;
     this.#end({ kind: 'abandoned', status: answer.status }, answer);
+    for (const branch of branches) branch.cancel();
   }
 
   add(targets: readonly T[]): void {

@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { type Socket as Connection, createServer } from 'node:net';
+import { freePort } from '../../../shared/servers/free-port.ts';
 
 /** Someone on the network who takes no part: hears UDP and TCP on one port, and remembers all that came. */
 export class Victim {
@@ -21,10 +22,9 @@ export class Victim {
     this.#close = close;
   }
 
-  /** On a port of the system's choice unless given. */
-  static async start(host: string, wanted = 0): Promise<Victim> {
+  static async start(host: string): Promise<Victim> {
     const udp = createSocket('udp4');
-    udp.bind(wanted, host);
+    udp.bind(await freePort(), host);
     await once(udp, 'listening');
     const sockets = new Set<Connection>();
     const tcp = createServer((socket) => {

@@ -43,6 +43,13 @@ describe('a phone here', () => {
     search.answered(phone, said(480, OFFLINE));
     expect(search.next()).toEqual([peer]);
   });
+
+  test('whose connection another process holds, which drains, is not there', () => {
+    const held: CallTarget = { ...phone, nextHop: 'sip:127.0.0.1:5060;lr' };
+    const search = new StagedSearch([[held], [peer]], SILENCE);
+    search.answered(held, said(503));
+    expect(search.next()).toEqual([peer]);
+  });
 });
 
 describe('R15 a peer site', () => {

@@ -133,6 +133,8 @@ describe('a ticket serves one dialog (G3)', () => {
 
   it('G3 of a call that failed it is over when no late answer can come any more', () => {
     const text = ticket({ answered: false });
+    expect(asked(text), 'nobody has answered it').toBe('481');
+    dialogs.heard(text, 'caller', parsedResponse(responseTo(requestText(INVITE), 180)));
     dialogs.concluded(text, false);
     nowMs += 30_000;
     expect(asked(text)).toBe(`${BOB}:5060`);
