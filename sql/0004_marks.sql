@@ -133,7 +133,7 @@ DECLARE
   mark timestamptz;
 BEGIN
   IF NOT EXISTS (SELECT FROM kinds WHERE kind = of_kind AND purpose IN ('state', 'provisioning')) THEN
-    RAISE EXCEPTION 'there is no kind %', quote_nullable(of_kind) USING ERRCODE = 'undefined_table',
+    RAISE EXCEPTION 'there is no kind %', quote_nullable(of_kind) USING ERRCODE = 'invalid_parameter_value',
       HINT = 'SELECT kind FROM lastcall.kinds lists what this site keeps.';
   END IF;
   -- The rows before their mark, as a DELETE locks them: two that forget the same key wait in a row, never in a circle.

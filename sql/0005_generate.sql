@@ -212,7 +212,8 @@ BEGIN
     CASE WHEN follow IS NULL THEN 'NULL::timestamptz'
       ELSE format('max(m.forgotten_at) FILTER (WHERE m.kind = %L)', follow) END,
     mark_match(of_kind, 'l'),
-    follow, coalesce((SELECT format('l.%I::text', follows_by) FROM kinds WHERE kind = of_kind), 'NULL'),
+    follow, coalesce((SELECT format('l.%I::text', follows_by) FROM kinds
+      WHERE kind = of_kind AND follows_by IS NOT NULL), 'NULL'),
     column_list(of_kind, '(f.l).%1$I', NULL, NULL, NULL, ', '),
     (SELECT string_agg(format('(f.%I).site IS NOT NULL', 'freshest_' || name), ' OR ') FROM unnest(groups)));
   EXECUTE format('GRANT SELECT ON %I TO lastcall_app, lastcall_replicator, lastcall_coordinator',
@@ -268,15 +269,15 @@ DECLARE
   k kinds := (SELECT kinds FROM kinds WHERE kind = of_kind);
 BEGIN
   IF k.purpose = 'marks' THEN
-    EXECUTE format($q$CREATE TRIGGER on_mark AFTER INSERT OR UPDATE ON %I FOR EACH ROW
+    EXECUTE format($q$CREATE OR REPLACE TRIGGER on_mark AFTER INSERT OR UPDATE ON %I FOR EACH ROW
       WHEN (current_user <> 'lastcall_owner') EXECUTE FUNCTION on_mark()$q$, name);
     IF is_own THEN
-      EXECUTE format($q$CREATE TRIGGER stamp_mark BEFORE INSERT OR UPDATE ON %I FOR EACH ROW
+      EXECUTE format($q$CREATE OR REPLACE TRIGGER stamp_mark BEFORE INSERT OR UPDATE ON %I FOR EACH ROW
         EXECUTE FUNCTION stamp_mark()$q$, name);
     END IF;
   ELSIF k.purpose = 'state' AND is_own THEN
-    EXECUTE format('CREATE TRIGGER date_insert BEFORE INSERT ON %I FOR EACH ROW WHEN (%s) EXECUTE FUNCTION %I()',
-      name, (
+    EXECUTE format($q$CREATE OR REPLACE TRIGGER date_insert BEFORE INSERT ON %I FOR EACH ROW
+      WHEN (%s) EXECUTE FUNCTION %I()$q$, name, (
         SELECT string_agg(format('new.%I IS NULL AND num_nonnulls(%s) > 0 OR ', date_column,
             (SELECT string_agg(format('new.%I', c), ', ') FROM unnest(columns) c)), '' ORDER BY position)
           FILTER (WHERE cardinality(columns) > 0)
@@ -285,14 +286,14 @@ BEGIN
             SELECT string_agg(format('new.%I', c.name), ', ') FROM kind_columns c
             WHERE c.kind = of_kind AND (c.name = c.date_column OR c.is_single_date)), allowed_skew()),
       of_kind || '_date_insert');
-    EXECUTE format($q$CREATE TRIGGER guard_update BEFORE UPDATE ON %I FOR EACH ROW
+    EXECUTE format($q$CREATE OR REPLACE TRIGGER guard_update BEFORE UPDATE ON %I FOR EACH ROW
       WHEN (current_user <> 'lastcall_owner') EXECUTE FUNCTION %I()$q$, name, of_kind || '_guard_update');
-    EXECUTE format($q$CREATE TRIGGER forget_deleted AFTER DELETE ON %I FOR EACH ROW
+    EXECUTE format($q$CREATE OR REPLACE TRIGGER forget_deleted AFTER DELETE ON %I FOR EACH ROW
       WHEN (current_user <> 'lastcall_owner') EXECUTE FUNCTION %I()$q$, name, of_kind || '_forget_deleted');
   ELSIF k.purpose = 'state' THEN
-    EXECUTE format($q$CREATE TRIGGER keep_copy BEFORE UPDATE ON %I FOR EACH ROW
+    EXECUTE format($q$CREATE OR REPLACE TRIGGER keep_copy BEFORE UPDATE ON %I FOR EACH ROW
       WHEN (current_user NOT IN ('lastcall_replicator', 'lastcall_coordinator')) EXECUTE FUNCTION keep_copy()$q$, name);
-    EXECUTE format($q$CREATE TRIGGER forget_deleted AFTER DELETE ON %I FOR EACH ROW
+    EXECUTE format($q$CREATE OR REPLACE TRIGGER forget_deleted AFTER DELETE ON %I FOR EACH ROW
       WHEN (NOT writes_copies()) EXECUTE FUNCTION %I()$q$, name, of_kind || '_forget_deleted');
   END IF;
 END $body$;
@@ -402,7 +403,7 @@ BEGIN
     FROM jsonb_array_elements(groups) WITH ORDINALITY g;
   fault := kind_fault(new_kind);
   IF fault IS NOT NULL THEN
-    RAISE EXCEPTION 'kind %: %', new_kind, fault USING ERRCODE = 'invalid_table_definition';
+    RAISE EXCEPTION 'kind %: %', new_kind, fault USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF row_filter IS NOT NULL THEN
     -- Fails where the filter names more than the key: a deleted row carries no more.
@@ -414,6 +415,47 @@ BEGIN
   PERFORM build_views(ARRAY[new_kind]);
   PERFORM build_freshest(new_kind);
 END $body$;
+
+-- The same with the rows of a table that is there: its columns, or those named, become the kind's, and its rows this
+-- site's own. The table itself stays as it is. Runs as the caller, who must be able to read it.
+CREATE FUNCTION adopt_kind(new_kind text, existing regclass, key_columns text[], groups jsonb,
+    single_dates text[] DEFAULT '{}', follows text DEFAULT NULL, follows_by text DEFAULT NULL,
+    row_filter text DEFAULT NULL, only_columns text[] DEFAULT NULL)
+  RETURNS bigint LANGUAGE plpgsql SET search_path = lastcall, pg_temp AS $$
+DECLARE
+  adopted bigint;
+  taken record;
+BEGIN
+  SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum) AS columns,
+      string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS names INTO taken
+    FROM pg_attribute WHERE attrelid = existing AND attnum > 0 AND NOT attisdropped
+      AND (only_columns IS NULL OR attname = ANY (only_columns));
+  PERFORM define_kind(new_kind, taken.columns, key_columns, groups, single_dates, follows, follows_by, row_filter);
+  EXECUTE format('INSERT INTO %I (%s) SELECT %s FROM %s',
+    new_kind || '_' || this_site(), taken.names, taken.names, existing);
+  GET DIAGNOSTICS adopted = ROW_COUNT;
+  RETURN adopted;
+END $$;
+
+-- One more column of an operator's kind, at the end of a group of it or of none. Run it at every site, in any order.
+CREATE FUNCTION add_kind_column(of_kind text, new_column text, column_type text, of_group text DEFAULT NULL)
+  RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('lastcall.sites'));
+  IF NOT EXISTS (SELECT FROM kinds WHERE kind = of_kind AND purpose = 'state')
+    OR of_group IS NOT NULL AND NOT EXISTS (SELECT FROM kind_groups WHERE kind = of_kind AND name = of_group) THEN
+    RAISE EXCEPTION 'there is no kind % with a group %', quote_nullable(of_kind), quote_nullable(of_group)
+      USING ERRCODE = 'invalid_parameter_value', HINT = 'SELECT kind, name FROM lastcall.kind_groups lists them.';
+  END IF;
+  EXECUTE format('ALTER TABLE %I ADD COLUMN %I %s', of_kind || '_all', new_column, column_type);
+  UPDATE kind_groups SET columns = columns || new_column WHERE kind = of_kind AND name = of_group;
+  UPDATE kinds SET epoch = epoch + 1 WHERE kind = of_kind;
+  EXECUTE format('DROP VIEW %I', of_kind || '_freshest');
+  PERFORM build_kind(of_kind);
+  PERFORM build_views(ARRAY[of_kind]);
+  PERFORM build_freshest(of_kind);
+  PERFORM attach_triggers(of_kind || '_' || this_site(), of_kind, true);
+END $$;
 
 -- What is wrong with a definition; NULL when nothing is.
 CREATE FUNCTION kind_fault(of_kind text) RETURNS text
@@ -449,9 +491,9 @@ DECLARE
   name text;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('lastcall.sites'));
-  IF NOT EXISTS (SELECT FROM kinds WHERE kind = gone AND position >= 100) THEN
-    RAISE EXCEPTION 'there is no kind % of yours', quote_nullable(gone) USING ERRCODE = 'undefined_table',
-      HINT = 'SELECT kind FROM lastcall.kinds WHERE position >= 100 lists what can be removed.';
+  IF NOT EXISTS (SELECT FROM kinds WHERE kind = gone AND purpose = 'state' AND position >= 100) THEN
+    RAISE EXCEPTION 'there is no kind % of yours', quote_nullable(gone) USING ERRCODE = 'invalid_parameter_value',
+      HINT = 'The built-in kinds stay; SELECT kind FROM lastcall.kinds lists all.';
   END IF;
   EXECUTE format('DROP VIEW %I, %I, %I', gone, gone || '_freshest', gone || '_by_site');
   FOR name IN SELECT site FROM sites LOOP

@@ -35,7 +35,7 @@ export interface Kind {
   readonly epoch: number;
 }
 
-const READ_KINDS = `
+export const READ_KINDS = `
   SELECT coalesce(json_agg(json_build_object(
     'kind', k.kind,
     'purpose', k.purpose,
