@@ -9,6 +9,7 @@ import { hookPacemaker, hookPatroni, hookRepmgr } from './commands/hook.ts';
 import { init } from './commands/init.ts';
 import { lookup } from './commands/lookup.ts';
 import { ready } from './commands/ready.ts';
+import { salvage } from './commands/salvage.ts';
 import { secretsList, secretsRotate } from './commands/secrets.ts';
 import { sitesAdd, sitesList } from './commands/sites.ts';
 import { status } from './commands/status.ts';
@@ -42,6 +43,7 @@ export const commands: readonly Command[] = [
   failover,
   failovers,
   heal,
+  salvage,
   switchover,
   hookRepmgr,
   hookPatroni,

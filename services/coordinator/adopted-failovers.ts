@@ -1,4 +1,4 @@
-import { Database } from '../../shared/postgres/database.ts';
+import type { Database } from '../../shared/postgres/database.ts';
 import { Ledger } from './ledger.ts';
 import type { FailoverRunner } from './runner.ts';
 import type { UnattendedFailover } from './unattended.ts';
@@ -6,6 +6,7 @@ import type { UnattendedFailover } from './unattended.ts';
 export interface AdoptedFailoversOptions {
   /** Every site's database; read at each use. */
   readonly sites: ReadonlyMap<string, string>;
+  readonly database: (site: string, url: string) => Database;
   readonly runner: (ledger: Ledger) => FailoverRunner;
 }
 
@@ -44,7 +45,7 @@ export class AdoptedFailovers {
     if (before?.url === url && before) return before;
     if (before) void this.#close(site);
     if (url === undefined) return null;
-    const database = new Database({ url, applicationName: 'lastcall-coordinator', maxConnections: 2 });
+    const database = this.#options.database(site, url);
     const stopping = new AbortController();
     // Rejected only by `stop`.
     void database.start(stopping.signal).catch(() => undefined);

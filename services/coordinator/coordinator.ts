@@ -1,9 +1,10 @@
 /** A site's coordinator: looks at every site once a round, tells what changed, and works on failovers. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Database } from '../../shared/postgres/database.ts';
+import { Database, type PrimaryFloor } from '../../shared/postgres/database.ts';
 import type { RedisConnection } from '../../shared/redis/connect.ts';
 import { journalStateKey } from '../../shared/redis/keys.ts';
+import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { climbingLevel, retry } from '../../shared/runtime/retry.ts';
 import { AdoptedFailovers } from './adopted-failovers.ts';
@@ -13,10 +14,12 @@ import { detectFailovers, type Sightings } from './detect.ts';
 import { FailoverJobs } from './failover-jobs.ts';
 import { DETECTED_BY, type FlowOptions } from './flow.ts';
 import { describeFault } from './flow-fault.ts';
+import { FormerPrimaries } from './former-primaries.ts';
 import { type FailoverRequest, type FailoverRow, Ledger } from './ledger.ts';
 import { type Observations, observe } from './observe.ts';
 import { type FailoverEnd, FailoverRunner } from './runner.ts';
 import type { CoordinatorLog, CoordinatorSettings } from './settings.ts';
+import { SiteFloors } from './site-floors.ts';
 import { SiteLink } from './site-link.ts';
 import type { StepBoundary } from './steps.ts';
 import { findUnattended } from './unattended.ts';
@@ -49,6 +52,8 @@ export class Coordinator {
   readonly #runner: FailoverRunner;
   readonly #adopted: AdoptedFailovers;
   readonly #jobs: FailoverJobs;
+  readonly #floors: SiteFloors;
+  readonly #former: FormerPrimaries;
   readonly #stopping = new AbortController();
   #sightings: Sightings = new Map();
   #unattended: Sightings = new Map();
@@ -64,11 +69,19 @@ export class Coordinator {
     if (url === undefined) throw new TypeError(`no database is named for site ${home}`);
     this.#options = options;
     this.setSites(sites);
-    this.#database = new Database({ url, applicationName: 'lastcall-coordinator', maxConnections: 4 });
+    this.#floors = new SiteFloors((site) => new RedisPrimaryFloor(options.redis, site));
+    this.#database = openDatabase(url, 4, this.#floors.of(home));
     this.#ledger = new Ledger(this.#database);
+    this.#former = new FormerPrimaries({
+      home,
+      settings: options.settings,
+      log,
+      tell: (event) => this.#tell(event),
+    });
     this.#runner = this.#runnerOn(this.#ledger);
     this.#adopted = new AdoptedFailovers({
       sites: this.#sites,
+      database: (site, siteUrl) => openDatabase(siteUrl, 2, this.#floors.of(site)),
       runner: (ledger) => this.#runnerOn(ledger),
     });
     this.#jobs = new FailoverJobs({ site: home, redisUrl, log, work: (request) => this.#workOnJob(request) });
@@ -104,7 +117,7 @@ export class Coordinator {
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('coordinator stopping'));
     await this.#watching;
-    await Promise.all([this.#runner.stop(), this.#adopted.stop()]);
+    await Promise.all([this.#runner.stop(), this.#adopted.stop(), this.#former.stop()]);
     await this.#jobs.stop();
     await this.#database.close();
     await Promise.all(this.#links.map((link) => link.close()));
@@ -129,12 +142,13 @@ export class Coordinator {
 
   async #look(): Promise<void> {
     const { home, settings, allowedSkewMs } = this.#options;
-    const seen = await observe(this.#links, settings.lookDeadlineMs);
+    const seen = await observe(this.#links, settings.lookDeadlineMs, this.#floors);
     const looked: Round = { seen, clockAt: systemClock(), ...(await this.#journalled()) };
     const round = asLastKnown(this.#known, looked);
     for (const event of deriveEvents(this.#known, round, { home, allowedSkewMs })) this.#tell(event);
     this.#known = round;
     this.#round = looked;
+    this.#former.look(seen);
     const nowMs = performance.now();
     const { sightings, requests } = detectFailovers(seen, this.#sightings, {
       home,
@@ -194,6 +208,7 @@ export class Coordinator {
     return new FailoverRunner({
       sites: this.#sites,
       ledger,
+      floors: this.#floors,
       settings,
       log,
       compare,
@@ -232,3 +247,6 @@ export class Coordinator {
     return { journalled, inMemory: inMemory ?? 0 };
   }
 }
+
+const openDatabase = (url: string, maxConnections: number, floor: PrimaryFloor): Database =>
+  new Database({ url, applicationName: 'lastcall-coordinator', maxConnections, floor });

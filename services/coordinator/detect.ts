@@ -35,8 +35,8 @@ export function detectFailovers(seen: Observations, before: Sightings, options: 
     const key = `${site.site} ${reason} ${site.view.systemIdentifier}/${site.view.timeline}`;
     const sinceMs = before.get(key) ?? options.nowMs;
     sightings.set(key, sinceMs);
-    const patienceMs = options.settleMs * (1 + 2 * rank(site.site, options.home, seen));
-    if (options.nowMs - sinceMs >= patienceMs) requests.push({ site: site.site, reason });
+    if (options.nowMs - sinceMs >= patienceMs(site.site, seen, options))
+      requests.push({ site: site.site, reason });
   }
   return { sightings, requests };
 }
@@ -75,6 +75,15 @@ function isRunning(failover: string, seen: Observations): boolean {
     ({ bookkeeping }) =>
       bookkeeping === null || bookkeeping.runningFailovers.some(({ id }) => id === failover),
   );
+}
+
+/** How long a coordinator lets what concerns a site stand before it acts: the site's own first, then one after the other. */
+export function patienceMs(
+  site: string,
+  seen: Observations,
+  { home, settleMs }: Pick<DetectorOptions, 'home' | 'settleMs'>,
+): number {
+  return settleMs * (1 + 2 * rank(site, home, seen));
 }
 
 function rank(site: string, home: string, seen: Observations): number {

@@ -17,6 +17,7 @@ import { Pair } from './pair.ts';
 import { checkPair, directionLabel, fence, type Plan, salvageMarksOf, salvageRowsOf } from './pair-steps.ts';
 import { Resynchronisation } from './resynchronisation.ts';
 import type { CoordinatorLog, CoordinatorSettings } from './settings.ts';
+import type { SiteFloors } from './site-floors.ts';
 import { SiteLink } from './site-link.ts';
 import { type StepBoundary, Steps } from './steps.ts';
 
@@ -26,6 +27,8 @@ export interface FlowOptions {
   readonly ledger: Ledger;
   readonly settings: CoordinatorSettings;
   readonly log: CoordinatorLog;
+  /** Of the sites' servers; the same ones in every attempt and in the watch. */
+  readonly floors: SiteFloors;
   /** Compares both tables of both directions; throws while they differ. */
   readonly compare: (pair: Pair, signal: AbortSignal) => Promise<StepDetail>;
   /** Hears of every step as it begins and ends. */
@@ -55,7 +58,7 @@ export async function attemptFailover(
   const links = [...options.sites].map(([site, url]) => new SiteLink(site, url, 'lastcall-coordinator-flow'));
   let lease: Lease | null = null;
   try {
-    const found = await observe(links, options.settings.lookDeadlineMs);
+    const found = await observe(links, options.settings.lookDeadlineMs, options.floors);
     viewOf(row.site, found);
     const worker = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
     lease = await takeLease(primaries(found), {
@@ -66,7 +69,7 @@ export async function attemptFailover(
     const ledger = options.ledger.heldBy(lease.holder);
     const end = AbortSignal.any([signal, lease.signal]);
     // Looked at again: what another flow did before the lease was ours counts.
-    const seen = await observe(links, options.settings.lookDeadlineMs);
+    const seen = await observe(links, options.settings.lookDeadlineMs, options.floors);
     const begun = await beginOrSupersede(row, seen, ledger);
     if (begun === 'superseded') return begun;
     const answered = alreadyAnswered(begun, seen);

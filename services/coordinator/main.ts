@@ -120,8 +120,9 @@ function checkRedis(): CheckResult {
 function checkSites(): CheckResult {
   const seen = coordinator.observations;
   if (!seen) return { state: 'degraded', reason: 'not looked at yet' };
-  const away = [...seen.values()].flatMap(({ site, view }) =>
-    view.reachable ? [] : [`${site}: ${view.reason}`],
-  );
-  return away.length === 0 ? { state: 'up' } : { state: 'degraded', reason: away.join(', ') };
+  const faults = [...seen.values()].flatMap(({ site, view, formerPrimaries }) => [
+    ...(view.reachable ? [] : [`${site}: ${view.reason}`]),
+    ...formerPrimaries.map(({ host }) => `${site}: two-primaries: ${host} takes writes as well`),
+  ]);
+  return faults.length === 0 ? { state: 'up' } : { state: 'degraded', reason: faults.join(', ') };
 }

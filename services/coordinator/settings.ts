@@ -17,6 +17,8 @@ export interface CoordinatorSettings {
   readonly swapDeadlineMs: number;
   /** How long the replicators may take to go on and to carry a heartbeat across. */
   readonly barrierTimeoutMs: number;
+  /** Run by a shell for each server that another was promoted past; {host} and {port} are replaced. */
+  readonly fenceCommand: string | null;
 }
 
 export const DEFAULT_SETTINGS: CoordinatorSettings = {
@@ -28,4 +30,5 @@ export const DEFAULT_SETTINGS: CoordinatorSettings = {
   slotLockTimeoutMs: 10_000,
   swapDeadlineMs: 60_000,
   barrierTimeoutMs: 60_000,
+  fenceCommand: null,
 };

@@ -288,6 +288,11 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     watchMs: millis('Time between looks at the databases', 1_000, 600_000),
     settleMs: millis('How long a change must stand before it is acted on', 2_000, 600_000),
     stepTimeoutMs: millis('Time for one step of a failover', 600_000, 86_400_000),
+    fenceCommand: optional(
+      text(
+        'Stops a server that another was promoted past, once what only it holds is salvaged; {host} and {port} are its own',
+      ),
+    ),
     switchoverCommand: optional(text("The HA tool's switchover command; {host} is the new primary")),
     pgbouncerUrls: texts('PgBouncer admin consoles to PAUSE and RESUME around a switchover', {
       default: [],

@@ -6,7 +6,7 @@ import { micros } from '../../shared/domain/micros.ts';
 import { findPrimary } from '../../shared/postgres/find-primary.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import type { PostgresServer } from '../support/postgres.ts';
-import { type HaSite, promote, startHaSite } from './ha-site.ts';
+import { type HaSite, newFloors, promote, startHaSite } from './ha-site.ts';
 
 let a: HaSite;
 let old: PostgresServer;
@@ -28,7 +28,7 @@ test('of two servers that take writes everybody follows the one on the newer tim
   await connection.close();
 
   const link = new SiteLink('a', a.database.coordinator, 'test');
-  const seen = await observe([link], 2_000);
+  const seen = await observe([link], 2_000, newFloors());
   await link.close();
   expect(seen.get('a')?.primaryUrl).toContain(`:${promoted.port}/`);
   const events = deriveEvents(

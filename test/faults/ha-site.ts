@@ -5,6 +5,8 @@ import { comparePair } from '../../services/coordinator/compare-pair.ts';
 import type { FlowOptions } from '../../services/coordinator/flow.ts';
 import { Ledger } from '../../services/coordinator/ledger.ts';
 import { DEFAULT_SETTINGS } from '../../services/coordinator/settings.ts';
+import { SiteFloors } from '../../services/coordinator/site-floors.ts';
+import { raisedFloor, type ServerIdentity } from '../../shared/domain/server-identity.ts';
 import { Database } from '../../shared/postgres/database.ts';
 import { freePort } from '../../shared/servers/free-port.ts';
 import { runProgram } from '../../shared/servers/run-program.ts';
@@ -116,6 +118,19 @@ export async function promote(standby: PostgresServer): Promise<void> {
   );
 }
 
+/** Of sites of which nothing is remembered yet. */
+export function newFloors(): SiteFloors {
+  return new SiteFloors(() => {
+    let floor: ServerIdentity | null = null;
+    return {
+      current: () => floor,
+      raise: (seen) => {
+        floor = raisedFloor(floor, seen);
+      },
+    };
+  });
+}
+
 export const quiet = pino({ level: process.env['COORDINATOR_LOG'] ?? 'silent' });
 
 /** What a coordinator at `home` works with. Close the database at the end. */
@@ -131,6 +146,7 @@ export async function flowOptions(
     ledger: new Ledger(database),
     settings: { ...DEFAULT_SETTINGS, barrierTimeoutMs: 15_000, lookDeadlineMs: 3_000 },
     log: quiet,
+    floors: newFloors(),
     compare: comparePair,
   };
 }

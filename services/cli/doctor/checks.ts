@@ -7,6 +7,7 @@ import { readStatus } from '../commands/status.ts';
 import type { Context } from '../context.ts';
 import { judgeSettings, readDatabaseSettings } from './database-settings.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
+import { examinePrimaries } from './primaries.ts';
 
 /** A check answers with findings and throws what it could not find out; the doctor turns that into a failure. */
 export interface Check {
@@ -157,6 +158,11 @@ const api: Check = {
   },
 };
 
+const primaries: Check = {
+  name: 'primaries',
+  run: (context) => examinePrimaries(context.config().config),
+};
+
 const backup: Check = {
   name: 'backup',
   async run(context) {
@@ -185,7 +191,17 @@ async function exitStatus(command: string, env: Context['env']): Promise<number 
   });
 }
 
-export const checks: readonly Check[] = [database, schema, logins, redis, peers, replication, api, backup];
+export const checks: readonly Check[] = [
+  database,
+  schema,
+  logins,
+  primaries,
+  redis,
+  peers,
+  replication,
+  api,
+  backup,
+];
 
 export function failure(check: string, error: unknown): Finding {
   const known = error instanceof LastcallError ? error : new LastcallError('INTERNAL', { cause: error });

@@ -52,16 +52,21 @@ function reachability(before: SiteObservation | null, after: SiteObservation): L
   const was = before?.view.reachable ?? true;
   if (was && !view.reachable) events.push(lastcallEvent('site-unreachable', site, { reason: view.reason }));
   if (!was && view.reachable) events.push(lastcallEvent('site-reachable', site));
-  if (primaries(after) > 1 && primaries(before) <= 1) {
-    const hosts = after.hosts.filter(({ state }) => state === 'primary').map(({ host }) => host);
+  if (isDivided(after) && !isDivided(before)) {
+    const hosts = writable(after).map(({ host }) => host);
     events.push(lastcallEvent('two-primaries', site, { detail: { hosts: hosts.join(', ') } }));
   }
-  if (primaries(after) === 1 && primaries(before) > 1) events.push(lastcallEvent('one-primary', site));
+  if (isDivided(before) && !isDivided(after) && writable(after).length === 1)
+    events.push(lastcallEvent('one-primary', site));
   return events;
 }
 
-const primaries = (site: SiteObservation | null): number =>
-  site?.hosts.filter(({ state }) => state === 'primary').length ?? 0;
+const writable = (site: SiteObservation | null) =>
+  site?.hosts.filter(({ state }) => state === 'primary' || state === 'left-behind') ?? [];
+
+/** One that was left behind is one too many also while the newest does not answer. */
+const isDivided = (site: SiteObservation | null): boolean =>
+  writable(site).length > 1 || writable(site).some(({ state }) => state === 'left-behind');
 
 function directions(before: SiteObservation | null, after: SiteObservation): LastcallEvent[] {
   if (!after.bookkeeping) return [];

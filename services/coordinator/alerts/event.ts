@@ -16,6 +16,7 @@ export type EventName =
   | 'one-primary'
   | 'site-unreachable'
   | 'site-reachable'
+  | 'primary-fenced'
   | 'two-primaries';
 
 export interface LastcallEvent {

@@ -16,7 +16,7 @@ import { quoteLiteral } from '../wire/quoting.ts';
 import { bucketDigests, dropFresh, inBuckets, keyAndDates, mergeRows } from './salvage-sql.ts';
 
 export interface SalvageEnds {
-  /** The peer's primary, as lastcall_coordinator: it holds copies of the site's tables. */
+  /** The peer's primary, as lastcall_coordinator: it holds copies of the site's tables. Or an old server of the site itself. */
   readonly peer: Connection;
   readonly peerSite: string;
   /** The site's new primary, as lastcall_coordinator. */
@@ -32,7 +32,7 @@ const BUCKET_ROWS = 64;
 export async function salvageMarks(ends: SalvageEnds): Promise<number> {
   checkSites(ends);
   // The peer's own marks come early, or a number forgotten there would show here until its stream is back.
-  await salvageWhole(ends, ends.peerSite, 'marks');
+  if (ends.peerSite !== ends.targetSite) await salvageWhole(ends, ends.peerSite, 'marks');
   return salvageWhole(ends, ends.targetSite, 'marks');
 }
 

@@ -114,6 +114,18 @@ test.each<readonly [string, Round | null, Round, readonly EventName[]]>([
     round({ hosts: ['h1', 'h2'].map((host) => ({ host, state: 'primary' as const })) }),
     ['two-primaries'],
   ],
+  [
+    'rule 28 only a server answers that another was promoted past',
+    round(),
+    round({ hosts: [{ host: 'h1', state: 'left-behind' as const }] }),
+    ['two-primaries'],
+  ],
+  [
+    'rule 28 the one that was left behind is away, and nobody else answers: it may still take writes',
+    round({ hosts: [{ host: 'h1', state: 'left-behind' as const }] }),
+    round({ hosts: [{ host: 'h1', state: 'unreachable' as const }] }),
+    [],
+  ],
 ])('when %s', (_name, before, after, events) => {
   expect(names(before, after)).toEqual(events);
 });

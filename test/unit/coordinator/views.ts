@@ -57,6 +57,7 @@ export function observation(view: SiteView, changes: Partial<SiteObservation> = 
   return {
     site: view.site,
     hosts: [{ host: `${view.site}:5432`, state: view.reachable ? 'primary' : 'unreachable' }],
+    formerPrimaries: [],
     view,
     primaryUrl: view.reachable ? `postgres://${view.site}` : null,
     slots: new Map(),
