@@ -78,7 +78,10 @@ export async function observe(
       compose(link.site, found[index], books[index] ?? null, identities[index] ?? null),
     ]),
   );
-  floors.learn(seen);
+  for (const { site, view, bookkeeping } of seen.values()) {
+    if (view.reachable) floors.of(site).raise(view);
+    for (const [peer, position] of bookkeeping?.positions ?? []) floors.learn(peer, position);
+  }
   return seen;
 }
 

@@ -1,6 +1,5 @@
-import { isBelow } from '../../shared/domain/server-identity.ts';
+import { isBelow, type ServerIdentity } from '../../shared/domain/server-identity.ts';
 import type { PrimaryFloor } from '../../shared/postgres/database.ts';
-import type { Observations } from './observe.ts';
 
 /** Rule 28: of each site the newest timeline that was ever seen. Nothing below it is believed, however alive it looks. */
 export class SiteFloors {
@@ -18,15 +17,10 @@ export class SiteFloors {
     return known;
   }
 
-  /** What this round saw, and what the peers' copies came from: a peer knows of a promotion that nobody here has seen. */
-  learn(seen: Observations): void {
-    for (const { site, view, bookkeeping } of seen.values()) {
-      if (view.reachable) this.of(site).raise(view);
-      for (const [peer, position] of bookkeeping?.positions ?? []) {
-        const floor = this.of(peer);
-        const known = floor.current();
-        if (known === null || isBelow(known, position)) floor.raise(position);
-      }
-    }
+  /** A peer's copies came from there: it knows of promotions that nobody here has seen. */
+  learn(site: string, seen: ServerIdentity): void {
+    const floor = this.of(site);
+    const known = floor.current();
+    if (known === null || isBelow(known, seen)) floor.raise(seen);
   }
 }
