@@ -41,6 +41,8 @@ export class RawEnd {
   /** Sees every text before it is sent. */
   onSend: (text: string) => void = () => {};
   closed = false;
+  /** By Call-ID. */
+  readonly #answers = new Map<string, string[]>();
   readonly #write: (bytes: Buffer) => void;
   readonly #end: () => void;
 
@@ -88,14 +90,10 @@ export class RawEnd {
 
   /** The responses to one request, by Call-ID and CSeq. */
   answersTo(callId: string, cseq?: number): string[] {
-    return this.heard
-      .map(({ text }) => text)
-      .filter(
-        (text) =>
-          statusOf(text) > 0 &&
-          headerOf(text, 'Call-ID') === callId &&
-          (cseq === undefined || Number.parseInt(headerOf(text, 'CSeq') ?? '', 10) === cseq),
-      );
+    const answers = this.#answers.get(callId) ?? [];
+    return answers.filter(
+      (text) => cseq === undefined || Number.parseInt(headerOf(text, 'CSeq') ?? '', 10) === cseq,
+    );
   }
 
   /** The final response to one request. */
@@ -117,7 +115,16 @@ export class RawEnd {
     if (text.trim() === '') return;
     this.heard.push({ text, source });
     if (this.heard.length > MOST_HEARD) this.heard.splice(0, MOST_HEARD / 2);
+    if (statusOf(text) > 0) this.#keepAnswer(headerOf(text, 'Call-ID') ?? '', text);
     this.onMessage(text);
+  }
+
+  #keepAnswer(callId: string, text: string): void {
+    const known = this.#answers.get(callId);
+    if (known === undefined) this.#answers.set(callId, [text]);
+    else known.push(text);
+    const oldest = this.#answers.keys().next().value;
+    if (this.#answers.size > MOST_HEARD && oldest !== undefined) this.#answers.delete(oldest);
   }
 }
 
