@@ -262,6 +262,35 @@ BEGIN
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I TO %s', name, writers);
 END $$;
 
+-- Call-control and api keep copies of terminals, for when this database is away: they hear of each one that changes or goes,
+-- wherever it was written, by a row or by a mark that hides one. `now` is what counts from here on, null for a removed one.
+CREATE FUNCTION tell_terminal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
+DECLARE
+  of_mark boolean := TG_TABLE_NAME LIKE 'marks\_%';
+  changed bigint;
+  names jsonb;
+  told text;
+BEGIN
+  changed := CASE WHEN of_mark THEN (to_jsonb(new) ->> 'key')::bigint
+    ELSE (to_jsonb(CASE TG_OP WHEN 'DELETE' THEN old ELSE new END) ->> 'terminal_id')::bigint END;
+  names := (SELECT jsonb_agg(DISTINCT jsonb_build_object('username', t.username, 'number', t.number, 'aor', t.aor))
+            FROM terminals_by_site t WHERE t.terminal_id = changed);
+  IF NOT of_mark AND TG_OP <> 'INSERT' THEN
+    names := coalesce(names, '[]')
+      || jsonb_build_object('username', old.username, 'number', old.number, 'aor', old.aor);
+  ELSIF NOT of_mark AND (SELECT count(*) FROM terminals_by_site t WHERE t.terminal_id = changed) = 1 THEN
+    RETURN NULL; -- New: nobody keeps a copy of it.
+  END IF;
+  IF names IS NOT NULL THEN
+    told := json_build_object('terminalId', changed, 'names', names, 'now', (
+      SELECT json_build_object('username', t.username, 'number', t.number, 'aor', t.aor, 'enabled', t.enabled)
+      FROM terminals t WHERE t.terminal_id = changed));
+    -- Beyond the limit of a payload: everything is to be read again.
+    PERFORM pg_notify('lastcall_terminals', CASE WHEN octet_length(told) < 7900 THEN told ELSE '' END);
+  END IF;
+  RETURN NULL;
+END $$;
+
 -- The triggers of one table, by whose it is. Also used on the fresh table that a resynchronisation swaps in.
 CREATE FUNCTION attach_triggers(name text, of_kind text, is_own boolean) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $body$
@@ -269,12 +298,17 @@ DECLARE
   k kinds := (SELECT kinds FROM kinds WHERE kind = of_kind);
 BEGIN
   IF k.purpose = 'marks' THEN
+    EXECUTE format($q$CREATE OR REPLACE TRIGGER tell_terminal AFTER INSERT OR UPDATE ON %I FOR EACH ROW
+      WHEN (new.kind = 'terminals') EXECUTE FUNCTION tell_terminal()$q$, name);
     EXECUTE format($q$CREATE OR REPLACE TRIGGER on_mark AFTER INSERT OR UPDATE ON %I FOR EACH ROW
       WHEN (current_user <> 'lastcall_owner') EXECUTE FUNCTION on_mark()$q$, name);
     IF is_own THEN
       EXECUTE format($q$CREATE OR REPLACE TRIGGER stamp_mark BEFORE INSERT OR UPDATE ON %I FOR EACH ROW
         EXECUTE FUNCTION stamp_mark()$q$, name);
     END IF;
+  ELSIF of_kind = 'terminals' THEN
+    EXECUTE format($q$CREATE OR REPLACE TRIGGER tell_terminal AFTER INSERT OR UPDATE OR DELETE ON %I FOR EACH ROW
+      EXECUTE FUNCTION tell_terminal()$q$, name);
   ELSIF k.purpose = 'state' AND is_own THEN
     EXECUTE format($q$CREATE OR REPLACE TRIGGER date_insert BEFORE INSERT ON %I FOR EACH ROW
       WHEN (%s) EXECUTE FUNCTION %I()$q$, name, (

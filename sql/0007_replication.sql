@@ -196,4 +196,6 @@ BEGIN
     END LOOP;
   END LOOP;
   PERFORM purge(f.kind, f.key, f.scope, f.forgotten_at, false) FROM unnest(owed) f;
+  -- No row told of what is different now: whoever keeps copies of terminals reads them again.
+  PERFORM pg_notify('lastcall_terminals', '');
 END $$;

@@ -1,6 +1,7 @@
 import { LastcallError } from '../../shared/domain/errors.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
+import type { TerminalChange } from '../../shared/postgres/terminal-watch.ts';
 import { findTerminal, findTerminalsByName, listTerminals } from '../../shared/postgres/terminals.ts';
 import type { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 
@@ -71,6 +72,19 @@ export class TerminalDirectory {
       if (!last || page.length < PAGE) return;
       after = last.terminalId;
     }
+  }
+
+  /** A changed, disabled or removed terminal is not remembered as it was. */
+  changed({ names, terminalId }: TerminalChange): void {
+    this.#remembered.delete(terminalId);
+    for (const { aor, number, username } of names)
+      for (const name of [aor, number, username]) this.#remembered.delete(name);
+  }
+
+  /** After a time in which changes may have gone unheard. */
+  async relearn(): Promise<void> {
+    this.#remembered.clear();
+    await this.warm();
   }
 
   /** All names of one tick share a statement. */

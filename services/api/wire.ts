@@ -3,6 +3,7 @@ import { databaseHealth, logDatabase } from '../../shared/postgres/database-reac
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { compareConfiguredSites } from '../../shared/postgres/repair/compare-configured.ts';
+import { TerminalWatch } from '../../shared/postgres/terminal-watch.ts';
 import { Recording } from '../../shared/recording/recording.ts';
 import { BanBoard } from '../../shared/redis/ban-board.ts';
 import { CallOnce } from '../../shared/redis/call-once.ts';
@@ -72,6 +73,12 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     standIns: () => [...peers.all.values()],
   });
   const directory = new TerminalDirectory(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
+  const watch = new TerminalWatch({
+    database,
+    applicationName: 'lastcall-api',
+    onChange: (change) => directory.changed(change),
+    onUnheard: () => void directory.relearn().catch(() => {}),
+  });
   const failovers = new FailoverQueue(
     { site, url: config.redis.url, log },
     config.redis.commandTimeoutMs * 2,
@@ -117,6 +124,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     { name: 'redis', start: () => redis.start(), stop: () => redis.close() },
     { name: 'database', start: () => void database.start().catch(() => {}), stop: () => database.close() },
     { name: 'recording', start: () => recording.start(), stop: () => recording.stop() },
+    { name: 'terminals', start: () => watch.start(), stop: () => watch.stop() },
     { name: 'peers', start: () => peers.start(), stop: () => peers.close() },
     followConfig(file, takePeers, log),
     { name: 'failovers', stop: () => failovers.close() },

@@ -3,6 +3,7 @@ import { databaseHealth, logDatabase } from '../../shared/postgres/database-reac
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { readSecrets } from '../../shared/postgres/secrets.ts';
+import { TerminalWatch } from '../../shared/postgres/terminal-watch.ts';
 import { Recording } from '../../shared/recording/recording.ts';
 import { BanBoard } from '../../shared/redis/ban-board.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
@@ -42,6 +43,9 @@ export class CallState {
   readonly secrets: SiteSecrets;
   readonly #recording: Recording;
   readonly bans: BanBoard;
+  readonly #watch: TerminalWatch;
+  #revalidating: Promise<void> | null = null;
+  #revalidation: NodeJS.Timeout | undefined;
   /** Peers' databases, read while this site's own is away. */
   readonly #standIns: PeerDatabases;
   readonly #log: Logger;
@@ -62,7 +66,18 @@ export class CallState {
     });
     this.location = new Location({ redis: this.redis, site, maxContacts: sip.maxContacts });
     const budgetMs = postgres.lookupBudgetMs;
-    this.directory = new TerminalDirectory({ database: this.database, copies: this.copies, budgetMs });
+    this.directory = new TerminalDirectory({
+      database: this.database,
+      copies: this.copies,
+      budgetMs,
+      onRemoved: (aor) => void this.location.change(aor, { forget: true }),
+    });
+    this.#watch = new TerminalWatch({
+      database: this.database,
+      applicationName: 'lastcall-call-control',
+      onChange: (change) => void this.directory.changed(change),
+      onUnheard: () => void this.#revalidate(),
+    });
     const { database, redis } = this;
     this.#recording = new Recording({ config, service: 'call-control', database, redis, log, metrics });
     const { writer } = this.#recording;
@@ -113,6 +128,9 @@ export class CallState {
     // Rejects only when closed.
     this.database.start().catch(() => {});
     this.#standIns.start();
+    this.#watch.start();
+    this.redis.onReady(() => void this.#revalidate());
+    this.#revalidation = setInterval(() => void this.#revalidate(), REVALIDATE_MS).unref();
   }
 
   /** Peers that were added or removed while running. */
@@ -127,10 +145,20 @@ export class CallState {
 
   async stop(): Promise<void> {
     this.secrets.stop();
+    this.#watch.stop();
+    clearInterval(this.#revalidation);
     await this.#recording.stop();
     this.bans.stop();
     await Promise.all([this.database.close(), this.#standIns.close()]);
     await this.redis.close();
+  }
+
+  /** Copies of terminals that changed while nobody listened serve no longer. Without PostgreSQL or Redis it is tried again later. */
+  async #revalidate(): Promise<void> {
+    if (this.database.state.state !== 'up' || this.redis.state.state !== 'up') return;
+    this.#revalidating ??= this.directory.revalidate();
+    await this.#revalidating.catch((err: unknown) => this.#log.debug({ err }, 'copies not compared'));
+    this.#revalidating = null;
   }
 
   #openDatabase({ postgres, site }: Config): Database {
@@ -182,3 +210,6 @@ export class CallState {
     );
   }
 }
+
+/** What a swapped copy or a pooler that passes no notifications on has changed is known after this at the latest. */
+const REVALIDATE_MS = 600_000;

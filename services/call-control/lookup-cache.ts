@@ -2,7 +2,11 @@ import { LastcallError } from '../../shared/domain/errors.ts';
 
 export interface LookupCacheOptions<V> {
   /** Answers all keys of one tick: a value, or null for "there is none". A key left out could not be read. */
-  readonly load: (keys: readonly string[]) => Promise<ReadonlyMap<string, V | null>>;
+  readonly load: (
+    keys: readonly string[],
+    /** True for a key that was evicted since: what was read of it may be what was evicted. */
+    evicted: (key: string) => boolean,
+  ) => Promise<ReadonlyMap<string, V | null>>;
   /** Younger than this an answer is given as it is. */
   readonly freshMs: number;
   /** Younger than this it is given and refreshed meanwhile; older, the refresh is waited for. */
@@ -19,6 +23,7 @@ interface Entry<V> {
 
 interface Batch<V> {
   readonly keys: Set<string>;
+  readonly evicted: Set<string>;
   readonly loaded: Promise<ReadonlyMap<string, V | null>>;
 }
 
@@ -31,6 +36,7 @@ export class LookupCache<V> {
   readonly #entries = new Map<string, Entry<V>>();
   readonly #loading = new Map<string, Promise<V | null>>();
   #batch: Batch<V> | null = null;
+  readonly #underWay = new Set<Batch<V>>();
 
   constructor(options: LookupCacheOptions<V>) {
     this.#options = options;
@@ -46,6 +52,23 @@ export class LookupCache<V> {
     return ageMs < this.#options.staleMs ? entry.value : refreshed;
   }
 
+  /** Forgets what memory holds and what is on its way: it is asked again. */
+  evict(key: string): void {
+    this.#entries.delete(key);
+    this.#loading.delete(key);
+    for (const { evicted } of this.#underWay) evicted.add(key);
+  }
+
+  /** Knows it from elsewhere. */
+  put(key: string, value: V | null): void {
+    this.evict(key);
+    this.#remember(key, value);
+  }
+
+  keys(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
   /** What memory holds, of any age; undefined when nothing. */
   peek(key: string): V | null | undefined {
     return this.#entries.get(key)?.value;
@@ -54,16 +77,19 @@ export class LookupCache<V> {
   #refresh(key: string): Promise<V | null> {
     const running = this.#loading.get(key);
     if (running !== undefined) return running;
-    const refreshed = this.#loadedWithOthers(key).finally(() => this.#loading.delete(key));
+    const refreshed = this.#loadedWithOthers(key).finally(() => {
+      if (this.#loading.get(key) === refreshed) this.#loading.delete(key);
+    });
     this.#loading.set(key, refreshed);
     return refreshed;
   }
 
   async #loadedWithOthers(key: string): Promise<V | null> {
     this.#batch ??= this.#openBatch();
-    const { keys, loaded } = this.#batch;
+    const { evicted, keys, loaded } = this.#batch;
     keys.add(key);
     const value = (await loaded).get(key);
+    if (evicted.has(key)) return this.#loadedWithOthers(key);
     if (value === undefined) throw new LastcallError('DATABASE_UNREACHABLE');
     this.#remember(key, value);
     return value;
@@ -71,11 +97,16 @@ export class LookupCache<V> {
 
   #openBatch(): Batch<V> {
     const keys = new Set<string>();
-    const loaded = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-      this.#batch = null;
-      return this.#options.load([...keys]);
-    });
-    return { keys, loaded };
+    const evicted = new Set<string>();
+    const loaded = new Promise<void>((resolve) => setImmediate(resolve))
+      .then(() => {
+        this.#batch = null;
+        return this.#options.load([...keys], (key) => evicted.has(key));
+      })
+      .finally(() => this.#underWay.delete(batch));
+    const batch = { keys, evicted, loaded };
+    this.#underWay.add(batch);
+    return batch;
   }
 
   #remember(key: string, value: V | null): void {

@@ -85,6 +85,11 @@ export class Database implements Queryable {
     return this.#state;
   }
 
+  /** Where the primary is now; null while there is none. */
+  get primaryUrl(): string | null {
+    return this.#primary?.url ?? null;
+  }
+
   /** Other hosts of the site that take writes as well: an old primary that nobody has stopped. */
   get rivals(): readonly string[] {
     return this.#rivals;

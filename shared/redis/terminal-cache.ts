@@ -5,7 +5,8 @@ import { keyPrefix } from './keys.ts';
 /** What names a terminal in SIP. */
 export type TerminalName = 'username' | 'number';
 
-const LIFETIME_SECONDS = 7 * 86_400;
+/** Long enough for a PostgreSQL that is away overnight; a copy in use is written again each hour while it answers. */
+const LIFETIME_SECONDS = 86_400;
 /** A copy that did not change is written again this often, so that it does not expire in use. */
 const REWRITE_MS = 3_600_000;
 const REMEMBERED = 200_000;
@@ -26,12 +27,12 @@ export class TerminalCache {
     redis.content(site).onLost(() => this.#writeAgain());
   }
 
-  /** Keeps what PostgreSQL said about these names; null removes the copy. Never rejects: the copies are an extra. */
+  /** Keeps what PostgreSQL said about these names; null, or a disabled terminal, removes the copy. Never rejects: the copies are an extra. */
   async keep(by: TerminalName, terminals: ReadonlyMap<string, StoredTerminal | null>): Promise<void> {
     const nowMs = Date.now();
     const texts = [...terminals].map(([name, terminal]) => ({
       key: this.#key(by, name),
-      text: terminal === null ? '' : JSON.stringify(terminal),
+      text: terminal?.enabled ? JSON.stringify(terminal) : '',
     }));
     const changed = texts.filter(({ key, text }) => {
       const before = this.#written.get(key);
@@ -45,6 +46,22 @@ export class TerminalCache {
     if (results === null || results.some(([error]) => error !== null)) return;
     if (this.#written.size > REMEMBERED) this.#written.clear();
     for (const { key, text } of changed) this.#written.set(key, { text, atMs: nowMs });
+  }
+
+  /** Takes these copies away at once: their terminal was changed or removed. Rejects while Redis is away. */
+  async drop(by: TerminalName, names: readonly string[]): Promise<void> {
+    const keys = names.map((name) => this.#key(by, name));
+    for (const key of keys) this.#written.delete(key);
+    if (keys.length > 0) await this.#redis.client.del(keys);
+  }
+
+  /** Every copy, a page at a time. Rejects while Redis is away. */
+  async *pages(by: TerminalName): AsyncGenerator<Map<string, StoredTerminal>> {
+    const prefix = this.#key(by, '');
+    for await (const page of this.#redis.client.scanStream({ match: `${prefix}*`, count: PAGE })) {
+      const names = (page as string[]).map((key) => key.slice(prefix.length));
+      if (names.length > 0) yield await this.findAll(by, names);
+    }
   }
 
   /** One copy; null when there is none or Redis is away. */

@@ -91,6 +91,10 @@ export class CallSites {
     return this.#parts.servers.a;
   }
 
+  serverOf(name: SiteName): PostgresServer {
+    return this.#parts.servers[name];
+  }
+
   get redis(): RedisServer {
     return this.#parts.redis;
   }
