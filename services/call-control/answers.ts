@@ -16,7 +16,8 @@ export const NOT_READY = unavailable('Starting');
 export const OVERLOADED = unavailable('Overloaded');
 export const DATABASE_AWAY = unavailable('Terminals Unreadable');
 
-const OPTION_TAGS = 'path, outbound, timer, 100rel, replaces';
+/** What this server does itself or lets pass. */
+export const OPTION_TAGS = ['path', 'outbound', 'timer', '100rel', 'replaces'] as const;
 export const ALLOWED_METHODS =
   'INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK, INFO, REFER, MESSAGE, SUBSCRIBE, NOTIFY';
 
@@ -26,6 +27,6 @@ export const OPTIONS_OK: Answer = {
   headers: [
     ['Allow', ALLOWED_METHODS],
     ['Accept', 'application/sdp'],
-    ['Supported', OPTION_TAGS],
+    ['Supported', OPTION_TAGS.join(', ')],
   ],
 };

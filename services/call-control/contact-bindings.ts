@@ -123,6 +123,14 @@ function bindingOf(
   };
 }
 
+/** The address and port of a phone over UDP; undefined for one over a connection. */
+export function datagramSource({
+  received,
+}: Pick<Binding, 'received'>): readonly [string, number] | undefined {
+  const [, address = '', port] = /^udp:(.*):(\d+)$/.exec(received) ?? [];
+  return port === undefined ? undefined : [address, Number(port)];
+}
+
 /** RFC 3261 20.10: q from 0 to 1, absent is 1. */
 function thousandths(q: string | undefined): number {
   const value = q === undefined ? 1 : Number(q);

@@ -1,9 +1,11 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 
 export interface OverloadOptions {
-  readonly maxTransactions: number;
+  readonly maxCalls: number;
+  readonly maxCallsPerSource: number;
   readonly maxEventLoopDelayMs: number;
-  readonly transactions: () => number;
+  /** INVITEs without a final response: what calls hold. Other requests count for nothing, so no flood of them refuses a call. */
+  readonly calls: { readonly total: number; from(address: string): number };
 }
 
 const SAMPLE_MS = 250;
@@ -31,10 +33,12 @@ export class Overload {
     this.#histogram?.disable();
   }
 
-  /** Why a new call should be refused now; null when it should not. */
-  get reason(): 'transactions' | 'event-loop' | null {
-    const { maxEventLoopDelayMs, maxTransactions, transactions } = this.#options;
-    if (transactions() >= maxTransactions) return 'transactions';
+  /** Why a new call from that address should be refused now; null when it should not. Whole sites and proxies have no quota. */
+  reason(address: string, hasQuota: boolean): 'calls' | 'calls-of-source' | 'event-loop' | null {
+    const { calls, maxCalls, maxCallsPerSource, maxEventLoopDelayMs } = this.#options;
+    // The call at hand counts already.
+    if (calls.total > maxCalls) return 'calls';
+    if (hasQuota && calls.from(address) > maxCallsPerSource) return 'calls-of-source';
     return this.#delayMs > maxEventLoopDelayMs ? 'event-loop' : null;
   }
 

@@ -7,6 +7,7 @@ import type { Answer, ServerTransaction } from '../../shared/sip/transaction/use
 import type { Flow } from '../../shared/sip/transport/flow.ts';
 import type { Admission } from './admission.ts';
 import { type ExpiryBounds, readRegistration } from './contact-bindings.ts';
+import { unsupportedBy } from './option-tags.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { RegisteredFlows } from './registered-flows.ts';
 import type { ReservedPlaces } from './reserved-places.ts';
@@ -43,8 +44,8 @@ export class Registrar {
 
   async #answer(request: SipRequest, { source }: Pick<ServerTransaction, 'source'>): Promise<Answer> {
     const { addresses, admission, bounds, reserved, sources } = this.#options;
-    const unsupported = request.values('require').filter((tag) => !SUPPORTED.includes(tag.toLowerCase()));
-    if (unsupported.length > 0) return { status: 420, headers: [['Unsupported', unsupported.join(', ')]] };
+    const unsupported = unsupportedBy(request, SUPPORTED);
+    if (unsupported !== undefined) return unsupported;
     if (!addresses.isOurs(request.uri)) return { status: 404, reason: 'Unknown Domain' };
     const verified = await admission.verify(request, source, 'www');
     if ('refusal' in verified) return verified.refusal;

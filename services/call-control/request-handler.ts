@@ -7,7 +7,7 @@ import type { SipServer } from '../../shared/sip/server.ts';
 import type { Answer, ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import type { Flow } from '../../shared/sip/transport/flow.ts';
 import type { Admission } from './admission.ts';
-import { DRAINING, NOT_READY, OPTIONS_OK, OVERLOADED } from './answers.ts';
+import { DRAINING, NOT_READY, OPTION_TAGS, OPTIONS_OK, OVERLOADED } from './answers.ts';
 import type { CallGate } from './call-gate.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import type { CallPlacer } from './call-placer.ts';
@@ -21,6 +21,7 @@ import {
   removeCredentials,
   removeOwn,
 } from './identity-headers.ts';
+import { unsupportedBy } from './option-tags.ts';
 import type { Originator, Sender } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { Registrar } from './registrar.ts';
@@ -52,7 +53,7 @@ export interface RequestHandlerOptions {
   /** Resolves once this process serves, at the latest after so many milliseconds. */
   readonly opened: (withinMs: number) => Promise<void>;
   /** Why new calls are refused now. */
-  readonly overload: () => string | null;
+  readonly overload: (address: string, hasQuota: boolean) => string | null;
 }
 
 /** Takes every request that enters, and decides in the order of the rules whose business it is. */
@@ -74,7 +75,7 @@ export class RequestHandler {
     const { featureAnswers, proxy, registrar, site, state } = this.#options;
     const sender = this.#senderOf(request, transaction.source);
     const inDialog = request.to?.tag !== undefined;
-    if (request.method === 'OPTIONS' && !inDialog) return this.#ping(sender, transaction);
+    if (request.method === 'OPTIONS' && !inDialog) return this.#ping(request, sender, transaction);
     const refusal =
       this.#isOwn(request, transaction.source) || sender.sitesPassed.includes(site)
         ? LOOP
@@ -156,7 +157,8 @@ export class RequestHandler {
     const { admission, forwarder, gate, overload, state } = this.#options;
     const { request, sender, transaction } = asked;
     const isCall = request.method === 'INVITE';
-    if (isCall && overload() !== null) return this.#shed(sender, transaction, 'overload');
+    if (isCall && overload(transaction.source.remoteAddress, sender.asker === 'stranger') !== null)
+      return this.#shed(sender, transaction, 'overload');
     if (this.#handedOver(request, transaction)) return;
     let held = false;
     const worthWaiting = () => {
@@ -244,9 +246,11 @@ export class RequestHandler {
   }
 
   /** RFC 3261 11: the ping of dispatchers and phones (F14). */
-  #ping(sender: Sender, transaction: ServerTransaction): void {
+  #ping(request: SipRequest, sender: Sender, transaction: ServerTransaction): void {
     const state = this.#options.state();
-    if (state === 'serving') answer(sender, transaction, OPTIONS_OK);
+    const unsupported = unsupportedBy(request, OPTION_TAGS);
+    if (unsupported !== undefined) answer(sender, transaction, unsupported);
+    else if (state === 'serving') answer(sender, transaction, OPTIONS_OK);
     else this.#shed(sender, transaction, state);
   }
 

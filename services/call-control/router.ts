@@ -3,6 +3,8 @@ import type { Binding } from '../../shared/domain/binding.ts';
 import type { Place } from '../../shared/domain/gate.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { Location } from '../../shared/redis/location.ts';
+import type { SiteProcesses } from '../../shared/redis/site-processes.ts';
+import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { Target } from '../../shared/sip/proxy/types.ts';
 import type { SipServer } from '../../shared/sip/server.ts';
@@ -11,6 +13,7 @@ import type { Answer } from '../../shared/sip/transaction/user.ts';
 import { bareHost } from '../../shared/sip/transport/address.ts';
 import type { Flow } from '../../shared/sip/transport/flow.ts';
 import type { CallGate } from './call-gate.ts';
+import { datagramSource } from './contact-bindings.ts';
 import type { FlowHandover } from './flow-handover.ts';
 import type { Originator, Sender } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
@@ -38,6 +41,7 @@ export interface RouterOptions {
   readonly gate: CallGate;
   readonly marker: SiteMarker;
   readonly handover: FlowHandover;
+  readonly processes: Pick<SiteProcesses, 'isGone'>;
   /** SIP URIs of the peer sites. */
   readonly peers: readonly string[];
   readonly nextHop: string | null;
@@ -69,10 +73,12 @@ export class Router {
     if (callee === null) return gateway.length > 0 ? [gateway] : null;
     const aor = callee === 'unreadable' ? this.uriOf(dialed) : callee.aor;
     const party = callee === 'unreadable' ? undefined : String(callee.terminalId);
-    const here = gate.mayReach(from.asker, 'phone') ? await this.#bindingTargets(request, aor, party) : [];
+    const { here, past } = gate.mayReach(from.asker, 'phone')
+      ? await this.#phones(request, aor, party)
+      : NOBODY;
     const returnsToProxy = from.trusted || callee === 'unreadable';
     const onward = this.#peerTargets(request, dialed, from);
-    return [here, onward, returnsToProxy ? gateway : []].filter((stage) => stage.length > 0);
+    return [here, [...past, ...onward], returnsToProxy ? gateway : []].filter((stage) => stage.length > 0);
   }
 
   /** R2: an emergency call asks nobody whose number it is: the gateway, a phone registered for the number, the peers. */
@@ -83,11 +89,11 @@ export class Router {
   ): Promise<Stages> {
     // Whoever calls for help asks as this site's own: what a terminal may reach.
     const from = asker === 'stranger' ? { asker: 'terminal' as const, sitesPassed } : { asker, sitesPassed };
-    const here = await this.#bindingTargets(request, this.uriOf(dialed));
+    const { here, past } = await this.#phones(request, this.uriOf(dialed));
     return [
       this.#gatewayTargets(request, request.requestUri, from),
       here,
-      this.#peerTargets(request, dialed, from),
+      [...past, ...this.#peerTargets(request, dialed, from)],
     ].filter((stage) => stage.length > 0);
   }
 
@@ -139,27 +145,49 @@ export class Router {
     return [{ kind: 'gateway', uri, nextHop }];
   }
 
-  async #bindingTargets(request: SipRequest, aor: string, party?: string): Promise<CallTarget[]> {
+  async #phones(request: SipRequest, aor: string, party?: string): Promise<Phones> {
     const bindings = await this.#options.location.find(aor);
-    return bindings
-      .map((binding) => this.#bindingTarget(request, binding, party))
-      .filter((target) => target !== null);
+    const secure = bindings.filter((binding) => this.#isSecureEnough(request, binding));
+    const ways = secure.map((binding) => this.#waysTo(binding, party));
+    return { here: ways.flatMap(({ here }) => here), past: ways.flatMap(({ past }) => past) };
   }
 
-  /** G2: where it registered from; the Contact is a Request-URI only. Null for a flow that is gone, or not secure enough. */
-  #bindingTarget(request: SipRequest, binding: Binding, party: string | undefined): CallTarget | null {
-    const { addresses, handover, server } = this.#options;
-    const { contact: uri, flow: token, owner } = binding;
-    const route = binding.path.length > 0 ? { route: binding.path } : {};
-    const plain: CallTarget = { kind: 'binding', uri, party, ...route };
-    const isSecure = schemeOf(request) === 'sips' || uri.toLowerCase().startsWith('sips:');
+  /** RFC 3261 26.2.2. */
+  #isSecureEnough(request: SipRequest, { contact, flow }: Binding): boolean {
+    const isSecure = schemeOf(request) === 'sips' || contact.toLowerCase().startsWith('sips:');
+    return !isSecure || isSecureFlow(this.#options.server.flow(flow));
+  }
+
+  /**
+   * G2: where it registered from; the Contact is a Request-URI only. A connection that is gone leads nowhere. A phone over UDP
+   * is reached without the process it registered at, unless a NAT lets only that one through.
+   */
+  #waysTo(binding: Binding, party: string | undefined): Phones {
+    const { addresses, handover, processes, server } = this.#options;
+    const { contact: uri, flow: token, owner, path } = binding;
+    const plain: CallTarget = { kind: 'binding', uri, party, ...(path.length > 0 && { route: path }) };
     const flow = server.flow(token);
-    if (isSecure && !isSecureFlow(flow)) return null;
-    if (flow?.open) return { ...plain, flow };
-    if (owner === addresses.routeUri) return null;
-    return { ...plain, nextHop: owner, edit: (draft) => handover.ask(draft, token) };
+    if (flow?.open) return { here: [{ ...plain, flow }], past: [] };
+    const [address, port] = datagramSource(binding) ?? [];
+    const direct = address === undefined || !port ? undefined : server.datagramFlow(address, port);
+    const past = direct === undefined ? [] : [{ ...plain, flow: direct }];
+    if (owner === addresses.routeUri || processes.isGone(owner)) return { here: past, past: [] };
+    const handedOver = {
+      ...plain,
+      nextHop: owner,
+      edit: (draft: MessageDraft) => handover.ask(draft, token),
+    };
+    return { here: [handedOver], past };
   }
 }
+
+/** The ways to a callee's phones, and those past a process that may turn out to be silent. */
+interface Phones {
+  readonly here: readonly CallTarget[];
+  readonly past: readonly CallTarget[];
+}
+
+const NOBODY: Phones = { here: [], past: [] };
 
 const schemeOf = ({ uri }: SipRequest): 'sip' | 'sips' => (uri?.kind === 'sip' ? uri.scheme : 'sip');
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { SiteProcesses } from '../../shared/redis/site-processes.ts';
 import type { Config } from '../../shared/runtime/config-schema.ts';
 import { dialRules, featureCodes, featurePolicy } from '../../shared/runtime/feature-codes.ts';
 import type { CheckResult } from '../../shared/runtime/health.ts';
@@ -24,12 +25,13 @@ import { OwnAddresses } from './own-addresses.ts';
 import { RegisteredFlows } from './registered-flows.ts';
 import { Registrar } from './registrar.ts';
 import { RequestForwarder } from './request-forwarder.ts';
-import { RequestHandler } from './request-handler.ts';
+import { RequestHandler, type RequestHandlerOptions } from './request-handler.ts';
 import { ReservedPlaces } from './reserved-places.ts';
-import { Router } from './router.ts';
+import { type CallTarget, Router } from './router.ts';
 import { sipListeners } from './sip-listeners.ts';
 import { exposeSip } from './sip-metrics.ts';
 import { SiteMarker } from './site-marker.ts';
+import { isHandedOver } from './staged-search.ts';
 import { TrustedSources } from './trusted-sources.ts';
 
 export interface SipSideOptions {
@@ -46,6 +48,7 @@ export interface SipSideOptions {
 export class SipSide {
   readonly #server: SipServer;
   readonly #proxy: StatefulProxy;
+  readonly #processes: SiteProcesses;
   readonly #sources: TrustedSources;
   readonly #overload: Overload;
   #listening = false;
@@ -77,11 +80,17 @@ export class SipSide {
     });
     const addresses = new OwnAddresses(this.#server, config.domain);
     this.#proxy = proxy;
+    this.#processes = new SiteProcesses({
+      redis: options.callState.redis,
+      site: config.site,
+      self: () => (this.#listening ? addresses.routeUri : ''),
+    });
     this.#sources = new TrustedSources(sip.trustedPeers, sip.trustFrom);
     this.#overload = new Overload({
-      maxTransactions: sip.maxTransactions,
+      maxCalls: sip.maxTransactions,
+      maxCallsPerSource: sip.maxCallsPerSource,
       maxEventLoopDelayMs: sip.maxEventLoopDelayMs,
-      transactions: () => this.#server.transactions.server + this.#server.transactions.client,
+      calls: this.#server.pendingInvites,
     });
     const handler = handlerOf(
       options,
@@ -90,7 +99,8 @@ export class SipSide {
       addresses,
       this.#sources,
       flows,
-      () => this.#overload.reason,
+      this.#processes,
+      (address, hasQuota) => this.#overload.reason(address, hasQuota),
     );
     exposeSip(metrics, this.#server, proxy, this.#overload);
   }
@@ -107,6 +117,7 @@ export class SipSide {
     this.#overload.start();
     await this.#server.start();
     this.#listening = true;
+    this.#processes.start();
   }
 
   /**
@@ -114,6 +125,8 @@ export class SipSide {
    * call (F14). Resolves when that has been said, with time to say it twice over UDP.
    */
   async drained(signal: AbortSignal): Promise<void> {
+    // Calls to phones that registered here go past this process from now on.
+    await this.#processes.leave();
     await this.#server.drained(signal);
     if (this.#proxy.close(DRAINING) > 0) await delay(FAREWELL_MS);
   }
@@ -136,7 +149,8 @@ function handlerOf(
   addresses: OwnAddresses,
   sources: TrustedSources,
   flows: RegisteredFlows,
-  overload: () => string | null,
+  processes: SiteProcesses,
+  overload: RequestHandlerOptions['overload'],
 ): RequestHandler {
   const { calls, domain, site, sip } = config;
   const { bans, directory, location, reader, recorder, secrets, skew } = callState;
@@ -173,13 +187,20 @@ function handlerOf(
     gate,
     marker,
     handover,
+    processes,
     peers,
     nextHop,
   });
   const { barredNumbers: barred, emergencyNumbers: emergency } = calls;
   const codes = featureCodes(config);
   const forwarding = new CallForwarding({ addresses, router, directory, codes, barred, emergency });
-  const silence = { wheel: server.wheel, nextStageMs: sip.nextStageSeconds * 1000 };
+  const silence = {
+    wheel: server.wheel,
+    nextStageMs: sip.nextStageSeconds * 1000,
+    onUnheard: (target: CallTarget) => {
+      if (isHandedOver(target)) processes.unheard(target.nextHop ?? '');
+    },
+  };
   const placer = new CallPlacer({
     site,
     domain,

@@ -73,7 +73,7 @@ export class StagedSearch implements TimerTask {
   /** 100: of a phone it says that the phone is awake; of another server nothing about the phones behind it. */
   trying(target: CallTarget): void {
     this.#taken.add(target);
-    if (target.kind === 'binding' && target.nextHop === undefined) this.#awake.add(target);
+    if (target.kind === 'binding' && !isHandedOver(target)) this.#awake.add(target);
   }
 
   /** A provisional response other than 100: a phone rings. */
@@ -88,7 +88,8 @@ export class StagedSearch implements TimerTask {
   answered(target: CallTarget, response: SipResponse | undefined): void {
     for (const set of [this.#waiting, this.#mute, this.#newest]) set.delete(target);
     this.#judge(target, response);
-    this.#goOn();
+    if (response !== undefined && response.status < 300) this.end();
+    else this.#goOn();
   }
 
   /** When all targets have failed: the next stage, 480 for a callee whom no site has, or undefined to pass the answer on. */
@@ -158,13 +159,15 @@ export const isRedirect = (status: number): boolean => status === 301 || status 
 
 /** A peer site does not know the number yet, does not trust this one, or takes no calls now. */
 const NOT_AT_PEER = [401, 404, 407, 503];
+/** Another process of this site has other keys, or takes no calls now. */
+const NOT_AT_PROCESS = [403, 503];
 
-/**
- * Only a peer site and another process of this site, which holds the phone's connection, are believed to speak for absent
- * phones. One that ends or takes no calls says 503.
- */
-function isNotThere(response: SipResponse, { flow, kind }: CallTarget): boolean {
-  const isSibling = kind === 'binding' && flow === undefined;
-  if (kind === 'peer') return saysOffline(response) || NOT_AT_PEER.includes(response.status);
-  return isSibling && (saysOffline(response) || response.status === 503);
+/** Another process of this site holds the phone's flow. */
+export const isHandedOver = ({ kind, nextHop }: CallTarget): boolean =>
+  kind === 'binding' && nextHop !== undefined;
+
+/** Only a peer site and another process of this site are believed to speak for absent phones. */
+function isNotThere(response: SipResponse, target: CallTarget): boolean {
+  if (target.kind === 'peer') return saysOffline(response) || NOT_AT_PEER.includes(response.status);
+  return isHandedOver(target) && (saysOffline(response) || NOT_AT_PROCESS.includes(response.status));
 }

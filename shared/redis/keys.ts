@@ -4,6 +4,7 @@ export const keyPrefix = (site: string): string => `lastcall:{${site}}`;
 export const bindingKey = (site: string, aor: string): string => `${keyPrefix(site)}:bindings:${aor}`;
 /** Stays for as long as Redis keeps what the site gave it. */
 export const contentMarkKey = (site: string): string => `${keyPrefix(site)}:content-mark`;
+export const processesKey = (site: string): string => `${keyPrefix(site)}:call-controls`;
 /** Not a key: what the site's call-controls tell each other on. */
 export const bindingChannel = (site: string): string => `${keyPrefix(site)}:bindings-changed`;
 /** A hash: the bans that each call-control shows. */

@@ -140,10 +140,15 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       'TCP, TLS and WebSocket connections of one address; trusted networks have no such limit',
       { min: 1, max: 1_000_000, default: 100 },
     ),
-    maxTransactions: integer('Transactions beyond which new INVITEs get 503', {
+    maxTransactions: integer('Calls being set up beyond which new INVITEs get 503', {
       min: 100,
       max: 1_000_000,
       default: 100_000,
+    }),
+    maxCallsPerSource: integer('Calls being set up from one address beyond which its INVITEs get 503', {
+      min: 1,
+      max: 1_000_000,
+      default: 1_000,
     }),
     maxEventLoopDelayMs: millis('Event-loop delay beyond which new INVITEs get 503', 500, 60_000),
     drainSeconds: integer('How long calls in progress may finish after SIGTERM', {

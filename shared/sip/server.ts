@@ -166,6 +166,12 @@ export class SipServer {
     return this.#resolver.size;
   }
 
+  /** A flow to where a datagram once came from; undefined where no listener can send to. */
+  datagramFlow(address: string, port: number): Flow | undefined {
+    const found = this.#flowTo({ transport: 'udp', host: address, address, port });
+    return found instanceof Error ? undefined : found;
+  }
+
   /** Finds the flow of a hop; calls back at once unless a name must be looked up. */
   route(hop: Hop, done: (found: Flow | Error) => void): void {
     if ('flow' in hop) done(hop.flow.open ? hop.flow : new Error('the flow is closed'));

@@ -172,29 +172,53 @@ describe('F14 draining', () => {
   });
 });
 
-test('overload: beyond the transaction limit new calls get 503 with Retry-After; G4 what strangers ask counts for nothing', async () => {
-  const b = await sites.run('b', { sip: { maxTransactions: 100 }, peers: { a: {} } });
-  await provision(sites.databases.b, [
-    { terminalId: 1, number: '1001' },
-    { terminalId: 2, number: '1002' },
-  ]);
-  const stranger = await sites.phone(b, '1001', { anonymous: true });
-  const answers = await Promise.all(Array.from({ length: 150 }, () => stranger.invite('1002').final()));
-  expect(answers.filter(({ status }) => status !== 407)).toEqual([]);
-  const alice = await sites.registered(b, '1001');
-  await sites.registered(b, '1002');
-  const calls = Array.from({ length: 120 }, () => alice.invite('1002'));
-  const said = await Promise.all(
-    calls.map((call) =>
-      waitFor(() => call.responses.find(({ status }) => status >= 180), {
-        what: 'an answer',
-        deadlineMs: 10_000,
-      }),
-    ),
-  );
-  const shed = said.filter(({ status }) => status === 503);
-  expect(said.map(({ status }) => status)).toContain(180);
-  expect(shed.length).toBeGreaterThan(0);
-  expect(shed.every((answer) => Number(answer.header('retry-after')) > 0)).toBe(true);
-  await b.stop();
+describe('F14 overload: what counts is what calls hold', () => {
+  test('beyond the limit of calls being set up new ones get 503 with Retry-After, and the rest go on', async () => {
+    const b = await sites.run('b', { sip: { maxTransactions: 100 }, peers: { a: {} } });
+    await provision(sites.databases.b, [
+      { terminalId: 1, number: '1001' },
+      { terminalId: 2, number: '1002' },
+    ]);
+    const alice = await sites.registered(b, '1001');
+    const bob = await sites.registered(b, '1002');
+    const calls = Array.from({ length: 100 }, () => alice.invite('1002'));
+    await Promise.all(calls.map((call) => call.provisional(180)));
+    const shed = await alice.invite('1002').final();
+    expect([shed.status, Number(shed.header('retry-after')) > 0]).toEqual([503, true]);
+    await Promise.all(calls.map(async (_call, index) => (await bob.call(index)).reject(486)));
+    for (const call of calls) expect((await call.final()).status).toBe(486);
+    await b.stop();
+  });
+
+  test('and one address may hold its share only', async () => {
+    const b = await sites.run('b', { sip: { maxCallsPerSource: 2 }, peers: { a: {} } });
+    const alice = await sites.registered(b, '1001');
+    await sites.registered(b, '1002');
+    const calls = [alice.invite('1002'), alice.invite('1002')];
+    await Promise.all(calls.map((call) => call.provisional(180)));
+    expect((await alice.invite('1002').final()).status).toBe(503);
+    calls[0]?.cancel();
+    await calls[0]?.final();
+    const next = alice.invite('1002');
+    await next.provisional(180);
+    await b.stop();
+  });
+
+  test('no flood of OPTIONS, REGISTER or unproven INVITEs refuses a call', async () => {
+    const b = await sites.run('b', { sip: { maxTransactions: 100 }, peers: { a: {} } });
+    const alice = await sites.registered(b, '1001');
+    const bob = await sites.registered(b, '1002');
+    bob.behaviour = { status: 486 };
+    const stranger = await sites.phone(b, '1001', { anonymous: true });
+    const flood = Array.from({ length: 150 }, () => [
+      stranger.request('OPTIONS', `sip:${DOMAIN}`).final(),
+      stranger.register().final(),
+      stranger.invite('1002').final(),
+    ]).flat();
+    expect((await alice.invite('1002').final()).status).toBe(486);
+    const statuses = new Set((await Promise.all(flood)).map(({ status }) => status));
+    expect([...statuses].toSorted()).toEqual([200, 401, 407]);
+    expect((await alice.invite('1002').final()).status).toBe(486);
+    await b.stop();
+  });
 });

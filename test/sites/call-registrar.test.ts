@@ -120,6 +120,15 @@ describe('REGISTER (RFC 3261 10.3)', () => {
     ]);
   });
 
+  test('F13 OPTIONS to this server with an unknown Require is 420 and names exactly what is unknown', async () => {
+    const phone = await sites.phone(a, '1001');
+    const ask = (require: string) =>
+      phone.request('OPTIONS', `sip:${DOMAIN}`, { headers: [['Require', require]] }).final();
+    const answer = await ask('path, nobody.knows, also-not');
+    expect([answer.status, answer.header('unsupported')]).toEqual([420, 'nobody.knows, also-not']);
+    expect((await ask('path')).status).toBe(200);
+  });
+
   test('an unknown Require is 420', async () => {
     const phone = await sites.phone(a, '1001');
     const answer = await register(phone, [...contacts(`<${phone.contact}>`), ['Require', 'gruu']]);

@@ -5,6 +5,7 @@ import { TimerWheel } from '../../../shared/sip/transaction/timer-wheel.ts';
 import { parsedResponse, requestText, responseTo } from '../sip/messages.ts';
 
 const phone: CallTarget = { kind: 'binding', uri: 'sip:1002@192.0.2.1' };
+const handedOver: CallTarget = { kind: 'binding', uri: 'sip:1002@192.0.2.3', nextHop: 'sip:192.0.2.9' };
 const peer: CallTarget = { kind: 'peer', uri: 'sip:1002@lastcall.test' };
 const gateway: CallTarget = { kind: 'gateway', uri: 'sip:1002@lastcall.test' };
 const wheel = new TimerWheel();
@@ -38,9 +39,13 @@ describe('a phone here', () => {
     expect(search.next()).toEqual([gateway]);
   });
 
-  test('whose connection another process has lost is not there', () => {
-    const search = searchFor([peer]);
-    search.answered(phone, said(480, OFFLINE));
+  test.each([
+    ['has lost', said(480, OFFLINE)],
+    ['gives to nobody, going down', said(503)],
+    ['gives to nobody, having other keys', said(403)],
+  ])('whose flow another process of the site %s is not there', (_why, response) => {
+    const search = new StagedSearch([[handedOver], [peer]], SILENCE);
+    search.answered(handedOver, response);
     expect(search.next()).toEqual([peer]);
   });
 
@@ -125,7 +130,6 @@ class Asked {
 
 describe('a stage that stays silent', () => {
   const second: CallTarget = { kind: 'binding', uri: 'sip:1002@192.0.2.2' };
-  const handedOver: CallTarget = { kind: 'binding', uri: 'sip:1002@192.0.2.3', nextHop: 'sip:192.0.2.9' };
 
   test('is joined by the next one after its time, and that one by the one after', () => {
     const { added, search } = new Asked([phone], [peer], [gateway]);
