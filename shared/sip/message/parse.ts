@@ -1,4 +1,4 @@
-import { isToken, trimmed } from '../syntax/lexical.ts';
+import { isToken, trimmed, trimmedEnd } from '../syntax/lexical.ts';
 import { canonicalName } from './header-names.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Layout, type SipMessage, SipRequest, SipResponse } from './message.ts';
@@ -29,15 +29,20 @@ export function relaid(message: SipMessage, text: string, layout: Layout): SipMe
 
 const startsAsResponse = (text: string): boolean => text.slice(0, 4).toUpperCase() === 'SIP/';
 
-/** RFC 3261 7.1. A Request-URI with blanks is kept whole, so that it can be answered 400. */
+/** RFC 3261 7.1. A Request-URI with blanks is kept whole, and one behind the version noted, so that both can be answered 400. */
 function parseRequest(text: string, startLineEnd: number, limits: Limits): SipRequest | undefined {
-  const methodEnd = text.indexOf(' ');
-  const versionStart = text.lastIndexOf(' ', startLineEnd - 1);
-  if (methodEnd <= 0 || versionStart <= methodEnd || versionStart > startLineEnd) return undefined;
-  const version = text.slice(versionStart + 1, startLineEnd);
+  const line = trimmedEnd(text, 0, startLineEnd);
+  const methodEnd = line.indexOf(' ');
+  const versionStart = line.lastIndexOf(' ');
+  if (methodEnd <= 0 || versionStart <= methodEnd) return undefined;
+  const version = line.slice(versionStart + 1);
   const method = text.slice(0, methodEnd);
   if (version.slice(0, 4).toUpperCase() !== 'SIP/' || !isToken(method)) return undefined;
-  const layout = scanHeaders(text, startLineEnd, limits);
+  const scanned = scanHeaders(text, startLineEnd, limits);
+  const layout =
+    line.length === startLineEnd
+      ? scanned
+      : { ...scanned, fault: scanned.fault ?? 'blank at the end of the start line' };
   return new SipRequest(text, layout, method, text.slice(methodEnd + 1, versionStart), version);
 }
 

@@ -32,8 +32,12 @@ export function buildResponse(request: SipRequest, parts: ResponseParts): Outgoi
   let text = `SIP/2.0 ${status} ${parts.reason ?? reasonPhrase(status)}\r\n`;
   for (let i = request.indexOf('via'); i >= 0; i = request.indexOf('via', i + 1))
     text += line('via', request.valueAt(i));
-  text += line('to', taggedTo(request, status === 100 ? undefined : parts.toTag));
-  for (const name of ECHOED) text += line(name, request.header(name) ?? '');
+  const to = taggedTo(request, status === 100 ? undefined : parts.toTag);
+  if (to !== undefined) text += line('to', to);
+  for (const name of ECHOED) {
+    const value = request.header(name);
+    if (value !== undefined) text += line(name, value);
+  }
   if (status === 100) text += timestamp(request);
   if (opensDialog(request, parts)) text += recordRoute(request);
   for (const [name, value] of parts.headers ?? []) text += line(canonicalName(name), value);
@@ -47,9 +51,9 @@ export function line(canonical: string, value: string): string {
   return `${displayName(canonical)}: ${safe}\r\n`;
 }
 
-function taggedTo(request: SipRequest, tag: string | undefined): string {
-  const to = request.header('to') ?? '';
-  return tag === undefined || request.to?.tag !== undefined ? to : `${to};tag=${tag}`;
+function taggedTo(request: SipRequest, tag: string | undefined): string | undefined {
+  const to = request.header('to');
+  return to === undefined || tag === undefined || request.to?.tag !== undefined ? to : `${to};tag=${tag}`;
 }
 
 function timestamp(request: SipMessage): string {

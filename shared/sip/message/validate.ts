@@ -17,8 +17,8 @@ const respond = (status: number, reason: string): Validity => ({ kind: 'respond'
 const SINGLE = ['from', 'to', 'call-id', 'cseq', 'max-forwards', 'content-length', 'content-type', 'expires'];
 
 /**
- * A request where it enters, in the categories of RFC 4475. It is answered when Via, From, To, Call-ID and CSeq can
- * be echoed (RFC 3261 8.2.6.2), else dropped; a broken ACK is always dropped, for nothing answers an ACK.
+ * A request where it enters, in the categories of RFC 4475. It is answered when Via and CSeq can
+ * be echoed, also without the other headers (RFC 4475 3.3.1), else dropped; a broken ACK is always dropped, for nothing answers an ACK.
  */
 export function validateRequest(request: SipRequest, limits: Limits = DEFAULT_LIMITS): Validity {
   const verdict = requestFault(request, limits);
@@ -38,10 +38,9 @@ export function validateResponse(response: SipResponse): Validity {
   return hasWholeBody(response) ? VALID : drop('Bad Content-Length');
 }
 
-/** The headers a response must echo (RFC 3261 8.2.6.2); malformed ones are echoed as they are. */
-const ECHOED = ['via', 'from', 'to', 'call-id', 'cseq'];
-
-const isAnswerable = (request: SipRequest): boolean => ECHOED.every((name) => !!request.header(name));
+/** By these its sender finds the request that an answer is for (RFC 3261 17.1.3); what else is missing is missing there too. */
+const isAnswerable = (request: SipRequest): boolean =>
+  ['via', 'cseq'].every((name) => !!request.header(name));
 
 interface Refusal {
   readonly status: number;

@@ -79,7 +79,8 @@ export function unfolded(text: string): string {
   return parts.join(' ');
 }
 
-function trimmedEnd(text: string, start: number, end: number): string {
+/** Without blanks at its end. */
+export function trimmedEnd(text: string, start: number, end: number): string {
   while (end > start && isBlankAt(text, end - 1)) end--;
   return text.slice(start, end);
 }

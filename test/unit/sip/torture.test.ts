@@ -5,6 +5,7 @@ import { packageRoot } from '../../../shared/runtime/package-root.ts';
 import { MessageDraft } from '../../../shared/sip/message/draft.ts';
 import { type SipMessage, SipRequest, SipResponse } from '../../../shared/sip/message/message.ts';
 import { parseMessage } from '../../../shared/sip/message/parse.ts';
+import { buildResponse } from '../../../shared/sip/message/response.ts';
 import { type Validity, validateRequest, validateResponse } from '../../../shared/sip/message/validate.ts';
 import { parseContact } from '../../../shared/sip/syntax/name-addr.ts';
 import { userOf } from '../../../shared/sip/syntax/uri.ts';
@@ -60,6 +61,14 @@ describe.each(Object.entries(EXPECTATIONS))('%s', (name, { rfc, says, outcome, r
     for (const [field, expected] of Object.entries(reads)) {
       expect({ [field]: message && READERS[field]?.(message, expected) }).toEqual({ [field]: expected });
     }
+  });
+
+  it('is answered, when it is, without empty headers', () => {
+    const message = parseMessage(read(name));
+    if (!(message instanceof SipRequest) || outcome.kind !== 'respond') return;
+    const { text } = buildResponse(message, { status: outcome.status ?? 400, toTag: 'tag' });
+    expect(text).not.toMatch(/^[\w-]+: *(;tag=tag)?\r$/m);
+    expect(text).toMatch(/^Via: /m);
   });
 
   it('is forwarded byte for byte where nothing is edited', () => {
