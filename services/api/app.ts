@@ -1,26 +1,33 @@
 import { type FastifyBaseLogger, type FastifyError, fastify, LogController } from 'fastify';
 import { LastcallError } from '../../shared/domain/errors.ts';
 import { healthRoutes } from '../../shared/runtime/health.ts';
+import { admitByToken } from './admission.ts';
+import { learnMethods } from './allowed-methods.ts';
+import { auditChanges } from './audit.ts';
+import { allowOrigins } from './cross-origin.ts';
 import type { ApiDeps } from './deps.ts';
 import { openApiRoute } from './openapi.ts';
 import { sendProblem } from './problem.ts';
+import { RateLimits } from './rate-limits.ts';
+import { nameRequests, requestId } from './request-ids.ts';
 import { countRequests } from './request-metrics.ts';
+import { auditRoute } from './routes/audit.ts';
 import { banRoutes } from './routes/bans.ts';
 import { callRoutes } from './routes/calls.ts';
 import { compareRoutes } from './routes/compare.ts';
+import { consoleLoginRoute } from './routes/console-login.ts';
+import { eventRoute } from './routes/events.ts';
 import { failoverRoutes } from './routes/failovers.ts';
 import { lastCallsRoutes } from './routes/last-calls.ts';
 import { replicationRoutes } from './routes/replication.ts';
 import { targetRoute } from './routes/target.ts';
 import { terminalRoutes } from './routes/terminals.ts';
-import { type Role, Tokens } from './tokens.ts';
+import { tokenRoutes } from './routes/tokens.ts';
 import type { ApiApp, TypeBoxProvider } from './typebox-provider.ts';
 import { validatorCompiler } from './validation.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The role a token needs here; absent: no token. */
-    readonly role?: Role;
     /** Whoever asks for text/plain gets an empty body where a problem would stand: a dial plan takes what it gets for a number. */
     readonly emptyTextProblems?: boolean;
   }
@@ -40,18 +47,32 @@ export function buildApp(deps: ApiDeps): ApiApp {
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LARGEST_BODY_BYTES,
-    forceCloseConnections: true,
+    trustProxy: [...deps.trustedProxies],
+    genReqId: requestId,
+    requestIdHeader: false,
+    // Whoever was let in is answered; then the connection ends.
+    forceCloseConnections: 'idle',
   }).withTypeProvider<TypeBoxProvider>();
-  const tokens = new Tokens(deps.tokens);
+  const allowed = learnMethods(app);
   app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler<FastifyError>((error, request, reply) => sendProblem(error, request, reply));
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(new LastcallError('NOT_FOUND', { details: { method: request.method } }), request, reply),
-  );
-  app.addHook('onRequest', async (request) => {
-    const { role } = request.routeOptions.config;
-    if (role) tokens.authorize(request.headers.authorization, role);
+  app.setNotFoundHandler((request, reply) => {
+    const { method } = request;
+    const methods = allowed(request.url);
+    if (methods.length === 0)
+      return sendProblem(new LastcallError('NOT_FOUND', { details: { method } }), request, reply);
+    reply.header('allow', methods.join(', '));
+    return sendProblem(
+      new LastcallError('METHOD_NOT_ALLOWED', { details: { method, allowed: methods } }),
+      request,
+      reply,
+    );
   });
+  const limits = new RateLimits(deps.limits);
+  nameRequests(app, deps.accessLog);
+  allowOrigins(app, deps.corsOrigins);
+  admitByToken(app, deps.tokens, limits);
+  auditChanges(app, deps.database);
   countRequests(app, deps.health.metrics);
   openApiRoute(app);
   healthRoutes(app, deps.health);
@@ -63,5 +84,9 @@ export function buildApp(deps: ApiDeps): ApiApp {
   failoverRoutes(app, deps);
   compareRoutes(app, deps);
   banRoutes(app, deps);
+  tokenRoutes(app, deps);
+  consoleLoginRoute(app, deps, limits);
+  auditRoute(app, deps);
+  eventRoute(app, deps);
   return app;
 }

@@ -12,8 +12,9 @@ import type { KeptCalls } from '../../shared/ring/kept-calls.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { HealthOptions } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
+import type { RateLimitOptions } from './rate-limits.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
-import type { Role } from './tokens.ts';
+import type { Tokens } from './tokens.ts';
 
 export type FailoverRequest = Pick<Failover, 'id' | 'site' | 'reason' | 'requestedBy'>;
 
@@ -32,7 +33,14 @@ export interface ApiDeps {
   readonly domain: string;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly tokens: readonly { readonly token: string; readonly role: Role }[];
+  readonly tokens: Tokens;
+  readonly limits: RateLimitOptions;
+  /** Origins whose pages may ask. */
+  readonly corsOrigins: readonly string[];
+  /** A line in the log for each answer. */
+  readonly accessLog: boolean;
+  readonly trustedProxies: readonly string[];
+  readonly loginSeconds: number;
   readonly policy: CallPolicy;
   /** This site's database as lastcall_app. */
   readonly database: Queryable;

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TObject, TSchema } from '@sinclair/typebox';
 import type { RouteOptions } from 'fastify';
+import type { Role } from '../../shared/domain/role.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
 import { Problem } from './schemas/field-types.ts';
-import type { Role } from './tokens.ts';
 import type { ApiApp } from './typebox-provider.ts';
 
 type Json = Readonly<Record<string, unknown>>;

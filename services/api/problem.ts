@@ -37,6 +37,8 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     request.log.error({ err: error, route: request.routeOptions.url }, 'request failed');
   reply.code(problem.status);
   if (problem.status === 503) reply.header('retry-after', RETRY_AFTER_SECONDS);
+  if (problem.status === 429)
+    reply.header('retry-after', Math.ceil(Number(problem.details?.['retryAfterMs']) / 1000));
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="lastcall"');
   if (sendEmptyText(request, reply, problem.status)) return reply;
   return reply.type('application/problem+json').serializer(JSON.stringify).send(problem);

@@ -1,9 +1,12 @@
+import { trimAuditLog } from '../../shared/postgres/audit-log.ts';
 import { Database } from '../../shared/postgres/database.ts';
 import { databaseHealth, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
+import { Listener } from '../../shared/postgres/listener.ts';
 import { PeerDatabases } from '../../shared/postgres/peer-databases.ts';
 import { compareConfiguredSites } from '../../shared/postgres/repair/compare-configured.ts';
 import { TerminalWatch } from '../../shared/postgres/terminal-watch.ts';
+import { noteTokensUsed, readTokenHashes } from '../../shared/postgres/tokens.ts';
 import { Recording } from '../../shared/recording/recording.ts';
 import { BanBoard } from '../../shared/redis/ban-board.ts';
 import { CallOnce } from '../../shared/redis/call-once.ts';
@@ -22,7 +25,12 @@ import { followConfig } from '../../shared/runtime/watch-config.ts';
 import { buildApp } from './app.ts';
 import { FailoverQueue } from './failover-queue.ts';
 import { TerminalDirectory } from './terminal-directory.ts';
+import { Tokens } from './tokens.ts';
 import type { ApiApp } from './typebox-provider.ts';
+
+/** A revocation is heard at once; this is for when the listening connection is lost. */
+const TOKENS_EVERY_MS = 1_000;
+const TRIM_EVERY_MS = 3_600_000;
 
 export interface WiredApi {
   readonly app: ApiApp;
@@ -79,6 +87,16 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     onChange: (change) => directory.changed(change),
     onUnheard: () => void directory.relearn().catch(() => {}),
   });
+  const tokens = new Tokens(config.api.tokens, systemClock, {
+    read: () => readTokenHashes(database, postgres.lookupBudgetMs),
+    noteUsed: (names) => noteTokensUsed(database, names),
+  });
+  const tokenChanges = new Listener({
+    url: postgres.url,
+    applicationName: 'lastcall-api-tokens',
+    channel: 'lastcall_tokens',
+    onNotify: () => void tokens.refresh(),
+  });
   const failovers = new FailoverQueue(
     { site, url: config.redis.url, log },
     config.redis.commandTimeoutMs * 2,
@@ -97,7 +115,12 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     domain,
     clock: systemClock,
     log,
-    tokens: config.api.tokens,
+    tokens,
+    limits: config.api,
+    corsOrigins: config.api.corsOrigins,
+    trustedProxies: config.api.trustedProxies,
+    accessLog: config.api.accessLog,
+    loginSeconds: config.api.consoleHours * 3_600,
     policy: {
       codes: featureCodes(config),
       features: featurePolicy(config),
@@ -127,6 +150,9 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     { name: 'terminals', start: () => watch.start(), stop: () => watch.stop() },
     { name: 'peers', start: () => peers.start(), stop: () => peers.close() },
     followConfig(file, takePeers, log),
+    { name: 'tokens', start: () => tokenChanges.start(), stop: () => tokenChanges.close() },
+    every('token reading', TOKENS_EVERY_MS, () => tokens.refresh()),
+    every('audit trimming', TRIM_EVERY_MS, () => trimAuditLog(database, config.api.auditDays)),
     { name: 'failovers', stop: () => failovers.close() },
     {
       name: 'http',
@@ -135,11 +161,26 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
       },
       stop: async () => {
         draining = true;
+        // Who takes longer than this to be answered is cut off.
+        const limit = setTimeout(() => app.server.closeAllConnections(), config.api.drainSeconds * 1_000);
         await app.close();
+        clearTimeout(limit);
       },
     },
   ];
   return { app, parts };
+}
+
+/** What is done again and again; the next time makes up for one that failed. */
+function every(name: string, everyMs: number, work: () => Promise<void>): Part {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    name,
+    start: () => {
+      timer = setInterval(() => void work().catch(() => {}), everyMs);
+    },
+    stop: () => clearInterval(timer),
+  };
 }
 
 function openPeers(config: Config, log: Logger): PeerDatabases {

@@ -1,16 +1,24 @@
 import { ERRORS, type ErrorCode, LastcallError } from '../../shared/domain/errors.ts';
 import { httpRequest } from '../../shared/runtime/http-request.ts';
 
+import { operator } from './operator.ts';
+
 const TIMEOUT_MS = 10_000;
 
 /** This site's REST API with a token. Throws catalogue errors: the API's own, or `API_UNREACHABLE`. */
 export class ApiClient {
   readonly #url: string;
   readonly #token: string;
+  #hasChanged = false;
 
   constructor(url: string, token: string) {
     this.#url = url.replace(/\/+$/, '');
     this.#token = token;
+  }
+
+  /** Something that this client asked for was changed. */
+  get hasChanged(): boolean {
+    return this.#hasChanged;
   }
 
   get<T>(path: string): Promise<T> {
@@ -26,7 +34,11 @@ export class ApiClient {
   }
 
   async #request<T>(method: string, path: string, body?: object, timeoutMs = TIMEOUT_MS): Promise<T> {
-    const headers = { authorization: `Bearer ${this.#token}`, accept: 'application/json' };
+    const headers = {
+      authorization: `Bearer ${this.#token}`,
+      accept: 'application/json',
+      'user-agent': `lastcall ${operator()}`,
+    };
     const { status, text } = await httpRequest(this.#url + path, {
       method,
       timeoutMs,
@@ -37,7 +49,10 @@ export class ApiClient {
       throw new LastcallError('API_UNREACHABLE', { cause, details: { api: this.#url } });
     });
     const answer = parsed(text);
-    if (status >= 200 && status < 300) return answer as T;
+    if (status >= 200 && status < 300) {
+      this.#hasChanged ||= method !== 'GET';
+      return answer as T;
+    }
     throw problemError(answer, status, this.#url);
   }
 }

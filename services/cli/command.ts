@@ -44,6 +44,8 @@ export interface Command {
   readonly options?: readonly Option[];
   /** An example or two for --help. */
   readonly examples?: readonly string[];
+  /** It changes something: what it did in this site's database goes into the audit log; what it asked of the API stands there already. */
+  readonly changes?: boolean | ((input: Input) => boolean);
   /** High-availability tools log its standard error: a failure is one line. */
   readonly failsInOneLine?: boolean;
   run(input: Input, context: Context): Promise<Result>;

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { audit } from './commands/audit.ts';
 import { bansLift, bansList } from './commands/bans.ts';
 import { compare } from './commands/compare.ts';
 import { configCheck, configShow } from './commands/config.ts';
@@ -19,6 +20,7 @@ import { terminalsAdd } from './commands/terminals-add.ts';
 import { terminalsList } from './commands/terminals-list.ts';
 import { terminalsRemove } from './commands/terminals-remove.ts';
 import { terminalsShow } from './commands/terminals-show.ts';
+import { tokensAdd, tokensList, tokensRevoke } from './commands/tokens.ts';
 
 /** In the order of --help. */
 export const commands: readonly Command[] = [
@@ -35,6 +37,10 @@ export const commands: readonly Command[] = [
   sitesList,
   bansList,
   bansLift,
+  tokensAdd,
+  tokensList,
+  tokensRevoke,
+  audit,
   secretsList,
   secretsRotate,
   resync,
@@ -59,6 +65,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   terminals: 'provision terminals',
   sites: 'the sites that this database knows',
   secrets: "what this site's processes sign with",
+  tokens: 'who may use the REST API and the console',
   bans: 'log-ins that are held back',
   hook: 'called by repmgr, Patroni or Pacemaker',
   config: 'check or show the configuration',

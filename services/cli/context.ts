@@ -37,6 +37,8 @@ export interface Context {
   /** A peer's database as lastcall_coordinator. Throws SITE_UNKNOWN. */
   peerDatabase(site: string): Promise<Database>;
   api(): ApiClient;
+  /** True when the API has made a change in this run. */
+  changedOverApi(): boolean;
   close(): Promise<void>;
 }
 
@@ -44,6 +46,7 @@ const CONNECT_TIMEOUT_MS = 3_000;
 
 export function openContext(input: Input, terminal: Terminal): Context {
   const opened = new Map<string, Promise<Database>>();
+  const clients: ApiClient[] = [];
   let found: FoundConfig | null = null;
   const config = () => {
     found ??= findConfig({
@@ -69,7 +72,12 @@ export function openContext(input: Input, terminal: Terminal): Context {
     config,
     database: (role = 'app') => open(ownUrl(config().config, role)),
     peerDatabase: (site) => open(peerUrl(config().config, site)),
-    api: () => apiOf(input, terminal, config),
+    api: () => {
+      const client = apiOf(input, terminal, config);
+      clients.push(client);
+      return client;
+    },
+    changedOverApi: () => clients.some((client) => client.hasChanged),
     close: async () => {
       const databases = await Promise.allSettled(opened.values());
       await Promise.all(databases.map((entry) => entry.status === 'fulfilled' && entry.value.close()));
@@ -114,7 +122,12 @@ function apiOf(input: Input, terminal: Terminal, config: () => FoundConfig): Api
   if (url && token) return new ApiClient(url, token);
   const api = config().config.api;
   const admin = api.tokens.find((entry) => entry.role === 'admin');
-  return new ApiClient(url ?? `http://${reachable(api.listen)}`, token ?? admin?.token ?? '');
+  return new ApiClient(url ?? apiUrl(config().config), token ?? admin?.token ?? '');
+}
+
+/** This site's API as it is reached from this machine. */
+export function apiUrl({ api }: Config): string {
+  return `http://${reachable(api.listen)}`;
 }
 
 /** Where a listener on every address is reached from this machine. */

@@ -20,6 +20,11 @@ export class Input {
     return typeof value === 'number' ? value : null;
   }
 
+  /** Given at all, whatever its value. */
+  has(name: string): boolean {
+    return this.#values.get(name) !== undefined;
+  }
+
   flag(name: string): boolean {
     return this.#values.get(name) === true;
   }

@@ -1,5 +1,6 @@
 import { type Command as Commander, CommanderError, createCommand } from 'commander';
 import type { Command, ExitStatus, Result } from './command.ts';
+import { recordCommand } from './command-audit.ts';
 import { commands, GROUPS } from './commands.ts';
 import { GLOBAL_OPTIONS, openContext } from './context.ts';
 import { describeError } from './describe-error.ts';
@@ -85,7 +86,10 @@ async function execute(
   const json = input.flag('json');
   const context = openContext(input, terminal);
   try {
-    return print(await command.run(input, context), json, terminal);
+    const result = await command.run(input, context);
+    const changed = typeof command.changes === 'function' ? command.changes(input) : command.changes;
+    if (changed) await recordCommand(command.name, values, context);
+    return print(result, json, terminal);
   } catch (error) {
     const failure = describeError(error);
     return print(command.failsInOneLine ? inOneLine(failure) : failure, json, terminal);

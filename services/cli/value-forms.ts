@@ -44,3 +44,18 @@ export function sipUri(text: string): string {
   if (/^sips?:[^@\s]+@[^@\s]+$/.test(text)) return text;
   throw new InvalidArgumentError('expected an address of record like sip:1001@example.net.');
 }
+
+const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
+
+/** `10m`, `12h`, `30d` in seconds; `never` as null. */
+export function lifetime(text: string): number | null {
+  if (text === 'never') return null;
+  const [, digits, unit] = /^([1-9]\d{0,5})([smhd])$/.exec(text) ?? [];
+  if (digits !== undefined) return Number(digits) * SECONDS[unit as keyof typeof SECONDS];
+  throw new InvalidArgumentError('expected a time such as 10m, 12h or 30d, or never.');
+}
+
+export function tokenName(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text;
+  throw new InvalidArgumentError('expected up to 64 letters, digits, dots, dashes and underscores.');
+}

@@ -182,6 +182,36 @@ export const ERRORS = {
     'The token may not do this',
     'Use a token with the role named in the details.',
   ),
+  TOKEN_EXISTS: entry(
+    409,
+    'never',
+    'A token of this name exists',
+    'Choose another name, or revoke that one first.',
+  ),
+  TOKEN_NOT_FOUND: entry(
+    404,
+    'never',
+    'No such token',
+    'List the tokens with `lastcall tokens list`; those of the configuration are changed there.',
+  ),
+  CODE_INVALID: entry(
+    401,
+    'never',
+    'The log-in code is wrong, used up or too old',
+    'Make a new one with `lastcall tokens add NAME --one-time`.',
+  ),
+  TOO_MANY_REQUESTS: entry(
+    429,
+    'transient',
+    'Too many requests',
+    'Wait for as long as Retry-After says; api.requestsPerSecond and api.failedLoginsPerMinute set the limits.',
+  ),
+  METHOD_NOT_ALLOWED: entry(
+    405,
+    'never',
+    'This address does not take this method',
+    'Use one of those that the header Allow names.',
+  ),
   NOT_FOUND: entry(
     404,
     'never',

@@ -214,14 +214,52 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
 
   api: section('REST', {
     listen: hostPort('Listener', { default: LOOPBACK(8080) }),
-    tokens: listOf('Bearer tokens; none: only the health paths answer', {
-      token: text('The token', {
-        secret: true,
-        pattern: /^\S{16,}$/,
-        expected: 'at least 16 characters without spaces',
-      }),
-      role: oneOf('What it may do', ['read', 'record', 'admin'], {}),
+    requestsPerSecond: integer('What one token may ask; beyond it 429', {
+      min: 1,
+      max: 1_000_000,
+      default: 20_000,
     }),
+    failedLoginsPerMinute: integer('Wrong tokens and codes from one address; beyond it 429', {
+      min: 1,
+      max: 100_000,
+      default: 30,
+    }),
+    corsOrigins: texts('Origins whose web pages may ask', {
+      pattern: /^https?:\/\/[^\s/]+$/,
+      expected: 'a list of origins, such as https://console.example.net',
+      default: [],
+    }),
+    trustedProxies: networks('Reverse proxies whose X-Forwarded-For names the asker', { default: [] }),
+    accessLog: flag('A line in the log for each answer under /v1', { default: true }),
+    drainSeconds: integer('How long requests under way may finish after SIGTERM', {
+      min: 0,
+      max: 25,
+      unit: 'seconds',
+      default: 10,
+    }),
+    consoleHours: integer('How long a log-in at the console lasts', {
+      min: 1,
+      max: 720,
+      unit: 'hours',
+      default: 12,
+    }),
+    auditDays: integer('How long the audit log is kept', {
+      min: 30,
+      max: 36_500,
+      unit: 'days',
+      default: 365,
+    }),
+    tokens: listOf(
+      'Bearer tokens besides those of `lastcall tokens`; none at all: only the health paths answer',
+      {
+        token: text('The token', {
+          secret: true,
+          pattern: /^\S{16,}$/,
+          expected: 'at least 16 characters without spaces',
+        }),
+        role: oneOf('What it may do', ['read', 'record', 'admin'], {}),
+      },
+    ),
   }),
 
   health: section('Health and metrics listeners (the api serves its own); port 0 takes a free one', {

@@ -48,6 +48,9 @@ const TABLES: Readonly<Record<string, readonly [string, string, string]>> = {
   secrets: [READ, NOTHING, NOTHING],
   // Flows are the coordinator's; who holds one is everybody's to see.
   leases: [READ, READ, 'SELECT INSERT UPDATE'],
+  // Only the api and the command line of this site; what is in the audit log stays as it is.
+  api_tokens: ['SELECT INSERT DELETE', NOTHING, NOTHING],
+  audit_log: ['SELECT INSERT', NOTHING, NOTHING],
   failovers: [READ, NOTHING, WRITE],
   failover_steps: [READ, NOTHING, WRITE],
 };
@@ -71,6 +74,7 @@ const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   require_ownership: REPLICATING,
   advance_position: REPLICATING,
   end_workers: REPLICATING,
+  trim_audit_log: ['app'],
   is_live: ALL,
   take_lease: ['coordinator'],
   renew_lease: ['coordinator'],
@@ -166,6 +170,9 @@ describe('roles', () => {
     ['a purge without a mark', `SELECT lastcall.purge('lastcalls', '1', 'all', 'infinity', true)`],
     ['a position', `DELETE FROM lastcall.replication_position`],
     ['passwords', 'SELECT rolpassword FROM pg_authid'],
+    ['a change of the audit log', `UPDATE lastcall.audit_log SET who = 'nobody'`],
+    ['a hole in the audit log', 'DELETE FROM lastcall.audit_log'],
+    ['a role for a token', `UPDATE lastcall.api_tokens SET role = 'admin'`],
     ['a table in the schema', 'CREATE TABLE lastcall.mine ()'],
     ['another role', 'SET ROLE lastcall_owner'],
     ['server files', `SELECT pg_read_file('postgresql.conf')`],

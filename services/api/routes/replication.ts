@@ -1,16 +1,14 @@
 import { Type } from '@sinclair/typebox';
 import { LastcallError } from '../../../shared/domain/errors.ts';
 import type { Queryable } from '../../../shared/postgres/database.ts';
-import { readAllDirections } from '../../../shared/postgres/directions/all-directions.ts';
 import { requestResync, setPaused } from '../../../shared/postgres/directions/replication-control.ts';
-import { directionJson } from '../../../shared/postgres/directions/replication-status.ts';
 import { readSites } from '../../../shared/postgres/last-calls/read-last-calls.ts';
 import type { ApiDeps } from '../deps.ts';
 import { Site } from '../schemas/field-types.ts';
 import { ReplicationAnswer, SteerAnswer } from '../schemas/replication.ts';
+import { replicationJson } from '../site-view.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 
-const STATUS_BUDGET_MS = 2_000;
 const tags = ['replication'];
 const ACTIONS = {
   resync: { summary: "Copy `from`'s tables to `to` anew", write: requestResync },
@@ -37,11 +35,7 @@ export function replicationRoutes(app: ApiApp, deps: ApiDeps): void {
         response: { 200: ReplicationAnswer },
       },
     },
-    async () => {
-      const opened = new Map([...databases()].map(([site, database]) => [site, async () => database]));
-      const directions = await readAllDirections(opened, STATUS_BUDGET_MS);
-      return { site: deps.site, directions: directions.map(directionJson) };
-    },
+    () => replicationJson(deps),
   );
 
   for (const [action, { summary, write }] of Object.entries(ACTIONS)) {

@@ -19,6 +19,7 @@ export const bansList: Command = {
 
 export const bansLift: Command = {
   name: 'bans lift',
+  changes: true,
   summary: 'let a username in again everywhere, or every username at a source address',
   arguments: [{ name: 'NAME|SOURCE', description: 'a username, or an address as `bans list` shows it' }],
   examples: ['lastcall bans lift 1001', 'lastcall bans lift 192.0.2.7'],

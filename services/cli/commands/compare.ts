@@ -9,6 +9,7 @@ const LONGEST_COMPARE_MS = 600_000;
 
 export const compare: Command = {
   name: 'compare',
+  changes: (input) => input.flag('repair'),
   summary: 'whether every copy equals its origin, safe while calls go on; exit status 3 when one differs',
   options: [{ flags: '--repair', description: "copy the origin's rows over what differs" }],
   async run(input, context) {

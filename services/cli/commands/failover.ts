@@ -26,6 +26,7 @@ const SITE = { name: 'SITE', description: 'the site whose database changed', par
 
 export const failover: Command = {
   name: 'failover',
+  changes: true,
   failsInOneLine: true,
   summary: 'after a promotion at SITE: rebuild what must be rebuilt, keeping every row that any site holds',
   arguments: [SITE],
@@ -42,6 +43,7 @@ export const failover: Command = {
 
 export const heal: Command = {
   name: 'heal',
+  changes: true,
   failsInOneLine: true,
   summary:
     'after SITE was restored from a backup: bring back from its peers everything newer before it streams',

@@ -7,6 +7,7 @@ import { oneOf } from '../value-forms.ts';
 
 export const forget: Command = {
   name: 'forget',
+  changes: true,
   summary: "forget a terminal's last calls in every table of every site",
   arguments: [TERMINAL_ARGUMENT],
   options: [

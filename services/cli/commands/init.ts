@@ -6,6 +6,7 @@ import type { Command } from '../command.ts';
 
 export const init: Command = {
   name: 'init',
+  changes: true,
   summary: "make the database this site's: schema, roles, tables of every site; safe to repeat",
   async run(_input, context) {
     const { site, peers, postgres } = context.config().config;

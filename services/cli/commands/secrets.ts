@@ -16,6 +16,7 @@ export const secretsList: Command = {
 
 export const secretsRotate: Command = {
   name: 'secrets rotate',
+  changes: true,
   summary:
     "give this site's call-controls a new signing secret; the one before stays accepted until the next time",
   arguments: [

@@ -20,6 +20,7 @@ export const sitesList: Command = {
 
 export const sitesAdd: Command = {
   name: 'sites add',
+  changes: true,
   summary: "make the tables that hold a new site's copy here; run it at every site",
   arguments: [{ name: 'SITE', description: 'the new site', parse: site }],
   async run(input, context) {

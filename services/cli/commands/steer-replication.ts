@@ -14,6 +14,7 @@ const DIRECTION: readonly Argument[] = [
 
 export const resync: Command = {
   name: 'resync',
+  changes: true,
   summary: "copy FROM's tables to TO anew; readers go on seeing the old copy until the new one is whole",
   arguments: DIRECTION,
   options: [{ flags: '--reason <text>', description: 'for the report', default: 'operator' }],
@@ -23,6 +24,7 @@ export const resync: Command = {
 
 export const pause: Command = {
   name: 'pause',
+  changes: true,
   summary: 'stop the flow from FROM to TO; the slot keeps its place',
   arguments: DIRECTION,
   run: (input, context) =>
@@ -31,6 +33,7 @@ export const pause: Command = {
 
 export const resume: Command = {
   name: 'resume',
+  changes: true,
   summary: 'let the flow from FROM to TO go on',
   arguments: DIRECTION,
   run: (input, context) =>

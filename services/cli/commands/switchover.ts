@@ -7,6 +7,7 @@ import { site, whole } from '../value-forms.ts';
 
 export const switchover: Command = {
   name: 'switchover',
+  changes: true,
   failsInOneLine: true,
   summary:
     "planned change of SITE's primary: PgBouncer PAUSE, the HA tool's own command, RESUME; run it at SITE",

@@ -9,6 +9,7 @@ import { dialable, listOf, sipUri, whole } from '../value-forms.ts';
 
 export const terminalsAdd: Command = {
   name: 'terminals add',
+  changes: true,
   summary: 'provision a terminal at every site',
   options: [
     {

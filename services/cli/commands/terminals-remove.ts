@@ -4,6 +4,7 @@ import { namedTerminal, TERMINAL_ARGUMENT } from '../named-terminal.ts';
 
 export const terminalsRemove: Command = {
   name: 'terminals remove',
+  changes: true,
   summary: 'remove a terminal and its last calls from every table of every site',
   arguments: [TERMINAL_ARGUMENT],
   async run(input, context) {
