@@ -123,11 +123,10 @@ export class Admission {
     return named !== null && named.terminalId !== terminal.terminalId;
   }
 
-  /** Null as well when nobody can tell now: the call of a trusted source goes on without its record. */
+  /** Disabled ones too: they are told so (F20). Null as well when nobody can tell now: the call goes on without its record. */
   async #terminalNamed(name: string): Promise<StoredTerminal | null> {
     const { directory } = this.#options;
-    const found = await directory.dialed(name).catch(() => null);
-    return found?.enabled ? found : null;
+    return directory.named(name).catch(() => null);
   }
 }
 

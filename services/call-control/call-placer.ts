@@ -212,7 +212,7 @@ export class CallPlacer {
     const to = callee === 'unreadable' ? null : callee;
     return {
       callId: bounded(request.callId ?? ''),
-      from: originator.terminal,
+      from: originator.terminal?.enabled ? originator.terminal : null,
       caller,
       callerDialable: caller.number === null ? null : toDialable(caller.number, this.#options.dialRules),
       to,

@@ -66,17 +66,18 @@ export class CallState {
     });
     this.location = new Location({ redis: this.redis, site, maxContacts: sip.maxContacts });
     const budgetMs = postgres.lookupBudgetMs;
-    this.directory = new TerminalDirectory({
-      database: this.database,
-      copies: this.copies,
-      budgetMs,
-      onRemoved: (aor) => void this.location.change(aor, { forget: true }),
-    });
     this.#watch = new TerminalWatch({
       database: this.database,
       applicationName: 'lastcall-call-control',
       onChange: (change) => void this.directory.changed(change),
       onUnheard: () => void this.#revalidate(),
+    });
+    this.directory = new TerminalDirectory({
+      database: this.database,
+      copies: this.copies,
+      budgetMs,
+      watch: this.#watch,
+      onRemoved: (aor) => void this.location.change(aor, { forget: true }),
     });
     const { database, redis } = this;
     this.#recording = new Recording({ config, service: 'call-control', database, redis, log, metrics });

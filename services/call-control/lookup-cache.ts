@@ -12,6 +12,8 @@ export interface LookupCacheOptions<V> {
   /** Younger than this it is given and refreshed meanwhile; older, the refresh is waited for. */
   readonly staleMs: number;
   readonly capacity: number;
+  /** True while every change of what there is is told: then it is given at any age. What there is not ages as ever. */
+  readonly current?: () => boolean;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
 }
@@ -44,12 +46,21 @@ export class LookupCache<V> {
 
   /** Null: there is none. Rejects with `DATABASE_UNREACHABLE` when no source can tell and memory does not know it. */
   async get(key: string): Promise<V | null> {
+    const fresh = this.fresh(key);
+    if (fresh !== undefined) return fresh;
     const entry = this.#entries.get(key);
     if (entry === undefined) return this.#refresh(key);
     const ageMs = this.#now() - entry.readAtMs;
-    if (ageMs < this.#options.freshMs) return entry.value;
     const refreshed = this.#refresh(key).catch(() => entry.value);
     return ageMs < this.#options.staleMs ? entry.value : refreshed;
+  }
+
+  /** What memory can answer without asking anybody; undefined when it cannot. */
+  fresh(key: string): V | null | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    const told = entry.value !== null && this.#options.current?.();
+    return told || this.#now() - entry.readAtMs < this.#options.freshMs ? entry.value : undefined;
   }
 
   /** Forgets what memory holds and what is on its way: it is asked again. */

@@ -2,7 +2,7 @@ import { normaliseNumber } from '../../shared/domain/number.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
 import type { TerminalChange } from '../../shared/postgres/terminal-watch.ts';
-import { findTerminals } from '../../shared/postgres/terminals.ts';
+import { findTerminals, listTerminals } from '../../shared/postgres/terminals.ts';
 import type { TerminalCache, TerminalName } from '../../shared/redis/terminal-cache.ts';
 import { LookupCache } from './lookup-cache.ts';
 
@@ -10,6 +10,8 @@ export interface TerminalDirectoryOptions {
   readonly database: Queryable;
   readonly copies: TerminalCache;
   readonly budgetMs: number;
+  /** Whether changes are heard, and another epoch each time that some may have been missed. */
+  readonly watch: { readonly hears: boolean; readonly epoch: number };
   /** The terminal of this address of record is removed. */
   readonly onRemoved?: (aor: string) => void;
 }
@@ -20,16 +22,30 @@ const FRESH_MS = 500;
 const CAPACITY = 200_000;
 const NAMES = ['username', 'number'] as const;
 const PAGE = 500;
+const LEARNED_PAGE = 5_000;
+/** A copy in Redis of what is in use is written again this often, so that it does not expire. */
+const COPY_MS = 3_600_000;
+const COPY_DELAY_MS = 1_000;
 
 /**
  * The terminals, by what SIP names them with: from memory, then PostgreSQL, then the copies in Redis. Null: there is none.
- * Rejects with `DATABASE_UNREACHABLE` when nobody can tell.
+ * While changes are heard, memory holds all of them, up to a bound, and no call asks anybody. Rejects with
+ * `DATABASE_UNREACHABLE` when nobody can tell.
  */
 export class TerminalDirectory {
   readonly #options: TerminalDirectoryOptions;
   readonly #reading = new Set<Set<string>>();
   readonly #byUsername: LookupCache<StoredTerminal>;
   readonly #byNumber: LookupCache<StoredTerminal>;
+  readonly #copiedAt = new WeakMap<StoredTerminal, number>();
+  /** Used, and not in Redis yet: they go there together. */
+  readonly #toCopy: Readonly<Record<TerminalName, Map<string, StoredTerminal>>> = {
+    username: new Map(),
+    number: new Map(),
+  };
+  #copying: NodeJS.Timeout | null = null;
+  /** The epoch of changes that memory has caught up with. */
+  #caughtUp = -1;
 
   constructor(options: TerminalDirectoryOptions) {
     this.#options = options;
@@ -37,23 +53,39 @@ export class TerminalDirectory {
     this.#byNumber = this.#cacheBy('number');
   }
 
-  byUsername(username: string): Promise<StoredTerminal | null> {
-    return this.#byUsername.get(username);
+  async byUsername(username: string): Promise<StoredTerminal | null> {
+    const found = await this.#byUsername.get(username);
+    return this.#inUse('username', found);
   }
 
   /** What a caller dialed: a number as written or with separators, or a username. A disabled terminal is not there. */
   async dialed(userPart: string): Promise<StoredTerminal | null> {
+    const known = this.#byNumber.fresh(userPart);
+    if (known?.enabled) return this.#inUse('number', known);
+    return (await this.#named(userPart)).find(({ enabled }) => enabled) ?? null;
+  }
+
+  /** Whom a trusted source names, whether enabled or not. */
+  async named(userPart: string): Promise<StoredTerminal | null> {
+    const known = this.#byNumber.fresh(userPart);
+    if (known) return this.#inUse('number', known);
+    return (await this.#named(userPart))[0] ?? null;
+  }
+
+  /** By number as written, by username, by number without separators. Rejects when nothing is found and something is unread. */
+  async #named(userPart: string): Promise<readonly StoredTerminal[]> {
     const plain = normaliseNumber(userPart);
     const answers = await Promise.allSettled([
       this.#byNumber.get(userPart),
       this.#byUsername.get(userPart),
       plain === userPart ? null : this.#byNumber.get(plain),
     ]);
-    for (const answer of answers)
-      if (answer.status === 'fulfilled' && answer.value?.enabled) return answer.value;
+    const found = answers.flatMap((answer) =>
+      answer.status === 'fulfilled' && answer.value !== null ? [answer.value] : [],
+    );
     const unread = answers.find((answer) => answer.status === 'rejected');
-    if (unread !== undefined) throw unread.reason;
-    return null;
+    if (unread !== undefined && !found.some(({ enabled }) => enabled)) throw unread.reason;
+    return found;
   }
 
   /** Nothing that was known of a changed terminal serves any more, here or in Redis, whether PostgreSQL can be asked or not. */
@@ -62,6 +94,7 @@ export class TerminalDirectory {
     for (const by of NAMES) {
       const known = [...new Set(names.map((name) => name[by]))];
       for (const name of known) {
+        this.#toCopy[by].delete(name);
         for (const changed of this.#reading) changed.add(name);
         this.#cache(by).evict(name);
         // A removed one stays refused without PostgreSQL.
@@ -76,15 +109,63 @@ export class TerminalDirectory {
     for (const aor of new Set(names.map((name) => name.aor))) if (now?.aor !== aor) onRemoved?.(aor);
   }
 
-  /** What is kept is compared with PostgreSQL, after a time in which changes may have gone unheard. Rejects when it cannot be. */
+  /**
+   * What is kept is compared with PostgreSQL, after a time in which changes may have gone unheard, and the rest is learned.
+   * Rejects when it cannot be.
+   */
   async revalidate(): Promise<void> {
+    const { watch } = this.#options;
+    for (let { epoch } = watch; epoch !== this.#caughtUp; { epoch } = watch) {
+      await this.#revalidateMemory();
+      await this.#learn();
+      this.#caughtUp = epoch;
+    }
+    for (const by of NAMES)
+      for await (const page of this.#options.copies.pages(by)) await this.#compare(by, page);
+  }
+
+  async #revalidateMemory(): Promise<void> {
     for (const by of NAMES) {
       const remembered = this.#cache(by).keys();
       for (let at = 0; at < remembered.length; at += PAGE) {
         const { found, names } = await this.#readAgain(by, remembered.slice(at, at + PAGE));
         for (const name of names) this.#cache(by).put(name, found.get(name) ?? null);
       }
-      for await (const page of this.#options.copies.pages(by)) await this.#compare(by, page);
+    }
+  }
+
+  /** Every terminal, up to what memory holds, without those that changed while they were read. */
+  async #learn(): Promise<void> {
+    let after = 0;
+    for (let learned = 0; learned < CAPACITY; learned += LEARNED_PAGE) {
+      const changed = new Set<string>();
+      this.#reading.add(changed);
+      const page = await listTerminals(this.#options.database, after, LEARNED_PAGE).finally(() =>
+        this.#reading.delete(changed),
+      );
+      for (const terminal of page)
+        for (const by of NAMES) if (!changed.has(terminal[by])) this.#cache(by).put(terminal[by], terminal);
+      after = page.at(-1)?.terminalId ?? after;
+      if (page.length < LEARNED_PAGE) return;
+    }
+  }
+
+  /** Redis keeps copies of the terminals in use, for processes that start while PostgreSQL is away. */
+  #inUse(by: TerminalName, terminal: StoredTerminal | null): StoredTerminal | null {
+    if (terminal === null) return null;
+    const nowMs = performance.now();
+    if (nowMs - (this.#copiedAt.get(terminal) ?? Number.NEGATIVE_INFINITY) < COPY_MS) return terminal;
+    this.#copiedAt.set(terminal, nowMs);
+    this.#toCopy[by].set(terminal[by], terminal);
+    this.#copying ??= setTimeout(() => this.#copy(), COPY_DELAY_MS).unref();
+    return terminal;
+  }
+
+  #copy(): void {
+    this.#copying = null;
+    for (const by of NAMES) {
+      void this.#options.copies.keep(by, new Map(this.#toCopy[by]));
+      this.#toCopy[by].clear();
     }
   }
 
@@ -117,6 +198,7 @@ export class TerminalDirectory {
       freshMs: FRESH_MS,
       staleMs: STALE_MS,
       capacity: CAPACITY,
+      current: () => this.#options.watch.hears && this.#options.watch.epoch === this.#caughtUp,
     });
   }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 
 interface TerminalNames {
@@ -24,14 +25,17 @@ export interface TerminalWatchOptions {
 }
 
 const CHANNEL = 'lastcall_terminals';
+const PROBE = 'probe:';
 const LOOK_MS = 500;
-const PROBE_MS = 5_000;
+const PROBE_MS = 1_000;
 const PROBE_TIMEOUT_MS = 5_000;
+/** How old the last proof may be: a probe that was sent then has come back. */
+const PROVEN_MS = 2_500;
 
 /**
  * Hears from the site's primary, wherever it is, of each terminal that changes there, by its own writers or by replication.
- * Never throws; while nobody can be heard it keeps looking. A pooler that shares sessions passes no notifications on:
- * then only what `onUnheard` reads again helps.
+ * Never throws; while nobody can be heard it keeps looking. Each second it tells itself something: a pooler that shares
+ * sessions takes LISTEN and passes nothing on, and a dead link says nothing either. Then it does not claim to hear.
  */
 export class TerminalWatch {
   readonly #options: TerminalWatchOptions;
@@ -39,10 +43,23 @@ export class TerminalWatch {
   #url: string | null = null;
   #looking: NodeJS.Timeout | undefined;
   #probedAt = 0;
+  #probe: string | null = null;
+  #provenAt = Number.NEGATIVE_INFINITY;
+  #epoch = 0;
   #stopped = false;
 
   constructor(options: TerminalWatchOptions) {
     this.#options = options;
+  }
+
+  /** Whether each change is heard now, within some milliseconds. */
+  get hears(): boolean {
+    return performance.now() - this.#provenAt < PROVEN_MS;
+  }
+
+  /** Another number each time that changes may have gone unheard. */
+  get epoch(): number {
+    return this.#epoch;
   }
 
   start(): void {
@@ -61,7 +78,7 @@ export class TerminalWatch {
     if (this.#client !== null && primaryUrl !== this.#url) this.#drop(this.#client);
     if (this.#client === null && primaryUrl !== null && !this.#stopped) void this.#listen(primaryUrl);
     else if (this.#client !== null && performance.now() - this.#probedAt > PROBE_MS)
-      this.#probe(this.#client);
+      this.#sendProbe(this.#client);
   }
 
   async #listen(url: string): Promise<void> {
@@ -80,26 +97,38 @@ export class TerminalWatch {
     try {
       await client.connect();
       await client.query(`LISTEN ${CHANNEL}`);
-      if (this.#client === client) this.#options.onUnheard();
+      if (this.#client !== client) return;
+      this.#unheard();
+      this.#sendProbe(client);
     } catch {
       this.#drop(client);
     }
   }
 
   #hear(payload: string): void {
-    if (payload === '') this.#options.onUnheard();
-    else this.#options.onChange(JSON.parse(payload) as TerminalChange);
+    if (payload === '') this.#unheard();
+    else if (payload.startsWith(PROBE)) {
+      if (payload === this.#probe) this.#provenAt = this.#probedAt;
+    } else this.#options.onChange(JSON.parse(payload) as TerminalChange);
   }
 
-  /** A connection that died without a word would leave this one waiting for ever. */
-  #probe(client: pg.Client): void {
+  #unheard(): void {
+    this.#epoch++;
+    this.#options.onUnheard();
+  }
+
+  #sendProbe(client: pg.Client): void {
     this.#probedAt = performance.now();
-    client.query('SELECT').catch(() => this.#drop(client));
+    this.#probe = `${PROBE}${randomUUID()}`;
+    client.query('SELECT pg_notify($1, $2)', [CHANNEL, this.#probe]).catch(() => this.#drop(client));
   }
 
   #drop(client: pg.Client | null): void {
     if (client === null) return;
-    if (this.#client === client) this.#client = null;
+    if (this.#client === client) {
+      this.#client = null;
+      this.#provenAt = Number.NEGATIVE_INFINITY;
+    }
     client.end().catch(() => {});
   }
 }

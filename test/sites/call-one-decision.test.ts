@@ -92,6 +92,14 @@ describe('F20 SIP, REST and the command line answer one question with one decisi
   });
 });
 
+it('F20 a disabled terminal that a trusted proxy names hears the same refusal', async () => {
+  const trusting = await sites.run('b', { sip: { trustedPeers: ['127.0.0.1'] } });
+  const proxy = await sites.phone(trusting, 'proxy', { anonymous: true });
+  const asserted = [['P-Asserted-Identity', `<sip:1002@${DOMAIN}>`]] as const;
+  expect((await proxy.invite('*52', { headers: asserted }).final()).status).toBe(403);
+  await trusting.stop();
+});
+
 describe('F21 what is stored is dialable', () => {
   it('a caller who is asserted as no number is kept as withheld, and so is what no number was dialed', async () => {
     const trusting = await sites.run('b', { sip: { trustedPeers: ['127.0.0.1'] } });
