@@ -1,12 +1,14 @@
--- The four roles. They are cluster-wide: two sites' databases in one cluster share them.
--- lastcall_owner owns every object and never logs in; the three others get exactly what their process needs.
+-- The five roles. They are cluster-wide: two sites' databases in one cluster share them.
+-- lastcall_owner owns every object and never logs in; the others get exactly what their process needs. As lastcall_peer
+-- the other sites log in: it reads and has slots, and writes nothing.
 DO $$
 DECLARE
   made record;
 BEGIN
   FOR made IN SELECT * FROM (VALUES
       ('lastcall_owner', 'NOLOGIN'), ('lastcall_app', 'LOGIN'),
-      ('lastcall_replicator', 'LOGIN REPLICATION'), ('lastcall_coordinator', 'LOGIN REPLICATION'))
+      ('lastcall_replicator', 'LOGIN REPLICATION'), ('lastcall_peer', 'LOGIN REPLICATION'),
+      ('lastcall_coordinator', 'LOGIN REPLICATION'))
         AS r (name, attributes)
     WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r.name) LOOP
     BEGIN
@@ -17,6 +19,10 @@ BEGIN
   END LOOP;
   IF NOT pg_has_role('lastcall_coordinator', 'pg_monitor', 'MEMBER') THEN
     GRANT pg_monitor TO lastcall_coordinator;
+  END IF;
+  -- A slot over budget is dropped here while a peer reads it.
+  IF NOT pg_has_role('lastcall_replicator', 'lastcall_peer', 'MEMBER') THEN
+    GRANT lastcall_peer TO lastcall_replicator, lastcall_coordinator;
   END IF;
   -- For the functions that tell whether a lease's holder still lives, and that end what a frozen worker left open.
   IF NOT pg_has_role('lastcall_owner', 'pg_signal_backend', 'MEMBER') THEN
@@ -29,12 +35,12 @@ BEGIN
 END $$;
 
 ALTER SCHEMA lastcall OWNER TO lastcall_owner;
-GRANT USAGE ON SCHEMA lastcall TO lastcall_app, lastcall_replicator, lastcall_coordinator;
+GRANT USAGE ON SCHEMA lastcall TO lastcall_app, lastcall_replicator, lastcall_coordinator, lastcall_peer;
 
 DO $$
 DECLARE r text;
 BEGIN
-  FOREACH r IN ARRAY ARRAY['lastcall_app', 'lastcall_replicator', 'lastcall_coordinator'] LOOP
+  FOREACH r IN ARRAY ARRAY['lastcall_app', 'lastcall_replicator', 'lastcall_coordinator', 'lastcall_peer'] LOOP
     EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', current_database(), r);
     EXECUTE format('ALTER ROLE %I IN DATABASE %I SET timezone = ''UTC''', r, current_database());
     EXECUTE format('ALTER ROLE %I IN DATABASE %I SET datestyle = ''ISO''', r, current_database());

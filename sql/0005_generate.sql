@@ -216,7 +216,7 @@ BEGIN
       WHERE kind = of_kind AND follows_by IS NOT NULL), 'NULL'),
     column_list(of_kind, '(f.l).%1$I', NULL, NULL, NULL, ', '),
     (SELECT string_agg(format('(f.%I).site IS NOT NULL', 'freshest_' || name), ' OR ') FROM unnest(groups)));
-  EXECUTE format('GRANT SELECT ON %I TO lastcall_app, lastcall_replicator, lastcall_coordinator',
+  EXECUTE format('GRANT SELECT ON %I TO lastcall_app, lastcall_replicator, lastcall_coordinator, lastcall_peer',
     of_kind || '_freshest');
 END $body$;
 
@@ -234,7 +234,8 @@ BEGIN
              column_list(k, 't.%I', 't.%I', 't.%I', 't.%I', ', '),
              CASE WHEN site = replaced THEN 'staging_' ELSE '' END || k || '_' || site), ' UNION ALL ' ORDER BY site)
       FROM sites);
-    EXECUTE format('GRANT SELECT ON %I TO lastcall_app, lastcall_replicator, lastcall_coordinator', k || '_by_site');
+    EXECUTE format('GRANT SELECT ON %I TO lastcall_app, lastcall_replicator, lastcall_coordinator, lastcall_peer',
+      k || '_by_site');
     CONTINUE WHEN k <> 'marks';
     -- The marks of terminals and their last calls, by terminal.
     FOR marks IN
@@ -243,7 +244,7 @@ BEGIN
         SELECT CASE WHEN kind IN ('lastcalls', 'terminals') THEN key::bigint END AS terminal_id,
           CASE kind WHEN 'terminals' THEN 'terminal' ELSE scope END AS scope, forgotten_at
         FROM %I WHERE kind IN ('lastcalls', 'terminals')$q$, 'forgotten_' || marks.site, marks.name);
-      EXECUTE format('GRANT SELECT ON %I TO lastcall_app, lastcall_replicator, lastcall_coordinator',
+      EXECUTE format('GRANT SELECT ON %I TO lastcall_app, lastcall_replicator, lastcall_coordinator, lastcall_peer',
         'forgotten_' || marks.site);
     END LOOP;
   END LOOP;
@@ -258,7 +259,7 @@ DECLARE
     ELSE 'lastcall_app, lastcall_coordinator' END;
 BEGIN
   EXECUTE format('REVOKE ALL ON %I FROM PUBLIC', name);
-  EXECUTE format('GRANT SELECT ON %I TO lastcall_app, lastcall_replicator, lastcall_coordinator', name);
+  EXECUTE format('GRANT SELECT ON %I TO lastcall_app, lastcall_replicator, lastcall_coordinator, lastcall_peer', name);
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I TO %s', name, writers);
 END $$;
 

@@ -180,4 +180,5 @@ CREATE TRIGGER write_terminal INSTEAD OF INSERT OR UPDATE OR DELETE ON terminals
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON terminals TO lastcall_app, lastcall_coordinator;
 GRANT SELECT ON terminals TO lastcall_replicator;
-GRANT SELECT ON sites, kinds, kind_groups, kind_columns TO lastcall_app, lastcall_replicator, lastcall_coordinator;
+GRANT SELECT ON sites, kinds, kind_groups, kind_columns
+  TO lastcall_app, lastcall_replicator, lastcall_coordinator, lastcall_peer;

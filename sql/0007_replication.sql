@@ -80,6 +80,14 @@ CREATE TABLE replication_dropped_slot (
   dropped_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+GRANT SELECT ON replication_dropped_slot TO lastcall_peer;
+
+-- A subscriber has a new slot: why the one before was dropped is history.
+CREATE FUNCTION forget_dropped_slot(of_slot text) RETURNS void
+  LANGUAGE sql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
+  DELETE FROM replication_dropped_slot WHERE slot = of_slot
+$$;
+
 GRANT SELECT ON replication_position, replication_owner, replication_control, replication_status, replication_kinds,
     replication_dropped_slot
   TO lastcall_app, lastcall_replicator, lastcall_coordinator;

@@ -13,7 +13,7 @@ BEGIN
     RAISE EXCEPTION 'timeline % was not left behind by timeline %', own_timeline, newest_timeline USING ERRCODE = 'LC004';
   END IF;
   IF NOT has_schema_privilege('lastcall_app', 'lastcall', 'USAGE') THEN RETURN false; END IF;
-  REVOKE USAGE ON SCHEMA lastcall FROM lastcall_app, lastcall_replicator;
+  REVOKE USAGE ON SCHEMA lastcall FROM lastcall_app, lastcall_replicator, lastcall_peer;
   RETURN true;
 END $$;
 
@@ -23,11 +23,11 @@ CREATE FUNCTION end_fenced_sessions() RETURNS integer LANGUAGE plpgsql
 BEGIN
   IF has_schema_privilege('lastcall_app', 'lastcall', 'USAGE') THEN RETURN 0; END IF;
   RETURN (SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 2000)) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename IN ('lastcall_app', 'lastcall_replicator'));
+    WHERE datname = current_database() AND usename IN ('lastcall_app', 'lastcall_replicator', 'lastcall_peer'));
 END $$;
 
 CREATE FUNCTION unfence() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
-  GRANT USAGE ON SCHEMA lastcall TO lastcall_app, lastcall_replicator
+  GRANT USAGE ON SCHEMA lastcall TO lastcall_app, lastcall_replicator, lastcall_peer
 $$;
 
 REVOKE ALL ON FUNCTION fence(integer), end_fenced_sessions(), unfence() FROM PUBLIC;

@@ -97,14 +97,14 @@ export class Lab {
 
   async #initialiseSites(secrets: LabSecrets): Promise<void> {
     this.#say('Bringing the databases up to date ...');
-    const { app, replicator, coordinator } = secrets.postgres;
+    const { app, replicator, coordinator, peer } = secrets.postgres;
     const terminals = demoTerminals(this.#options.terminals, secrets.terminalKey);
     const provisioned = { ...secrets.provisioned };
     const names = this.#plan.sites.map(({ site }) => site);
     // One after the other: two sites in one cluster would race for its roles.
     for (const [site, { ownerUrl }] of this.#databases) {
       const peers = names.filter((name) => name !== site);
-      await initSite({ ownerUrl, site, peers, passwords: { app, replicator, coordinator } }).catch(
+      await initSite({ ownerUrl, site, peers, passwords: { app, replicator, coordinator, peer } }).catch(
         (error: unknown) => {
           throw translatePostgresError(error);
         },

@@ -5,7 +5,14 @@ import { writeAtomically } from './write-atomically.ts';
 /** Made once for a data folder and kept, so that a second start reaches its databases. */
 export type LabSecrets = {
   /** PostgreSQL passwords by role; every site uses the same, since roles belong to a cluster and sites may share one. */
-  postgres: { superuser: string; app: string; replicator: string; coordinator: string; repmgr: string };
+  postgres: {
+    superuser: string;
+    app: string;
+    replicator: string;
+    coordinator: string;
+    peer: string;
+    repmgr: string;
+  };
   /** Redis's password; every site's. */
   redis: string;
   tokens: { read: string; record: string; admin: string };
@@ -20,9 +27,10 @@ export type LabSecrets = {
 export async function loadSecrets(file: string): Promise<LabSecrets> {
   try {
     const stored = JSON.parse(await readFile(file, 'utf8')) as Partial<LabSecrets>;
-    const secrets = { ...makeSecrets(), ...stored };
+    const made = makeSecrets();
+    const secrets = { ...made, ...stored, postgres: { ...made.postgres, ...stored.postgres } };
     // A secret that an older lab did not have.
-    if (Object.keys(stored).length < Object.keys(secrets).length) await saveSecrets(file, secrets);
+    if (JSON.stringify(stored) !== JSON.stringify(secrets)) await saveSecrets(file, secrets);
     return secrets;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
@@ -44,6 +52,7 @@ function makeSecrets(): LabSecrets {
       app: secret(),
       replicator: secret(),
       coordinator: secret(),
+      peer: secret(),
       repmgr: secret(),
     },
     redis: secret(),

@@ -70,7 +70,7 @@ export function siteConfig(
           peer.site,
           {
             sip: `sip:${hostPort(plan.listen, peer.ports.sip)}`,
-            ...roleUrls(serviceUrl(databaseOf(databases, peer)), secrets),
+            ...peerUrls(serviceUrl(databaseOf(databases, peer)), secrets),
           },
         ]),
     ),
@@ -85,6 +85,14 @@ export const redisUrl = ({ ports }: SitePlan, { redis }: Pick<LabSecrets, 'redis
 
 export const hostPort = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+
+/** As the other sites log in. */
+function peerUrls(url: string, secrets: LabSecrets) {
+  return {
+    ...roleUrls(url, secrets),
+    replicatorUrl: asRole(url, 'lastcall_peer', secrets.postgres.peer),
+  };
+}
 
 function roleUrls(url: string, { postgres }: LabSecrets) {
   return {

@@ -17,7 +17,7 @@ export interface ReplicatorOptions {
   readonly site: string;
   /** This site's database as lastcall_replicator. */
   readonly ownUrl: string;
-  /** Peer sites' databases as lastcall_replicator, by site. */
+  /** Peer sites' databases as lastcall_peer, by site. */
   readonly peers: Readonly<Record<string, string>>;
   readonly settings: ReplicatorSettings;
   readonly log: ReplicatorLog;

@@ -3,6 +3,10 @@ import { migrate, unraced } from './migrate.ts';
 import { scramVerifier } from './scram-verifier.ts';
 import { makeSecrets } from './secrets.ts';
 
+/** `lastcall_<role>`; as `peer` the other sites log in. */
+export const LOGIN_ROLES = ['app', 'replicator', 'coordinator', 'peer'] as const;
+export type LoginRole = (typeof LOGIN_ROLES)[number];
+
 export interface InitSite {
   /** A superuser, or from PostgreSQL 16 a role with CREATEROLE and REPLICATION. */
   readonly ownerUrl: string;
@@ -10,7 +14,7 @@ export interface InitSite {
   /** The other sites, whose copies this database will hold. */
   readonly peers: readonly string[];
   /** Absent: the role's password stays as it is. */
-  readonly passwords?: { readonly app?: string; readonly replicator?: string; readonly coordinator?: string };
+  readonly passwords?: Readonly<Partial<Record<LoginRole, string>>>;
 }
 
 export interface InitResult {
@@ -36,7 +40,7 @@ export async function initSite(options: InitSite): Promise<InitResult> {
 }
 
 async function setPasswords(client: pg.Client, passwords: NonNullable<InitSite['passwords']>): Promise<void> {
-  for (const role of ['app', 'replicator', 'coordinator'] as const) {
+  for (const role of LOGIN_ROLES) {
     const password = passwords[role];
     if (password === undefined) continue;
     const verifier = client.escapeLiteral(scramVerifier(password));

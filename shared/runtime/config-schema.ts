@@ -35,6 +35,9 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     url: postgresUrl('As role lastcall_app'),
     replicatorUrl: optional(postgresUrl('As role lastcall_replicator')),
     coordinatorUrl: optional(postgresUrl('As role lastcall_coordinator')),
+    peerUrl: optional(
+      postgresUrl('As role lastcall_peer, which the other sites log in as; only for `lastcall init`'),
+    ),
     ownerUrl: optional(postgresUrl('A superuser, only for `lastcall init` and `lastcall sites add`')),
     maxConnections: integer('Connections of one process', { min: 2, max: 200, default: 10 }),
     connectTimeoutMs: millis('Time for one connection attempt', 2_000, 60_000),
@@ -270,7 +273,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
 
   peers: mapOf('The other sites, by name', SITE, {
     sip: optional(text('SIP URI of its call-control', { pattern: /^sips?:\S+$/, expected: 'a SIP URI' })),
-    replicatorUrl: optional(postgresUrl('Its PostgreSQL as role lastcall_replicator')),
+    replicatorUrl: optional(postgresUrl('Its PostgreSQL as role lastcall_peer')),
     coordinatorUrl: optional(postgresUrl('Its PostgreSQL as role lastcall_coordinator')),
   }),
 

@@ -50,6 +50,7 @@ export function haDatabase(site: string, servers: readonly PostgresServer[]): Si
     app: url('lastcall_app'),
     replicator: url('lastcall_replicator'),
     coordinator: url('lastcall_coordinator'),
+    peer: url('lastcall_peer'),
   };
 }
 

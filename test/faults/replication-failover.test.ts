@@ -188,5 +188,6 @@ async function promote(standby: PostgresServer, site: SiteDatabase): Promise<Sit
     app: moved(site.app),
     replicator: moved(site.replicator),
     coordinator: moved(site.coordinator),
+    peer: moved(site.peer),
   };
 }

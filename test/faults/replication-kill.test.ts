@@ -158,6 +158,7 @@ describe('the first synchronisation', () => {
       app: moved(template.app),
       replicator: moved(template.replicator),
       coordinator: moved(template.coordinator),
+      peer: moved(template.peer),
     };
   }
 

@@ -37,7 +37,10 @@ it('what only the old server holds is brought to the primary, nothing there beco
       `SELECT lastcall.forget(3, 'all')`,
   );
   // As the coordinator left it.
-  await sql(oldServer(), 'REVOKE USAGE ON SCHEMA lastcall FROM lastcall_app, lastcall_replicator');
+  await sql(
+    oldServer(),
+    'REVOKE USAGE ON SCHEMA lastcall FROM lastcall_app, lastcall_replicator, lastcall_peer',
+  );
 
   const run = await salvage(asCoordinator());
   expect(run).toMatchObject({ exit: 0, err: '' });

@@ -22,8 +22,8 @@ beforeAll(async () => {
   for (const site of ['a', 'b']) await server.createDatabase(`site_${site}`);
   a = await makeSite('a', ['b'], (user, password) => server.url('site_a', user, password));
   b = await makeSite('b', ['a'], (user, password) => server.url('site_b', user, password));
-  atB = startReplicator(b, { a: a.replicator });
-  running.push(startReplicator(a, { b: b.replicator }), atB);
+  atB = startReplicator(b, { a: a.peer });
+  running.push(startReplicator(a, { b: b.peer }), atB);
   await Promise.all(running.map((one) => untilStreaming(one)));
 });
 

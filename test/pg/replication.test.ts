@@ -27,8 +27,9 @@ beforeAll(async () => {
   for (const site of ['a', 'b']) await server.createDatabase(`site_${site}`);
   a = await makeSite('a', ['b'], (user, password) => server.url('site_a', user, password));
   b = await makeSite('b', ['a'], (user, password) => server.url('site_b', user, password));
-  atA = startReplicator(a, { b: b.replicator });
-  atB = startReplicator(b, { a: a.replicator });
+  // As lastcall_peer, which reads and has slots: everything here is done with no more than that.
+  atA = startReplicator(a, { b: b.peer });
+  atB = startReplicator(b, { a: a.peer });
   await Promise.all([untilStreaming(atA), untilStreaming(atB)]);
 });
 
@@ -232,7 +233,7 @@ describe('operators', () => {
   test('rule 17 a slot over budget is dropped with its reason, and its direction resynchronises by itself', async () => {
     await atB.replicator.stop();
     await atA.replicator.stop();
-    atA = startReplicator(a, { b: b.replicator }, { slotBudgetBytes: 1_048_576 });
+    atA = startReplicator(a, { b: b.peer }, { slotBudgetBytes: 1_048_576 });
     await query(
       a.owner,
       `SELECT pg_logical_emit_message(false, 'x', repeat('y', 1000000)) FROM generate_series(1, 3)`,
@@ -243,9 +244,9 @@ describe('operators', () => {
         0,
     );
     await atA.replicator.stop();
-    atA = startReplicator(a, { b: b.replicator });
+    atA = startReplicator(a, { b: b.peer });
     await query(a.app, `INSERT INTO lastcall.lastcalls (terminal_id, last_dialed_call) VALUES (41, '1')`);
-    atB = startReplicator(b, { a: a.replicator });
+    atB = startReplicator(b, { a: a.peer });
     await untilStreaming(atB);
     expect(atB.states).toContain('needs-resync slot-over-budget');
     await expectCopiesEqualOrigins([a, b]);

@@ -72,6 +72,7 @@ const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   sweep_forgotten: REPLICATING,
   collect_forgotten: REPLICATING,
   require_ownership: REPLICATING,
+  forget_dropped_slot: REPLICATING,
   advance_position: REPLICATING,
   end_workers: REPLICATING,
   trim_audit_log: ['app'],
@@ -80,6 +81,9 @@ const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   renew_lease: ['coordinator'],
   release_lease: ['coordinator'],
   require_lease: ['coordinator'],
+  fence: ['coordinator'],
+  end_fenced_sessions: ['coordinator'],
+  unfence: ['coordinator'],
 };
 
 describe('roles', () => {
@@ -143,12 +147,48 @@ describe('roles', () => {
     expect(rows).toEqual([]);
   });
 
-  it('only the two that replicate may replicate', async () => {
+  it('a peer’s login reads what is replicated, and writes nothing', async () => {
+    const rows = await a.query<{ name: string; privileges: string }>(
+      'owner',
+      `SELECT c.relname::text AS name, string_agg(p, ' ' ORDER BY n) FILTER (WHERE has_table_privilege('lastcall_peer', c.oid, p)) AS privileges
+         FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) WITH ORDINALITY AS x (p, n)
+         WHERE c.relnamespace = 'lastcall'::regnamespace AND c.relkind IN ('r', 'v') GROUP BY 1`,
+    );
+    const readable = rows.filter(({ privileges }) => privileges !== null);
+    expect(new Set(readable.map(({ privileges }) => privileges))).toEqual(new Set(['SELECT']));
+    const kinds = ['heartbeat', 'lastcalls', 'marks', 'terminals'];
+    expect(readable.map(({ name }) => name).sort()).toEqual(
+      [
+        ...kinds.flatMap((kind) => [`${kind}_a`, `${kind}_b`, `${kind}_by_site`]),
+        ...['forgotten_a', 'forgotten_b', 'kind_columns', 'kind_groups', 'kinds', 'lastcalls_freshest'],
+        ...['replication_dropped_slot', 'sites'],
+      ].sort(),
+    );
+    const functions = await a.query<{ name: string }>(
+      'owner',
+      `SELECT proname::text AS name FROM pg_proc WHERE pronamespace = 'lastcall'::regnamespace
+         AND has_function_privilege('lastcall_peer', oid, 'EXECUTE') ORDER BY 1`,
+    );
+    expect(functions.map(({ name }) => name)).toEqual([
+      'deleting',
+      'forget_dropped_slot',
+      'later_than',
+      'removal_reach',
+      'this_site',
+      'writes_copies',
+    ]);
+  });
+
+  it('only those that replicate may replicate', async () => {
     const rows = await a.query(
       'owner',
       `SELECT rolname::text AS role FROM pg_roles WHERE rolname LIKE 'lastcall%' AND rolreplication ORDER BY 1`,
     );
-    expect(rows).toEqual([{ role: 'lastcall_coordinator' }, { role: 'lastcall_replicator' }]);
+    expect(rows).toEqual([
+      { role: 'lastcall_coordinator' },
+      { role: 'lastcall_peer' },
+      { role: 'lastcall_replicator' },
+    ]);
   });
 
   it.each([

@@ -12,6 +12,8 @@ export interface SiteDatabase {
   readonly app: string;
   readonly replicator: string;
   readonly coordinator: string;
+  /** As the other sites log in. */
+  readonly peer: string;
 }
 
 const PASSWORD = 'lastcall-test';
@@ -26,7 +28,7 @@ export async function makeSite(
     ownerUrl: url(),
     site,
     peers,
-    passwords: { app: PASSWORD, replicator: PASSWORD, coordinator: PASSWORD },
+    passwords: { app: PASSWORD, replicator: PASSWORD, coordinator: PASSWORD, peer: PASSWORD },
   });
   return {
     site,
@@ -34,6 +36,7 @@ export async function makeSite(
     app: url('lastcall_app', PASSWORD),
     replicator: url('lastcall_replicator', PASSWORD),
     coordinator: url('lastcall_coordinator', PASSWORD),
+    peer: url('lastcall_peer', PASSWORD),
   };
 }
 

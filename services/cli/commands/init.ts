@@ -1,5 +1,5 @@
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import { initSite } from '../../../shared/postgres/init-site.ts';
+import { initSite, type LoginRole } from '../../../shared/postgres/init-site.ts';
 import { translatePostgresError } from '../../../shared/postgres/postgres-error.ts';
 import { parsePostgresUrl } from '../../../shared/postgres/postgres-url.ts';
 import type { Command } from '../command.ts';
@@ -15,7 +15,7 @@ export const init: Command = {
         details: { message: 'init needs postgres.ownerUrl in the configuration' },
       });
     }
-    const { url, replicatorUrl, coordinatorUrl } = postgres;
+    const { url, replicatorUrl, coordinatorUrl, peerUrl } = postgres;
     const result = await initSite({
       ownerUrl: postgres.ownerUrl,
       site,
@@ -24,6 +24,7 @@ export const init: Command = {
         ...passwordIn('app', url),
         ...passwordIn('replicator', replicatorUrl),
         ...passwordIn('coordinator', coordinatorUrl),
+        ...passwordIn('peer', peerUrl),
       },
     }).catch((error: unknown) => {
       throw translatePostgresError(error);
@@ -35,10 +36,7 @@ export const init: Command = {
 };
 
 /** The password that the services will log in with, when the URL holds one and is of the role. */
-function passwordIn(
-  role: 'app' | 'replicator' | 'coordinator',
-  url: string | null | undefined,
-): Record<string, string> {
+function passwordIn(role: LoginRole, url: string | null | undefined): Record<string, string> {
   if (!url) return {};
   const { user, password } = parsePostgresUrl(url);
   return user === `lastcall_${role}` && password !== '' ? { [role]: password } : {};

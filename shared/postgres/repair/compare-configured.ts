@@ -10,7 +10,7 @@ export async function compareConfiguredSites(
   repair: boolean,
   signal?: AbortSignal,
 ): Promise<Comparison> {
-  const sites = replicatorUrls(config);
+  const sites = comparisonUrls(config);
   try {
     return await compareSites({ sites, repair, ...(signal && { signal }) });
   } catch (cause) {
@@ -21,13 +21,13 @@ export async function compareConfiguredSites(
   }
 }
 
-function replicatorUrls({ site, postgres, peers }: Config): Map<string, string> {
-  const entries = [[site, postgres.replicatorUrl] as const];
-  for (const [peer, { replicatorUrl }] of Object.entries(peers)) entries.push([peer, replicatorUrl] as const);
+/** The coordinator's login, for it may beat and repair everywhere; the replicator's where a site has no other. */
+function comparisonUrls({ site, postgres, peers }: Config): Map<string, string> {
   return new Map(
-    entries.map(([name, url]) => {
+    [[site, postgres] as const, ...Object.entries(peers)].map(([name, urls]) => {
+      const url = urls.coordinatorUrl ?? urls.replicatorUrl;
       if (url !== null) return [name, url];
-      const key = name === site ? 'postgres.replicatorUrl' : `peers.${name}.replicatorUrl`;
+      const key = name === site ? 'postgres.coordinatorUrl' : `peers.${name}.coordinatorUrl`;
       throw new LastcallError('INVALID_VALUE', {
         details: { message: `comparing needs ${key} in the configuration` },
       });

@@ -39,7 +39,7 @@ export interface Comparison {
 }
 
 export interface CompareOptions {
-  /** Every site's database as lastcall_replicator: it beats, reads everything and writes the copies. */
+  /** Every site's database as lastcall_coordinator or lastcall_replicator: it beats, reads everything and writes copies. */
   readonly sites: ReadonlyMap<string, string>;
   /** Copies the origin's rows over what differs. */
   readonly repair: boolean;

@@ -147,9 +147,7 @@ async function resyncOver(
       signal: options.signal,
     }),
   );
-  await walsender.simple(
-    `DELETE FROM lastcall.replication_dropped_slot WHERE slot = ${quoteLiteral(slotName(site))}`,
-  );
+  await walsender.simple(`SELECT lastcall.forget_dropped_slot(${quoteLiteral(slotName(site))})`);
   return { consistentPoint: slot.consistentPoint, generation, ...identity, rows, swapMs };
 }
 

@@ -6,7 +6,14 @@ import { asRole, type SiteDatabase, siteConfig } from '../../../services/lab/sit
 import { parseConfig } from '../../../shared/runtime/config.ts';
 
 const secrets: LabSecrets = {
-  postgres: { superuser: 's', app: 'app-pw', replicator: 'repl-pw', coordinator: 'coord-pw', repmgr: 'r' },
+  postgres: {
+    superuser: 's',
+    app: 'app-pw',
+    replicator: 'repl-pw',
+    coordinator: 'coord-pw',
+    peer: 'peer-pw',
+    repmgr: 'r',
+  },
   redis: 'redis-pw',
   tokens: { read: 'r'.repeat(16), record: 'c'.repeat(16), admin: 'a'.repeat(16) },
   terminalKey: 'k',
@@ -40,7 +47,7 @@ test('each site knows how to reach the other, and not itself', () => {
   expect(Object.keys(peers)).toEqual(['a']);
   expect(peers.a).toEqual({
     sip: 'sip:127.0.0.1:5060',
-    replicatorUrl: 'postgres://lastcall_replicator:repl-pw@127.0.0.1:55432/lastcall',
+    replicatorUrl: 'postgres://lastcall_peer:peer-pw@127.0.0.1:55432/lastcall',
     coordinatorUrl: 'postgres://lastcall_coordinator:coord-pw@127.0.0.1:55432/lastcall',
   });
 });
