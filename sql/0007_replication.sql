@@ -8,7 +8,9 @@ CREATE TABLE replication_position (
   slot text NOT NULL,
   generation bigint NOT NULL,
   lsn pg_lsn NOT NULL,
-  applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- What was found wrong with the lineage. Kept until the copy is made anew: a log that grows past the position hides it.
+  verdict text
 );
 
 -- Who may write a direction: the holder of the highest epoch (rule 7).
@@ -96,6 +98,20 @@ GRANT INSERT, UPDATE, DELETE ON replication_position, replication_owner, replica
   TO lastcall_replicator, lastcall_coordinator;
 GRANT INSERT, UPDATE ON replication_control TO lastcall_app;
 
+-- Every beat of this site, for days: the last one that a copy applied must be among them before anything is streamed to it
+-- (rule 29). A disk that was put back has the same timeline, and its log soon grows past every position; its beats are gone.
+CREATE TABLE own_beats (beat_at timestamptz(6) PRIMARY KEY);
+GRANT SELECT ON own_beats TO lastcall_replicator, lastcall_coordinator;
+
+-- NULL for one of this site's own beats.
+CREATE FUNCTION judge_beat(applied timestamptz) RETURNS text
+  LANGUAGE sql STABLE SET search_path = lastcall, pg_temp AS $$
+  SELECT CASE
+    WHEN applied IS NULL OR EXISTS (SELECT FROM own_beats WHERE beat_at = applied) THEN NULL
+    WHEN applied < (SELECT min(beat_at) FROM own_beats) THEN 'history-expired'
+    ELSE 'rolled-back' END
+$$;
+
 CREATE FUNCTION beat() RETURNS timestamptz
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
 DECLARE
@@ -110,6 +126,8 @@ BEGIN
        applied = excluded.applied, seen = excluded.seen
      RETURNING beat_at', 'heartbeat_' || own)
     INTO beaten USING own;
+  INSERT INTO own_beats VALUES (beaten);
+  DELETE FROM own_beats WHERE beat_at < beaten - interval '3 days';
   RETURN beaten;
 END $$;
 

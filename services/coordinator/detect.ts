@@ -4,7 +4,7 @@ import type { Observations, SiteObservation } from './observe.ts';
 
 export interface DetectedFailover {
   readonly site: string;
-  readonly reason: 'timeline-changed' | 'rows-only-here' | 'fence-left';
+  readonly reason: 'timeline-changed' | 'rolled-back' | 'rows-only-here' | 'fence-left';
 }
 
 /** What was first seen when, by site and lineage. */
@@ -47,7 +47,8 @@ function need(site: SiteObservation, seen: Observations): DetectedFailover['reas
     return null;
   for (const other of seen.values()) {
     if (other.site === site.site || !other.view.reachable) continue;
-    if (lineageBroken(site.site, decideResync([view, other.view]))) return 'timeline-changed';
+    const broken = lineageBroken(site.site, decideResync([view, other.view]));
+    if (broken !== null) return broken === 'rolled-back' ? 'rolled-back' : 'timeline-changed';
     // The replicator found them when no coordinator was there in time, and waits.
     const status = other.bookkeeping?.statuses.find(({ peer }) => peer === site.site);
     if (status?.state === 'needs-resync' && status.reason === 'rows-only-here') return 'rows-only-here';

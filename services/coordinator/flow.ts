@@ -121,10 +121,12 @@ async function beginOrSupersede(
 
 /** Two coordinators that saw one promotion at the same moment made two requests: the first answers both. */
 function alreadyAnswered(
-  { id, site, requestedBy, timeline }: FailoverRow,
+  { id, site, reason, requestedBy, timeline }: FailoverRow,
   seen: Observations,
 ): string | null {
   if (!requestedBy.startsWith(DETECTED_BY)) return null;
+  // A disk that was put back again is on the same timeline.
+  if (reason === 'rolled-back') return null;
   for (const { bookkeeping } of seen.values()) {
     const same = bookkeeping?.recentSuccesses.find(
       (success) => success.site === site && success.timeline === timeline && success.id !== id,

@@ -1,11 +1,13 @@
 /** One round of looks at all sites, and the view they make together. */
 import type { SiteView } from '../../shared/domain/decide-resync.ts';
+import type { Micros } from '../../shared/domain/micros.ts';
 import { isBelow, type ServerIdentity } from '../../shared/domain/server-identity.ts';
 import type { SiteFloors } from './site-floors.ts';
 import type { HostLink, SiteLink } from './site-link.ts';
 import {
   type Bookkeeping,
   type Identity,
+  readBeatFaults,
   readBookkeeping,
   readIdentity,
   readSlots,
@@ -71,7 +73,14 @@ export async function observe(
     links.map((link) => findPrimaries(link, deadlineMs, floors.of(link.site).current())),
   );
   const books = await Promise.all(found.map(({ primary }) => lookAt(primary, deadlineMs, readBookkeeping)));
-  const identities = await Promise.all(found.map(({ primary }) => lookAt(primary, deadlineMs, readIdentity)));
+  const identities = await Promise.all(
+    found.map(({ primary }, index) =>
+      lookAt(primary, deadlineMs, async (connection) => ({
+        ...(await readIdentity(connection)),
+        beatFaults: await readBeatFaults(connection, beatsOf(links[index]?.site ?? '', links, books)),
+      })),
+    ),
+  );
   const seen = new Map(
     links.map((link, index) => [
       link.site,
@@ -131,6 +140,21 @@ function markFormer(host: HostState, former: FormerPrimary | undefined): HostSta
   if (!former) return host;
   const reason = `${host.host} is on timeline ${former.timeline}, and ${former.newestTimeline} was seen`;
   return { host: host.host, state: 'left-behind', reason };
+}
+
+/** The last beat of `origin` that each other site has applied. */
+function beatsOf(
+  origin: string,
+  links: readonly SiteLink[],
+  books: readonly (Bookkeeping | Error | null)[],
+): ReadonlyMap<string, Micros> {
+  const applied = new Map<string, Micros>();
+  for (const [index, { site }] of links.entries()) {
+    const book = books[index];
+    const beat = book && !(book instanceof Error) ? book.heartbeats.get(origin) : undefined;
+    if (site !== origin && beat !== undefined && Number.isFinite(beat)) applied.set(site, beat);
+  }
+  return applied;
 }
 
 async function lookAt<T>(

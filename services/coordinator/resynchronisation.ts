@@ -1,4 +1,5 @@
 import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
+import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { type ResyncStep, resyncPeer } from '../../shared/postgres/replication/resync.ts';
 import type { StepDetail } from './ledger.ts';
 import type { Pair } from './pair.ts';
@@ -63,8 +64,8 @@ export class Resynchronisation {
     const { rows, swapMs } = await resyncPeer({
       site: to,
       peer: from,
-      subscriberUrl: this.#pair.url(to),
-      publisherUrl: this.#pair.url(from),
+      connectSubscriber: (options) => connectToPrimary(this.#pair.url(to), options),
+      connectPublisher: (options) => connectToPrimary(this.#pair.url(from), options),
       epoch,
       slotLockTimeoutMs,
       swapDeadlineMs,

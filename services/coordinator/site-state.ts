@@ -1,9 +1,16 @@
 /** What one server shows: read in three looks, so that no position is judged by something read before it. */
-import { parseTimelineHistory, type SlotView, type StoredPosition } from '../../shared/domain/lineage.ts';
+import {
+  type BeatFault,
+  parseTimelineHistory,
+  type ResyncReason,
+  type SlotView,
+  type StoredPosition,
+} from '../../shared/domain/lineage.ts';
 import { type Lsn, parseLsn } from '../../shared/domain/lsn.ts';
 import { type Micros, micros, parseTimestamptz } from '../../shared/domain/micros.ts';
 import { identifySystem, timelineHistory } from '../../shared/postgres/replication/slot-commands.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
+import { quoteLiteral } from '../../shared/postgres/wire/quoting.ts';
 import { FLOW_LEASE } from './lease.ts';
 
 export interface SlotState extends SlotView {
@@ -94,6 +101,20 @@ export async function readIdentity(walsender: Connection): Promise<Identity> {
   };
 }
 
+/** By subscribing site, of the beats that they have applied: those that are none of this server's (rule 29). */
+export async function readBeatFaults(
+  walsender: Connection,
+  applied: ReadonlyMap<string, Micros>,
+): Promise<ReadonlyMap<string, BeatFault>> {
+  if (applied.size === 0) return new Map();
+  const beats = [...applied].map(([site, beat]) => `(${quoteLiteral(site)}, ${beat})`).join(', ');
+  const [result] = await walsender.simple(`
+    SELECT site, fault FROM (VALUES ${beats}) AS applied (site, micros),
+      LATERAL lastcall.judge_beat('epoch'::timestamptz + micros * interval '1 microsecond') AS fault
+    WHERE fault IS NOT NULL`);
+  return new Map((result?.rows ?? []).map((row) => [row['site'] ?? '', row['fault'] as BeatFault]));
+}
+
 interface RawPosition {
   readonly peer: string;
   readonly system_identifier: string;
@@ -101,6 +122,7 @@ interface RawPosition {
   readonly slot: string;
   readonly generation: string;
   readonly lsn: string;
+  readonly verdict: ResyncReason | null;
 }
 
 interface RawBookkeeping {
@@ -125,7 +147,7 @@ interface RawBookkeeping {
 const BOOKKEEPING = `
   SELECT json_build_object(
     'clock_at', clock_timestamp()::text,
-    'positions', (SELECT json_agg(p) FROM (SELECT peer, system_identifier, timeline, slot, generation::text, lsn::text FROM lastcall.replication_position) p),
+    'positions', (SELECT json_agg(p) FROM (SELECT peer, system_identifier, timeline, slot, generation::text, lsn::text, verdict FROM lastcall.replication_position) p),
     'controls', (SELECT json_agg(c) FROM (SELECT peer, paused, resync_requested_at, fenced_by FROM lastcall.replication_control) c),
     'statuses', (SELECT json_agg(s) FROM (SELECT peer, state, reason FROM lastcall.replication_status) s),
     'heartbeats', (SELECT json_agg(h) FROM (SELECT site, beat_at::text FROM lastcall.heartbeat_by_site) h),
@@ -143,6 +165,7 @@ function toPosition(row: RawPosition): StoredPosition {
     slot: row.slot,
     generation: BigInt(row.generation),
     lsn: parseLsn(row.lsn),
+    verdict: row.verdict,
   };
 }
 

@@ -13,6 +13,7 @@ export type DirectionReason =
   | 'fenced'
   | 'shutdown'
   | 'in-recovery'
+  | 'left-behind'
   | 'peer-unreachable'
   | 'database-unreachable'
   | 'authentication-failed'

@@ -1,4 +1,5 @@
 import { OldTransaction } from '../../shared/postgres/replication/old-transaction.ts';
+import { LeftBehind } from '../../shared/postgres/replication/primary.ts';
 import { SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
 import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/wire/server-error.ts';
 import type { DirectionReason } from './direction.ts';
@@ -37,6 +38,7 @@ export function classifyFault(cause: unknown): FaultClass {
   if (cause instanceof SchemaMismatch)
     return { reason: 'schema-mismatch', firstDelayMs: 5_000, lastDelayMs: 30_000 };
   if (cause instanceof ProtocolRefused) return { reason: 'protocol-refused', ...REFUSED };
+  if (cause instanceof LeftBehind) return { reason: 'left-behind', ...CONNECTION };
   if (cause instanceof ConnectionLost) return { reason: 'peer-unreachable', ...CONNECTION };
   if (cause instanceof ServerError) {
     return (

@@ -3,11 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NO_LSN } from '../../shared/domain/lsn.ts';
-import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { ControlWatch } from './control-watch.ts';
 import { type Direction, lagMs, newDirection } from './direction.ts';
 import type { ReplicatorLog, ReplicatorSettings } from './settings.ts';
+import { SitePrimary } from './site-primary.ts';
 import { checkServerLimits, SlotGuard } from './slot-guard.ts';
 import { SlotWatch } from './slot-watch.ts';
 import { writeStatus } from './status-writer.ts';
@@ -25,7 +25,7 @@ export interface ReplicatorOptions {
 
 interface Running {
   readonly direction: Direction;
-  readonly peerUrl: string;
+  readonly peer: SitePrimary;
   readonly stop: AbortController;
   readonly watch: SlotWatch;
   done: Promise<void>;
@@ -43,6 +43,7 @@ export class Replicator {
   readonly #stop = new AbortController();
   readonly #ownerName = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
   #peers: Readonly<Record<string, string>>;
+  readonly #ownSite: SitePrimary;
   #own: Connection | null = null;
   /** Heartbeat and slot check lose it together: the second must not open another beside the first's. */
   #connecting: Promise<Connection> | null = null;
@@ -52,6 +53,7 @@ export class Replicator {
   constructor(options: ReplicatorOptions) {
     this.#options = options;
     this.#peers = options.peers;
+    this.#ownSite = new SitePrimary(options.ownUrl);
   }
 
   get directions(): readonly Direction[] {
@@ -67,6 +69,9 @@ export class Replicator {
   }
 
   start(): void {
+    this.#ownSite.start();
+    // The old one takes beats for ever.
+    this.#ownSite.onPromotion(() => this.#own?.destroy());
     this.#control.onPeers(() => this.#matchPeers());
     this.#matchPeers();
     this.#loops = [this.#everyHeartbeat(), this.#everySlotCheck()];
@@ -80,6 +85,7 @@ export class Replicator {
 
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#ownSite.stop();
     for (const running of this.#running.values()) running.stop.abort();
     await Promise.all([...this.#running.values()].map((running) => running.done));
     await Promise.all(this.#loops);
@@ -90,7 +96,7 @@ export class Replicator {
   /** A direction runs while the peer is configured; its tables may come later, that is a state of the direction. */
   #matchPeers(): void {
     for (const [peer, running] of this.#running) {
-      if (this.#peers[peer] === running.peerUrl) continue;
+      if (this.#peers[peer] === running.peer.url) continue;
       running.stop.abort();
       running.watch.close();
       this.#loops.push(running.done);
@@ -102,13 +108,15 @@ export class Replicator {
   }
 
   #add(peer: string, peerUrl: string): void {
-    const { site, settings, log, ownUrl } = this.#options;
+    const { site, settings, log } = this.#options;
+    const ownSite = this.#ownSite;
+    const peerSite = new SitePrimary(peerUrl);
     const direction = newDirection(peer, site);
     const stop = new AbortController();
     const subscription = new Subscription({
       direction,
-      ownUrl,
-      peerUrl,
+      own: ownSite,
+      peer: peerSite,
       ownerName: this.#ownerName,
       settings,
       control: this.#control,
@@ -123,12 +131,15 @@ export class Replicator {
     });
     const running: Running = {
       direction,
-      peerUrl,
+      peer: peerSite,
       stop,
-      watch: new SlotWatch(direction, peerUrl, settings.slotBudgetBytes),
+      watch: new SlotWatch(direction, peerSite, settings.slotBudgetBytes),
       done: Promise.resolve(),
     };
     this.#running.set(peer, running);
+    peerSite.start();
+    stop.signal.addEventListener('abort', () => peerSite.stop(), { once: true });
+    peerSite.onPromotion(() => running.watch.close());
     running.done = subscription.run(stop.signal);
     this.#loops.push(this.#everyLook(running));
   }
@@ -208,7 +219,7 @@ export class Replicator {
   }
 
   async #openOwn(): Promise<Connection> {
-    this.#own = await connectToPrimary(this.#options.ownUrl, { applicationName: 'lastcall-replicator' });
+    this.#own = await this.#ownSite.connect({ applicationName: 'lastcall-replicator' });
     await this.#control.listen(this.#own);
     return this.#own;
   }

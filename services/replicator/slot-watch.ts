@@ -1,20 +1,20 @@
-import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { publicationName, slotName } from '../../shared/postgres/replication/publication.ts';
 import { readSlot } from '../../shared/postgres/replication/slot-commands.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import type { Direction } from './direction.ts';
+import type { SitePrimary } from './site-primary.ts';
 
 /** Looks at this site's slot at the peer and at the peer's WAL, for lag, budget and ETA. One connection, made anew when lost. */
 export class SlotWatch {
   readonly #direction: Direction;
-  readonly #peerUrl: string;
+  readonly #peer: SitePrimary;
   readonly #budgetBytes: number;
   #connection: Connection | null = null;
   #before: { atMs: number; retainedBytes: number } | null = null;
 
-  constructor(direction: Direction, peerUrl: string, budgetBytes: number) {
+  constructor(direction: Direction, peer: SitePrimary, budgetBytes: number) {
     this.#direction = direction;
-    this.#peerUrl = peerUrl;
+    this.#peer = peer;
     this.#budgetBytes = budgetBytes;
   }
 
@@ -22,7 +22,7 @@ export class SlotWatch {
   async look(): Promise<void> {
     const direction = this.#direction;
     if (!this.#connection || this.#connection.closed) {
-      this.#connection = await connectToPrimary(this.#peerUrl, {
+      this.#connection = await this.#peer.connect({
         applicationName: `lastcall-watch-${publicationName(direction.from)}`,
       });
     }

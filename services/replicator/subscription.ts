@@ -5,15 +5,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   decideStream,
+  KEPT_VERDICTS,
   LINEAGE_BROKE,
   MAY_HAVE_LOST_ROWS,
   type ResyncReason,
   type StoredPosition,
 } from '../../shared/domain/lineage.ts';
+import { isBelow } from '../../shared/domain/server-identity.ts';
 import { APPLY_SETTINGS } from '../../shared/postgres/replication/apply.ts';
 import { copyKinds } from '../../shared/postgres/replication/copy-kinds.ts';
-import { moveToTimeline, takeOwnershipUnlessFenced } from '../../shared/postgres/replication/owner.ts';
-import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
+import {
+  keepVerdict,
+  moveToTimeline,
+  readAppliedBeat,
+  readPosition,
+  takeOwnershipUnlessFenced,
+} from '../../shared/postgres/replication/owner.ts';
+import { LeftBehind } from '../../shared/postgres/replication/primary.ts';
 import { slotName } from '../../shared/postgres/replication/publication.ts';
 import { viewPublisher } from '../../shared/postgres/replication/publisher-view.ts';
 import { RowsOnlyHere, resyncPeer } from '../../shared/postgres/replication/resync.ts';
@@ -25,12 +33,13 @@ import type { Direction, DirectionReason, DirectionState } from './direction.ts'
 import { classifyFault, OwnDatabaseFault } from './fault.ts';
 import { logDecisions, type MatchedKinds, matchKinds, storeDecisions } from './match-kinds.ts';
 import type { ReplicatorLog, ReplicatorSettings } from './settings.ts';
+import type { SitePrimary } from './site-primary.ts';
 import { type StreamedKind, streamDirection } from './stream-direction.ts';
 
 export interface SubscriptionOptions {
   readonly direction: Direction;
-  readonly ownUrl: string;
-  readonly peerUrl: string;
+  readonly own: SitePrimary;
+  readonly peer: SitePrimary;
   readonly ownerName: string;
   readonly settings: ReplicatorSettings;
   readonly control: ControlWatch;
@@ -54,22 +63,32 @@ export class Subscription {
     while (!signal.aborted) {
       // Ends what is under way when operators or the coordinator want something else.
       const turn = new AbortController();
-      const release = this.#options.control.onChange(this.#options.direction.from, () => turn.abort());
+      const { control, direction, own, peer } = this.#options;
+      const open: Connection[] = [];
+      // Whoever is connected to the old one would be for ever: nothing there fails, or, being frozen, ever ends.
+      const leave = (): void => {
+        turn.abort();
+        for (const connection of open) connection.destroy(new LeftBehind('another server was promoted'));
+      };
+      const listening = [
+        control.onChange(direction.from, () => turn.abort()),
+        own.onPromotion(leave),
+        peer.onPromotion(leave),
+      ];
       const end = AbortSignal.any([signal, turn.signal]);
-      const waitMs = await this.#attempt(end);
+      const waitMs = await this.#attempt(end, open);
       await delay(waitMs, undefined, { signal: end }).catch(() => undefined);
-      release();
+      for (const release of listening) release();
     }
     this.#become('stopped', 'shutdown');
   }
 
   /** Returns how long to wait before the next attempt. */
-  async #attempt(signal: AbortSignal): Promise<number> {
+  async #attempt(signal: AbortSignal, open: Connection[]): Promise<number> {
     const { direction, control } = this.#options;
     const asked = control.get(direction.from);
     if (asked.fencedBy !== null) return this.#rest('fenced', `by ${asked.fencedBy}`);
     if (asked.paused) return this.#rest('paused', 'by an operator');
-    const open: Connection[] = [];
     try {
       const waitMs = await this.#work(asked, open, signal);
       this.#failures = 0;
@@ -82,17 +101,20 @@ export class Subscription {
   }
 
   async #work(asked: Control, open: Connection[], signal: AbortSignal): Promise<number> {
-    const { direction, ownerName } = this.#options;
-    const own = await this.#connectOwn(open);
+    const { direction, ownerName, peer } = this.#options;
+    const own = await this.#connectOwn(open, signal);
     const ownership = await takeOwnershipUnlessFenced(own, direction.from, ownerName);
     if (!ownership) return this.#fencedMeanwhile();
     const { epoch, position } = ownership;
-    const walsender = await connectToPrimary(this.#options.peerUrl, {
-      applicationName: `lastcall-replicator-${direction.to}`,
-      replication: 'database',
-    });
+    peer.learn(position);
+    const walsender = await peer.connect(
+      { applicationName: `lastcall-replicator-${direction.to}`, replication: 'database' },
+      signal,
+    );
     open.push(walsender);
-    const view = await viewPublisher(walsender, slotName(direction.to), position);
+    await this.#askPeerOfOwn(walsender);
+    const beat = await readAppliedBeat(own, direction.from);
+    const view = await viewPublisher(walsender, slotName(direction.to), position, beat);
     direction.timeline = view.timeline;
     if (asked.resyncRequestedAt !== null) {
       await walsender.close();
@@ -111,6 +133,8 @@ export class Subscription {
     }
     if (decision.action === 'resync') {
       await walsender.close();
+      if (position && KEPT_VERDICTS.has(decision.reason))
+        await keepVerdict(own, direction.from, position.generation, decision.reason);
       const graceMs = this.#graceLeftMs(decision.reason);
       this.#become('needs-resync', decision.reason, decision.detail);
       return graceMs > 0 ? graceMs : this.#resync(own, epoch, decision.reason, null, signal);
@@ -155,7 +179,7 @@ export class Subscription {
     epoch: bigint,
     signal: AbortSignal,
   ): Promise<MatchedKinds | null> {
-    const { direction, settings, log, peerUrl } = this.#options;
+    const { direction, settings, log, peer } = this.#options;
     const matched = await matchKinds(own, walsender, direction.from);
     await storeDecisions(own, direction.from, matched.kinds);
     logDecisions(log, direction.from, matched.kinds);
@@ -166,7 +190,7 @@ export class Subscription {
     const rows = await copyKinds({
       site: direction.to,
       peer: direction.from,
-      publisherUrl: peerUrl,
+      connectPublisher: (options) => peer.connect(options),
       subscriber: own,
       tables: anew.map(({ copy }) => copy),
       epoch,
@@ -192,31 +216,49 @@ export class Subscription {
 
   /** Looks again every minute; what cannot be asked is asked at the next look, as the stream itself will tell of a loss. */
   async #watchDefinitions(fingerprint: string, changed: AbortController): Promise<void> {
-    const { ownUrl, peerUrl, direction, settings, log } = this.#options;
+    const { own: ownSite, peer, direction, settings, log } = this.#options;
     const applicationName = `lastcall-definitions-${direction.to}`;
     for (;;) {
       await delay(settings.definitionCheckMs, undefined, { signal: changed.signal }).catch(() => undefined);
       if (changed.signal.aborted) return;
       const open: Connection[] = [];
+      // A server that was frozen meanwhile never answers.
+      const stop = (): void => open.forEach((connection) => void connection.destroy());
+      changed.signal.addEventListener('abort', stop, { once: true });
       try {
-        for (const url of [ownUrl, peerUrl]) open.push(await connectToPrimary(url, { applicationName }));
+        for (const site of [ownSite, peer])
+          open.push(await site.connect({ applicationName }, changed.signal));
         const [own, publisher] = open as [Connection, Connection];
         const now = await matchKinds(own, publisher, direction.from);
         if (now.fingerprint !== fingerprint) changed.abort();
       } catch (cause) {
         log.debug({ err: cause, from: direction.from }, 'definitions not compared');
       } finally {
+        changed.signal.removeEventListener('abort', stop);
         await Promise.all(open.map((connection) => connection.close()));
       }
     }
   }
 
-  async #connectOwn(open: Connection[]): Promise<Connection> {
+  /** The peer's copies of this site came from somewhere: it knows of promotions that nobody here has seen. */
+  async #askPeerOfOwn(walsender: Connection): Promise<void> {
+    const { own, direction } = this.#options;
+    const held = own.current();
+    own.learn(await readPosition(walsender, direction.to));
+    if (held !== null && isBelow(held, own.current())) {
+      const cause = new LeftBehind(
+        `timeline ${held.timeline}, and site ${direction.from} has seen ${own.current()?.timeline}`,
+      );
+      throw new OwnDatabaseFault("this site's database was left behind", { cause });
+    }
+  }
+
+  async #connectOwn(open: Connection[], signal?: AbortSignal): Promise<Connection> {
     try {
-      const own = await connectToPrimary(this.#options.ownUrl, {
-        applicationName: `lastcall-apply-${this.#options.direction.from}`,
-        settings: APPLY_SETTINGS,
-      });
+      const own = await this.#options.own.connect(
+        { applicationName: `lastcall-apply-${this.#options.direction.from}`, settings: APPLY_SETTINGS },
+        signal,
+      );
       open.push(own);
       return own;
     } catch (cause) {
@@ -242,8 +284,8 @@ export class Subscription {
     const result = await resyncPeer({
       site: direction.to,
       peer: direction.from,
-      subscriberUrl: this.#options.ownUrl,
-      publisherUrl: this.#options.peerUrl,
+      connectSubscriber: (options) => this.#options.own.connect(options),
+      connectPublisher: (options) => this.#options.peer.connect(options),
       epoch,
       slotLockTimeoutMs: settings.slotLockTimeoutMs,
       swapDeadlineMs: settings.swapDeadlineMs,

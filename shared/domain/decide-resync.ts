@@ -5,6 +5,7 @@
  * the slot will send. `salvage` is true wherever the publisher may have lost rows that its subscriber still holds.
  */
 import {
+  type BeatFault,
   decideStream,
   LINEAGE_BROKE,
   MAY_HAVE_LOST_ROWS,
@@ -30,6 +31,8 @@ export interface SiteState {
   readonly switchPoints: ReadonlyMap<number, Lsn>;
   /** By subscribing site. */
   readonly slots: ReadonlyMap<string, SlotView>;
+  /** By subscribing site, where the last beat that it applied is none of this server's (rule 29). */
+  readonly beatFaults?: ReadonlyMap<string, BeatFault>;
   /** By publishing site: where this site's copies stand. */
   readonly positions: ReadonlyMap<string, StoredPosition>;
   /** Publishing sites whose copy an operator asked to be made anew here. */
@@ -88,17 +91,19 @@ function publisherView(publisher: SiteState, subscriber: string): PublisherView 
     flushLsn: publisher.flushLsn,
     slot: publisher.slots.get(subscriber) ?? null,
     switchPoints: publisher.switchPoints,
+    beatFault: publisher.beatFaults?.get(subscriber),
   };
 }
 
 /**
- * True when the pair needs a failover flow of `site`: its server changed under a copy of it. A missing slot alone may have
- * been dropped over its budget, and a copy without a position is being made anew right now: there the replicator finds out
- * whether rows would be lost, and says so.
+ * Why the pair needs a failover flow of `site`: its server changed under a copy of it; null when it did not. A missing slot
+ * alone may have been dropped over its budget, and a copy without a position is being made anew right now: there the
+ * replicator finds out whether rows would be lost, and says so.
  */
-export function lineageBroken(site: string, decisions: readonly DirectionDecision[]): boolean {
-  return decisions.some(
+export function lineageBroken(site: string, decisions: readonly DirectionDecision[]): ResyncReason | null {
+  const broken = decisions.find(
     (decision) =>
       decision.action === 'resync' && LINEAGE_BROKE.has(decision.reason) && decision.from === site,
   );
+  return broken?.action === 'resync' ? broken.reason : null;
 }

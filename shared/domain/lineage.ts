@@ -13,6 +13,8 @@ export interface StoredPosition {
   readonly slot: string;
   readonly generation: bigint;
   readonly lsn: Lsn;
+  /** What was found wrong before; kept until the copy is made anew. */
+  readonly verdict?: ResyncReason | null;
 }
 
 /** What the publisher said: IDENTIFY_SYSTEM for the identity (`pg_control_checkpoint()` can lag), `pg_replication_slots` for the slot. */
@@ -23,11 +25,16 @@ export interface PublisherView {
   /** The end of the publisher's log. */
   readonly flushLsn: Lsn;
   readonly slot: SlotView | null;
+  /** The last beat that the copy applied is none of the publisher's own (rule 29). */
+  readonly beatFault?: BeatFault | null | undefined;
   /** Why the publisher's own site dropped the slot on purpose, when it did (rule 17). */
   readonly droppedBecause?: ResyncReason | undefined;
   /** Where each earlier timeline of this publisher ended (TIMELINE_HISTORY). Needed only when the timeline changed. */
   readonly switchPoints?: ReadonlyMap<number, Lsn> | undefined;
 }
+
+/** `rolled-back`: the publisher never wrote that beat. `history-expired`: it may have, but no longer knows. */
+export type BeatFault = 'rolled-back' | 'history-expired';
 
 export interface SlotView {
   readonly walStatus: 'reserved' | 'extended' | 'unreserved' | 'lost' | null;
@@ -46,6 +53,7 @@ export type ResyncReason =
   | 'system-changed'
   | 'timeline-changed'
   | 'position-ahead'
+  | BeatFault
   | 'slot-missing'
   | 'slot-lost'
   | 'slot-over-budget'
@@ -62,13 +70,21 @@ export const LINEAGE_BROKE: ReadonlySet<ResyncReason> = new Set([
   'timeline-changed',
   'system-changed',
   'position-ahead',
+  'rolled-back',
 ]);
+
+/** Those that a look at the publisher's log alone would no longer show once it has grown. */
+export const KEPT_VERDICTS: ReadonlySet<ResyncReason> = new Set(['position-ahead', 'rolled-back']);
 
 /**
  * The causes after which a copy may hold rows that the publisher has lost (rule 21). A slot is missing unannounced also
  * when its server was restored: a base backup brings none.
  */
-export const MAY_HAVE_LOST_ROWS: ReadonlySet<ResyncReason> = new Set([...LINEAGE_BROKE, 'slot-missing']);
+export const MAY_HAVE_LOST_ROWS: ReadonlySet<ResyncReason> = new Set([
+  ...LINEAGE_BROKE,
+  'history-expired',
+  'slot-missing',
+]);
 
 const resync = (reason: ResyncReason, detail: string): StreamDecision => ({
   action: 'resync',
@@ -85,12 +101,19 @@ export function decideStream(stored: StoredPosition | null, publisher: Publisher
       `position is of ${stored.systemIdentifier}, the peer is ${publisher.systemIdentifier}`,
     );
   }
+  if (stored.verdict) return resync(stored.verdict, 'found before, and not healed since');
   const timelineFault = checkTimeline(stored, publisher);
   if (timelineFault) return timelineFault;
   // A server put back from a backup or a file copy keeps its timeline, but its log ends before what was read from it.
   if (stored.lsn > publisher.flushLsn) {
     const detail = `position is ${formatLsn(stored.lsn)}, the log ends at ${formatLsn(publisher.flushLsn)}`;
     return resync('position-ahead', detail);
+  }
+  if (publisher.beatFault) {
+    return resync(
+      publisher.beatFault,
+      'the last beat that was applied here is not in the history of the peer',
+    );
   }
   const slot = publisher.slot;
   if (!slot) return resync(publisher.droppedBecause ?? 'slot-missing', `slot ${stored.slot} is not there`);

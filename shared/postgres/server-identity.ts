@@ -5,7 +5,8 @@ import type { ServerIdentity } from '../domain/server-identity.ts';
 export const CURRENT_TIMELINE =
   'CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END';
 
-const IDENTITY = `SELECT system_identifier::text AS "systemIdentifier", ${CURRENT_TIMELINE} AS timeline FROM pg_control_system()`;
+/** Read by {@link identityFrom}. */
+export const IDENTITY = `SELECT system_identifier::text AS system_identifier, ${CURRENT_TIMELINE} AS timeline FROM pg_control_system()`;
 
 /** A connection of its own that answers or fails within `timeoutMs`, also to a frozen server. The caller connects and ends it. */
 export function shortLivedClient(url: string, timeoutMs: number): pg.Client {
@@ -21,8 +22,14 @@ export function shortLivedClient(url: string, timeoutMs: number): pg.Client {
 
 /** Which server this is; null for one in recovery (rule 24). Throws what `pg` throws. */
 export async function readIdentity(client: pg.Client): Promise<ServerIdentity | null> {
-  const { rows } = await client.query<{ systemIdentifier: string; timeline: string | null }>(IDENTITY);
-  const [row] = rows;
-  if (row === undefined || row.timeline === null) return null;
-  return { systemIdentifier: row.systemIdentifier, timeline: Number.parseInt(row.timeline, 16) };
+  const { rows } = await client.query<Record<string, string | null>>(IDENTITY);
+  return identityFrom(rows[0]);
+}
+
+export function identityFrom(
+  row: Readonly<Record<string, string | null>> | undefined,
+): ServerIdentity | null {
+  const { system_identifier: systemIdentifier = null, timeline = null } = row ?? {};
+  if (systemIdentifier === null || timeline === null) return null;
+  return { systemIdentifier, timeline: Number.parseInt(timeline, 16) };
 }

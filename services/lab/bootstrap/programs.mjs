@@ -22,7 +22,6 @@ export const PROGRAMS = {
     macos: ['kamailio'],
     services: ['kamailio'],
   },
-  linphone: { programs: ['linphone-daemon'], debian: ['linphone-cli'], optional: true },
   openssl: { programs: ['openssl'], debian: ['openssl'], fedora: ['openssl'], macos: ['openssl'] },
   postgresql: {
     programs: [`${POSTGRES_15}/bin/postgres`],
@@ -103,18 +102,7 @@ export function programsFor(verb, args) {
     case 'test':
       return onlyPure(args)
         ? []
-        : [
-            ...CHAOS,
-            'baresip',
-            'linphone',
-            'openssl',
-            'barman',
-            'patroni',
-            'etcd',
-            'haproxy',
-            'compose',
-            'fail2ban',
-          ];
+        : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni', 'etcd', 'haproxy', 'compose', 'fail2ban'];
     case 'bench':
       return args[0] === 'sip' ? ['redis', 'sipp', 'kamailio'] : [...CHAOS, 'pglogical'];
     default:

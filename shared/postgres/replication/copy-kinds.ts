@@ -4,7 +4,7 @@
  */
 import type { Connection } from '../wire/connection.ts';
 import { quoteLiteral } from '../wire/quoting.ts';
-import { connectToPrimary } from './primary.ts';
+import type { ConnectOptions } from './primary.ts';
 import { readPublication, slotName } from './publication.ts';
 import { createSnapshot } from './slot-commands.ts';
 import { stage, swap } from './staging.ts';
@@ -14,7 +14,7 @@ import type { CopyTable } from './table-layout.ts';
 export interface CopyKindsOptions {
   readonly site: string;
   readonly peer: string;
-  readonly publisherUrl: string;
+  readonly connectPublisher: (options: ConnectOptions) => Promise<Connection>;
   readonly subscriber: Connection;
   readonly tables: readonly CopyTable[];
   readonly epoch: bigint;
@@ -25,7 +25,7 @@ export interface CopyKindsOptions {
 
 /** Returns the rows of each kind. Throws `ServerError` (LC001 when another worker owns the direction) or `ConnectionLost`. */
 export async function copyKinds(options: CopyKindsOptions): Promise<Readonly<Record<string, number>>> {
-  const { site, peer, publisherUrl, subscriber, epoch, signal } = options;
+  const { site, peer, connectPublisher, subscriber, epoch, signal } = options;
   const applicationName = `lastcall-copy-${site}`;
   const open: Connection[] = [];
   const stop = (): void => {
@@ -33,9 +33,9 @@ export async function copyKinds(options: CopyKindsOptions): Promise<Readonly<Rec
   };
   signal.addEventListener('abort', stop);
   try {
-    const walsender = await connectToPrimary(publisherUrl, { applicationName, replication: 'database' });
+    const walsender = await connectPublisher({ applicationName, replication: 'database' });
     open.push(walsender);
-    const reader = await connectToPrimary(publisherUrl, { applicationName });
+    const reader = await connectPublisher({ applicationName });
     open.push(reader);
     const slot = `${slotName(site)}_copy`;
     const { consistentPoint, snapshotName } = await createSnapshot(

@@ -1,4 +1,4 @@
-import type { StoredPosition } from '../../domain/lineage.ts';
+import type { ResyncReason, StoredPosition } from '../../domain/lineage.ts';
 import { parseLsn } from '../../domain/lsn.ts';
 import type { Connection } from '../wire/connection.ts';
 import { quoteLiteral } from '../wire/quoting.ts';
@@ -67,12 +67,12 @@ async function waitForCommit(connection: Connection, peer: string): Promise<void
   }
 }
 
+/** Also on a replication connection. */
 export async function readPosition(connection: Connection, peer: string): Promise<StoredPosition | null> {
-  const { rows } = await connection.query(
-    'SELECT system_identifier, timeline, slot, generation, lsn FROM lastcall.replication_position WHERE peer = $1',
-    [peer],
+  const [result] = await connection.simple(
+    `SELECT system_identifier, timeline, slot, generation, lsn, verdict FROM lastcall.replication_position WHERE peer = ${quoteLiteral(peer)}`,
   );
-  const row = rows[0];
+  const row = result?.rows[0];
   if (!row) return null;
   return {
     systemIdentifier: row['system_identifier'] ?? '',
@@ -80,7 +80,29 @@ export async function readPosition(connection: Connection, peer: string): Promis
     slot: row['slot'] ?? '',
     generation: BigInt(row['generation'] ?? 0),
     lsn: parseLsn(row['lsn'] ?? '0/0'),
+    verdict: (row['verdict'] as ResyncReason | null | undefined) ?? null,
   };
+}
+
+/** The newest beat of the peer that its copy here has, as PostgreSQL writes it; `null` before the first. */
+export async function readAppliedBeat(connection: Connection, peer: string): Promise<string | null> {
+  const { rows } = await connection.query('SELECT beat_at FROM lastcall.heartbeat_by_site WHERE site = $1', [
+    peer,
+  ]);
+  return rows[0]?.['beat_at'] ?? null;
+}
+
+/** Until the copy is made anew, which begins a new generation. */
+export async function keepVerdict(
+  connection: Connection,
+  peer: string,
+  generation: bigint,
+  verdict: ResyncReason,
+): Promise<void> {
+  await connection.query(
+    'UPDATE lastcall.replication_position SET verdict = $3 WHERE peer = $1 AND generation = $2::bigint AND verdict IS NULL',
+    [peer, String(generation), verdict],
+  );
 }
 
 /** The stream goes on upon a new timeline (rule 18): the position counts on it from here on. */

@@ -1,4 +1,5 @@
 import {
+  type BeatFault,
   type PublisherView,
   parseTimelineHistory,
   type ResyncReason,
@@ -9,11 +10,12 @@ import { quoteLiteral } from '../wire/quoting.ts';
 import { isInRecovery } from './primary.ts';
 import { identifySystem, readSlot, timelineHistory } from './slot-commands.ts';
 
-/** Everything that {@link decideStream} asks about the publisher, over a replication connection. */
+/** Everything that {@link decideStream} asks about the publisher, over a replication connection. `appliedBeat` is the copy's. */
 export async function viewPublisher(
   walsender: Connection,
   slot: string,
   stored: StoredPosition | null,
+  appliedBeat: string | null,
 ): Promise<PublisherView> {
   const identity = await identifySystem(walsender);
   if (await isInRecovery(walsender)) return { ...identity, inRecovery: true, slot: null };
@@ -23,11 +25,17 @@ export async function viewPublisher(
     ...identity,
     inRecovery: false,
     slot: found,
+    beatFault: appliedBeat === null ? null : await judgeBeat(walsender, appliedBeat),
     switchPoints: moved
       ? parseTimelineHistory(await timelineHistory(walsender, identity.timeline))
       : undefined,
     droppedBecause: found ? undefined : await readDropReason(walsender, slot),
   };
+}
+
+async function judgeBeat(walsender: Connection, beat: string): Promise<BeatFault | null> {
+  const [result] = await walsender.simple(`SELECT lastcall.judge_beat(${quoteLiteral(beat)}) AS fault`);
+  return (result?.rows[0]?.['fault'] as BeatFault | null | undefined) ?? null;
 }
 
 async function readDropReason(walsender: Connection, slot: string): Promise<ResyncReason | undefined> {

@@ -11,7 +11,7 @@ import type { Connection } from '../wire/connection.ts';
 import { quoteLiteral } from '../wire/quoting.ts';
 import { ServerError } from '../wire/server-error.ts';
 import { readCopyTables } from './copy-catalog.ts';
-import { connectToPrimary } from './primary.ts';
+import type { ConnectOptions } from './primary.ts';
 import { publicationName, readPublication, slotName } from './publication.ts';
 import { countRowsOnlyHere, RowsOnlyHere } from './rows-only-here.ts';
 import { createSlot, dropSlot, identifySystem, nextSlotName, promoteNextSlot } from './slot-commands.ts';
@@ -27,8 +27,8 @@ export interface ResyncOptions {
   readonly site: string;
   /** The site whose tables are copied. */
   readonly peer: string;
-  readonly subscriberUrl: string;
-  readonly publisherUrl: string;
+  readonly connectSubscriber: (options: ConnectOptions) => Promise<Connection>;
+  readonly connectPublisher: (options: ConnectOptions) => Promise<Connection>;
   /** From `takeOwnership`: a worker that lost the direction cannot swap (rule 7). */
   readonly epoch: bigint;
   /** How long slot creation may wait for older transactions at the publisher (rule 15). */
@@ -59,13 +59,10 @@ export interface ResyncResult {
 
 /** Throws `ServerError`, `ConnectionLost`, or the signal's reason. Nobody else may stream this direction meanwhile. */
 export async function resyncPeer(options: ResyncOptions): Promise<ResyncResult> {
-  const name = `lastcall-resync-${options.site}`;
+  const applicationName = `lastcall-resync-${options.site}`;
   const open: Connection[] = [];
-  const connect = async (url: string, replication?: 'database'): Promise<Connection> => {
-    const connection = await connectToPrimary(url, {
-      applicationName: name,
-      ...(replication && { replication }),
-    });
+  const opened = async (opening: Promise<Connection>): Promise<Connection> => {
+    const connection = await opening;
     open.push(connection);
     return connection;
   };
@@ -74,9 +71,9 @@ export async function resyncPeer(options: ResyncOptions): Promise<ResyncResult> 
   };
   options.signal?.addEventListener('abort', stop);
   try {
-    const subscriber = await connect(options.subscriberUrl);
-    const walsender = await connect(options.publisherUrl, 'database');
-    const reader = await connect(options.publisherUrl);
+    const subscriber = await opened(options.connectSubscriber({ applicationName }));
+    const walsender = await opened(options.connectPublisher({ applicationName, replication: 'database' }));
+    const reader = await opened(options.connectPublisher({ applicationName }));
     return await resyncOver({ subscriber, walsender, reader }, options);
   } catch (cause) {
     options.signal?.throwIfAborted();
@@ -193,7 +190,7 @@ async function forgetPosition(
     `INSERT INTO lastcall.replication_position AS p (peer, system_identifier, timeline, slot, generation, lsn)
        SELECT peer, $2, $3::integer, $4, 1, '0/0' FROM lastcall.replication_owner WHERE peer = $1 AND epoch = $5::bigint
      ON CONFLICT (peer) DO UPDATE SET system_identifier = excluded.system_identifier, timeline = excluded.timeline,
-       slot = excluded.slot, generation = p.generation + 1, lsn = '0/0', applied_at = clock_timestamp()
+       slot = excluded.slot, generation = p.generation + 1, lsn = '0/0', verdict = NULL, applied_at = clock_timestamp()
      RETURNING generation`,
     [peer, identity.systemIdentifier, String(identity.timeline), slot, String(epoch)],
   );

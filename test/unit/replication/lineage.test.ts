@@ -51,6 +51,21 @@ describe('rule 1 a position is a system identifier, a timeline, a slot and an LS
     expect(reasonFor({ flushLsn: parseLsn('0/4fff') })).toBe('position-ahead');
   });
 
+  test('rule 29 a last beat that the publisher never wrote, or no longer knows, is a resynchronisation, whatever the LSNs say', () => {
+    expect(reasonFor({ beatFault: 'rolled-back' })).toBe('rolled-back');
+    expect(reasonFor({ beatFault: 'rolled-back', slot: null })).toBe('rolled-back');
+    expect(reasonFor({ beatFault: 'history-expired' })).toBe('history-expired');
+    expect(reasonFor({ beatFault: null })).toBe('stream');
+  });
+
+  test('rule 29 a verdict stands until the copy is made anew, though nothing shows it any more', () => {
+    expect(reasonFor({}, { ...stored, verdict: 'position-ahead' })).toBe('position-ahead');
+    expect(reasonFor({}, { ...stored, verdict: null })).toBe('stream');
+    expect(reasonFor({}, { ...stored, verdict: 'position-ahead', lsn: parseLsn('0/0') })).toBe(
+      'never-synchronised',
+    );
+  });
+
   test('a standby is waited for', () => {
     expect(reasonFor({ inRecovery: true, slot: null })).toBe('in-recovery');
   });

@@ -1,0 +1,105 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expectCopiesEqualOrigins } from '../support/invariants.ts';
+import type { PostgresServer } from '../support/postgres.ts';
+import {
+  makeSite,
+  query,
+  type RunningReplicator,
+  type SiteDatabase,
+  siteOf,
+  startReplicator,
+  startSystemPostgres,
+  untilStreaming,
+} from '../support/replication-pair.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { type HaSite, promote, startHaSite, untilReplayed } from './ha-site.ts';
+
+let a: HaSite;
+let serverB: PostgresServer;
+let b: SiteDatabase;
+let running: RunningReplicator[] = [];
+
+beforeEach(async () => {
+  [a, serverB] = await Promise.all([startHaSite('a', ['b']), startSystemPostgres()]);
+  b = await makeSite('b', ['a'], siteOf(serverB));
+  running = [
+    startReplicator(a.database, { b: b.replicator }),
+    startReplicator(b, { a: a.database.replicator }),
+  ];
+  await Promise.all(running.map((one) => untilStreaming(one)));
+});
+
+afterEach(async () => {
+  old().resume();
+  await Promise.all(running.splice(0).map(({ replicator }) => replicator.stop()));
+  await Promise.all([a.remove(), serverB.remove()]);
+});
+
+const old = () => a.servers[0] as PostgresServer;
+const promoted = () => a.servers[1] as PostgresServer;
+const atPromoted = (): SiteDatabase => ({ ...a.database, owner: promoted().url() });
+const dial = (url: string, id: number) =>
+  query(
+    url,
+    `INSERT INTO lastcall.lastcalls (terminal_id, last_dialed_call, last_dialed_date) VALUES ($1, 'x', clock_timestamp())`,
+    [id],
+  );
+const isThere = async (url: string, site: string, id: number) =>
+  (await query(url, `SELECT FROM lastcall.lastcalls_${site} WHERE terminal_id = $1`, [id])).length === 1;
+const sessionsAt = async (server: PostgresServer) =>
+  (
+    await query<{ name: string }>(
+      server.url(),
+      `SELECT application_name AS name FROM pg_stat_activity WHERE usename = 'lastcall_replicator' AND application_name <> 'lastcall-watch'`,
+    )
+  ).map(({ name }) => name);
+
+/** Both directions carry rows of, and to, the promoted server. */
+async function expectFollowed(first: number): Promise<void> {
+  await dial(promoted().url(), first);
+  await dial(b.owner, first + 1);
+  await waitFor(() => isThere(b.owner, 'a', first), {
+    what: "the promoted server's row at b",
+    deadlineMs: 15_000,
+  });
+  await waitFor(() => isThere(promoted().url(), 'b', first + 1), {
+    what: "b's row at the promoted server",
+    deadlineMs: 15_000,
+  });
+  await expectCopiesEqualOrigins([atPromoted(), b]);
+}
+
+test('rule 28 a replicator follows a promotion within seconds though the old primary still answers, at either end', async () => {
+  await untilReplayed(old(), promoted());
+  await promote(promoted());
+  await expectFollowed(1);
+  expect(await sessionsAt(old()), 'nobody reads or writes at the old one').toEqual([]);
+}, 60_000);
+
+test('rule 28 an old primary that was frozen and wakes gets no replicator back, and its slot holds up nothing', async () => {
+  await untilReplayed(old(), promoted());
+  old().pause();
+  await promote(promoted());
+  await expectFollowed(1);
+  old().resume();
+  await waitFor(async () => (await query(old().url(), 'SELECT 1')).length === 1, {
+    what: 'the old one to answer',
+  });
+  const before = running.map(({ states }) => states.length);
+  // Everything is lost at once, and the old one is the first that answers.
+  await promoted().stop('immediate');
+  await waitFor(
+    () =>
+      running.every(({ states }, index) =>
+        states.slice(before[index]).some((state) => state.startsWith('stopped left-behind')),
+      ),
+    {
+      what: 'the refusal of the old primary',
+    },
+  );
+  expect(await sessionsAt(old())).toEqual([]);
+  await promoted().start();
+  await expectFollowed(3);
+  for (const [index, { states }] of running.entries())
+    expect(states.slice(before[index]).filter((state) => state.includes('resync'))).toEqual([]);
+}, 60_000);
