@@ -97,6 +97,17 @@ CREATE FUNCTION mark_match(of_kind text, alias text) RETURNS text
   FROM kinds WHERE kind = of_kind
 $$;
 
+-- The same for a key as text, `value`.
+CREATE FUNCTION known_marks(of_kind text, value text) RETURNS text
+  LANGUAGE sql STABLE SET search_path = lastcall, pg_temp AS $$
+  SELECT CASE
+    WHEN follows IS NULL THEN format('m.key = %s AND m.kind = %L', value, kind)
+    WHEN cardinality(key_columns) = 1 THEN format('m.key = %s AND m.kind IN (%L, %L)', value, kind, follows)
+    ELSE format('(m.key = %s AND m.kind = %L OR m.key = (%s)::jsonb ->> %s AND m.kind = %L)',
+      value, kind, value, array_position(key_columns, follows_by) - 1, follows) END
+  FROM kinds WHERE kind = of_kind
+$$;
+
 -- A list with `template` for each column: %1$I its name, %2$I its group's date, %3$s its type. Those of no group, and
 -- single dates, have templates of their own; an absent one leaves such columns out.
 CREATE FUNCTION column_list(of_kind text, keys text, grouped text, single text, loose text,

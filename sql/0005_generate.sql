@@ -57,18 +57,16 @@ BEGIN
   IF NOT EXISTS (SELECT FROM kinds WHERE kind = of_kind AND purpose = 'state') THEN RETURN; END IF;
 
   -- The date of a change that came without one (R13): later than all that is known here of that group, marks included.
-  EXECUTE format($q$CREATE OR REPLACE FUNCTION %I(of_key text, of_group text) RETURNS timestamptz LANGUAGE plpgsql %s
+  EXECUTE format($q$CREATE OR REPLACE FUNCTION %I(of_key text, of_group text) RETURNS timestamptz
+    LANGUAGE plpgsql AS $f$
     BEGIN
       RETURN greatest(clock_timestamp(),
         (SELECT max(later_than(CASE of_group %s END)) FROM %I t WHERE %s),
-        (SELECT max(later_than(m.forgotten_at)) FROM marks_by_site m
-          WHERE m.key = of_key AND m.kind = %L AND m.scope IN ('all', of_group)),
-        (SELECT max(later_than(m.forgotten_at)) FROM %I t JOIN marks_by_site m ON %s WHERE %s));
-    END $f$ $q$, of_kind || '_next_date', head,
+        (SELECT max(later_than(m.forgotten_at)) FROM marks_by_site m WHERE %s AND m.scope IN ('all', of_group)));
+    END $f$ $q$, of_kind || '_next_date',
     (SELECT string_agg(format('WHEN %L THEN t.%I', name, date_column), E'\n          ' ORDER BY position)
      FROM kind_groups WHERE kind = of_kind),
-    of_kind || '_by_site', key_match(of_kind, 't', 'of_key'), of_kind,
-    of_kind || '_by_site', mark_match(of_kind, 't'), key_match(of_kind, 't', 'of_key'));
+    of_kind || '_by_site', key_match(of_kind, 't', 'of_key'), known_marks(of_kind, 'of_key'));
 
   clamp_singles := (SELECT string_agg(format($q$
       IF new.%1$I > %2$s THEN
@@ -327,7 +325,7 @@ BEGIN
       WHEN (current_user <> 'lastcall_owner') EXECUTE FUNCTION %I()$q$, name, of_kind || '_forget_deleted');
   ELSIF k.purpose = 'state' THEN
     EXECUTE format($q$CREATE OR REPLACE TRIGGER keep_copy BEFORE UPDATE ON %I FOR EACH ROW
-      WHEN (current_user NOT IN ('lastcall_replicator', 'lastcall_coordinator')) EXECUTE FUNCTION keep_copy()$q$, name);
+      WHEN (current_user <> 'lastcall_replicator') EXECUTE FUNCTION keep_copy()$q$, name);
     EXECUTE format($q$CREATE OR REPLACE TRIGGER forget_deleted AFTER DELETE ON %I FOR EACH ROW
       WHEN (NOT writes_copies()) EXECUTE FUNCTION %I()$q$, name, of_kind || '_forget_deleted');
   END IF;
