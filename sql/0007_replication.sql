@@ -18,8 +18,19 @@ CREATE TABLE replication_owner (
   peer text PRIMARY KEY REFERENCES sites,
   owner text NOT NULL,
   epoch bigint NOT NULL,
-  acquired_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  acquired_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- The session that applies, and when its process last said that it works; a coordinator's taking leaves them NULL.
+  pid integer,
+  session_began timestamptz,
+  renewed_at timestamptz
 );
+
+-- Whether its worker still works: another one stands by meanwhile, and takes over from one that is gone, or frozen.
+CREATE FUNCTION owner_works(o replication_owner) RETURNS boolean
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
+  SELECT coalesce(o.renewed_at > clock_timestamp() - interval '5 seconds', false)
+    AND EXISTS (SELECT FROM pg_stat_get_activity(o.pid) s WHERE s.backend_start = o.session_began)
+$$;
 
 -- What operators and the coordinator ask of a direction.
 CREATE TABLE replication_control (
@@ -186,7 +197,14 @@ BEGIN
   END LOOP;
 END $$;
 
--- Caller sets lock_timeout and retries: the locks wait behind no long reader, so no other reader waits behind them.
+-- What is left until then, and never nothing: 0 would wait for ever.
+CREATE FUNCTION bound_lock_waits(waits_until timestamptz) RETURNS void
+  LANGUAGE sql SET search_path = lastcall, pg_temp AS $$
+  SELECT set_config('lock_timeout',
+    greatest(1, extract(epoch FROM waits_until - clock_timestamp()) * 1000)::integer || 'ms', true)
+$$;
+
+-- Caller sets lock_timeout, for all locks together, and retries: the locks wait behind no long reader, so no other reader waits behind them.
 -- The views come first: a reader locks them before it locks the tables below, and so does this.
 CREATE FUNCTION swap_copies(peer text, of_kinds text[] DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
@@ -195,13 +213,26 @@ DECLARE
   copy text;
   part record;
   owed marks_all[];
+  waits_until timestamptz;
 BEGIN
   PERFORM check_copy(peer);
   IF of_kinds IS NULL OR 'marks' = ANY (of_kinds) THEN
     -- What the marks that came by COPY cover here is looked up before anybody has to wait for it.
     SELECT array_agg(f) INTO owed FROM marks_owed('staging_marks_' || peer) f;
   END IF;
-  PERFORM build_views(of_kinds, peer);
+  -- One deadline over all lock waits: each of its own would hold a reader for as many times as there are tables.
+  waits_until := clock_timestamp() + coalesce(nullif(current_setting('lock_timeout'), '0')::interval, interval '1 day');
+  FOR k IN SELECT * FROM kinds WHERE of_kinds IS NULL OR kind = ANY (of_kinds) ORDER BY position LOOP
+    PERFORM bound_lock_waits(waits_until);
+    PERFORM build_views(ARRAY[k.kind], peer);
+  END LOOP;
+  FOR k IN SELECT * FROM kinds WHERE of_kinds IS NULL OR kind = ANY (of_kinds) ORDER BY position LOOP
+    PERFORM bound_lock_waits(waits_until);
+    EXECUTE format('LOCK TABLE ONLY %I IN ACCESS EXCLUSIVE MODE', k.kind || '_' || peer);
+    CONTINUE WHEN k.purpose <> 'state';
+    PERFORM bound_lock_waits(waits_until);
+    EXECUTE format('LOCK TABLE ONLY %I IN SHARE UPDATE EXCLUSIVE MODE', k.kind || '_all');
+  END LOOP;
   FOR k IN SELECT * FROM kinds WHERE of_kinds IS NULL OR kind = ANY (of_kinds) ORDER BY position LOOP
     copy := k.kind || '_' || peer;
     EXECUTE format('ALTER TABLE %I RENAME TO %I', copy, 'retired_' || copy);

@@ -9,6 +9,6 @@ GRANT EXECUTE ON FUNCTION forget_dropped_slot(text) TO lastcall_replicator, last
 GRANT EXECUTE ON FUNCTION forget(bigint, text, timestamptz), forget_key(text, text, text, timestamptz)
   TO lastcall_app, lastcall_coordinator;
 GRANT EXECUTE ON FUNCTION is_forgotten(text, text, text, timestamptz), collect_forgotten(interval), sweep_forgotten(),
-    beat(), judge_beat(timestamptz), require_ownership(text, bigint), begin_resync(text, text[]), swap_copies(text, text[]),
+    beat(), judge_beat(timestamptz), owner_works(replication_owner), require_ownership(text, bigint), begin_resync(text, text[]), swap_copies(text, text[]),
     advance_position(text, bigint, bigint, pg_lsn, boolean)
   TO lastcall_replicator, lastcall_coordinator;

@@ -50,7 +50,6 @@ const coordinator = new Coordinator({
     ...DEFAULT_SETTINGS,
     ...config.coordinator,
     slotLockTimeoutMs: config.replication.slotLockTimeoutMs,
-    swapDeadlineMs: config.replication.swapDeadlineMs,
   },
   allowedSkewMs: config.calls.allowedSkewMs,
   log,

@@ -60,7 +60,7 @@ export class Resynchronisation {
 
   async #copy(epoch: bigint): Promise<StepDetail> {
     const { from, to } = this.#plan;
-    const { slotLockTimeoutMs, swapDeadlineMs } = this.#options.settings;
+    const { slotLockTimeoutMs } = this.#options.settings;
     const { rows, swapMs } = await resyncPeer({
       site: to,
       peer: from,
@@ -68,7 +68,6 @@ export class Resynchronisation {
       connectPublisher: (options) => connectToPrimary(this.#pair.url(from), options),
       epoch,
       slotLockTimeoutMs,
-      swapDeadlineMs,
       signal: AbortSignal.any([this.#options.signal, this.#stopping.signal]),
       onStep: (step) => this.#reached.get(step)?.(),
     });

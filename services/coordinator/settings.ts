@@ -14,7 +14,6 @@ export interface CoordinatorSettings {
   /** How long one look at a server may take before it counts as unreachable. */
   readonly lookDeadlineMs: number;
   readonly slotLockTimeoutMs: number;
-  readonly swapDeadlineMs: number;
   /** How long the replicators may take to go on and to carry a heartbeat across. */
   readonly barrierTimeoutMs: number;
   /** Run by a shell for each server that another was promoted past; {host} and {port} are replaced. */
@@ -28,7 +27,6 @@ export const DEFAULT_SETTINGS: CoordinatorSettings = {
   stepTimeoutMs: 600_000,
   lookDeadlineMs: 2_000,
   slotLockTimeoutMs: 10_000,
-  swapDeadlineMs: 60_000,
   barrierTimeoutMs: 60_000,
   fenceCommand: null,
 };

@@ -14,6 +14,7 @@ export type DirectionReason =
   | 'shutdown'
   | 'in-recovery'
   | 'left-behind'
+  | 'standby'
   | 'peer-unreachable'
   | 'database-unreachable'
   | 'authentication-failed'

@@ -78,7 +78,7 @@ await runProcess(
 
 function checkDirections(): CheckResult {
   const broken = replicator.directions.filter(
-    ({ state }) => state !== 'streaming' && state !== 'catching-up',
+    ({ state, reason }) => state !== 'streaming' && state !== 'catching-up' && reason !== 'standby',
   );
   if (broken.length === 0) return { state: 'up' };
   return {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NO_LSN } from '../../shared/domain/lsn.ts';
+import { renewOwnership } from '../../shared/postgres/replication/owner.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { ControlWatch } from './control-watch.ts';
 import { type Direction, lagMs, newDirection } from './direction.ts';
@@ -173,6 +174,7 @@ export class Replicator {
     while (!this.#stop.signal.aborted) {
       try {
         const connection = await this.#connectOwn();
+        await renewOwnership(connection, this.#ownerName);
         if (!checked) await checkServerLimits(connection, settings.slotBudgetBytes, log);
         checked = true;
         await guard.look(connection);

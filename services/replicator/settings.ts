@@ -10,7 +10,6 @@ export interface ReplicatorSettings {
   /** How long a broken lineage waits for the coordinator's salvage before this process resynchronises by itself; 0: at once. */
   readonly coordinatorGraceMs: number;
   readonly slotLockTimeoutMs: number;
-  readonly swapDeadlineMs: number;
   /** Conflated rows held while a batch is being applied; beyond it the socket is not read. */
   readonly pendingLimitBytes: number;
   readonly durableEveryMs: number;
@@ -28,7 +27,6 @@ export const DEFAULT_SETTINGS: ReplicatorSettings = {
   slotBudgetBytes: 4 * 1024 ** 3,
   coordinatorGraceMs: 10_000,
   slotLockTimeoutMs: 10_000,
-  swapDeadlineMs: 60_000,
   pendingLimitBytes: 16 * 1024 ** 2,
   durableEveryMs: 200,
   fillLimitMs: 50,

@@ -19,8 +19,10 @@ export async function writeStatus(
   directions: readonly Direction[],
   heartbeatMs: number,
 ): Promise<void> {
-  if (directions.length > 0)
-    await connection.query(WRITE, [JSON.stringify(directions.map((d) => statusRow(d, heartbeatMs)))]);
+  // Whoever works on a direction speaks of it.
+  const own = directions.filter(({ reason }) => reason !== 'standby');
+  if (own.length > 0)
+    await connection.query(WRITE, [JSON.stringify(own.map((d) => statusRow(d, heartbeatMs)))]);
 }
 
 export function statusRow(direction: Direction, heartbeatMs: number): Record<string, unknown> {

@@ -19,7 +19,7 @@ import {
   moveToTimeline,
   readAppliedBeat,
   readPosition,
-  takeOwnershipUnlessFenced,
+  takeOwnershipToApply,
 } from '../../shared/postgres/replication/owner.ts';
 import { LeftBehind } from '../../shared/postgres/replication/primary.ts';
 import { slotName } from '../../shared/postgres/replication/publication.ts';
@@ -47,6 +47,8 @@ export interface SubscriptionOptions {
   /** Called on each change of state or reason. */
   readonly onState: () => void;
 }
+
+const STANDBY_LOOK_MS = 1_000;
 
 export class Subscription {
   readonly #options: SubscriptionOptions;
@@ -103,8 +105,12 @@ export class Subscription {
   async #work(asked: Control, open: Connection[], signal: AbortSignal): Promise<number> {
     const { direction, ownerName, peer } = this.#options;
     const own = await this.#connectOwn(open, signal);
-    const ownership = await takeOwnershipUnlessFenced(own, direction.from, ownerName);
-    if (!ownership) return this.#fencedMeanwhile();
+    const ownership = await takeOwnershipToApply(own, direction.from, ownerName);
+    if (ownership === 'fenced') return this.#fencedMeanwhile();
+    if (ownership === 'standby') {
+      this.#become('stopped', 'standby', 'another replicator of this site works on it');
+      return STANDBY_LOOK_MS;
+    }
     const { epoch, position } = ownership;
     peer.learn(position);
     const walsender = await peer.connect(
@@ -195,7 +201,6 @@ export class Subscription {
       tables: anew.map(({ copy }) => copy),
       epoch,
       slotLockTimeoutMs: settings.slotLockTimeoutMs,
-      swapDeadlineMs: settings.swapDeadlineMs,
       signal,
     });
     log.info({ from: direction.from, reason: direction.reason, rows }, 'kinds copied anew');
@@ -288,7 +293,6 @@ export class Subscription {
       connectPublisher: (options) => this.#options.peer.connect(options),
       epoch,
       slotLockTimeoutMs: settings.slotLockTimeoutMs,
-      swapDeadlineMs: settings.swapDeadlineMs,
       // Without a position nobody knows any more whether an earlier attempt, stopped half way, had a broken lineage.
       refuseLoss: MAY_HAVE_LOST_ROWS.has(reason) || reason === 'never-synchronised',
       signal,

@@ -316,7 +316,6 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       10_000,
       600_000,
     ),
-    swapDeadlineMs: millis('How long a swap keeps trying for its locks, 50 ms at a time', 60_000),
     definitionCheckMs: millis(
       'How often the catalogs of both ends of a direction are compared while it streams',
       60_000,

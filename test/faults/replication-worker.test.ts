@@ -131,9 +131,16 @@ describe('slots and owners', () => {
   test('rule 7 of two workers of one direction the older loses, and the copies stay right', async () => {
     const second = startWorker();
     try {
+      await waitFor(() => second.states.includes('stopped standby'), { what: 'the second to stand by' });
       for (let i = 0; i < 50; i++) await write();
-      await waitFor(() =>
-        [...atB.states, ...second.states].some((state) => /ownership-lost|slot-busy/.test(state)),
+      // As if the first had said nothing for long: the second takes over while the first goes on applying.
+      await waitFor(
+        async () => {
+          await query(b.owner, `UPDATE lastcall.replication_owner SET renewed_at = '-infinity'`);
+          await write();
+          return [...atB.states, ...second.states].some((state) => /ownership-lost|slot-busy/.test(state));
+        },
+        { what: 'one of them to lose' },
       );
       await atB.replicator.stop();
       await untilStreaming(second);

@@ -202,6 +202,35 @@ describe.each(POSTGRES)('resynchronising a copy on $name', (version) => {
     });
   });
 
+  it('I6 all lock waits of a swap have one deadline: readers in a row hold it, and who waits behind it, no longer than one', async () => {
+    const worker = await a.connect('replicator');
+    await worker.query(`SELECT lastcall.begin_resync('b')`);
+    await worker.query(fill('staging_lastcalls_b'));
+    const tables = ['marks_b', 'terminals_b', 'lastcalls_b', 'heartbeat_b'];
+    const readers = await Promise.all(
+      tables.map(async (table) => {
+        const reader = await a.connect('owner');
+        await reader.query(`BEGIN; LOCK TABLE lastcall.${table} IN ACCESS SHARE MODE`);
+        return reader;
+      }),
+    );
+    const once = worker.query(
+      `BEGIN; SET LOCAL lock_timeout = '200ms'; SELECT lastcall.swap_copies('b'); COMMIT`,
+    );
+    const outcome = once.then(
+      () => 'swapped',
+      (error: { code?: string }) => error.code,
+    );
+    // One after the other, each within the timeout of a single wait.
+    for (const reader of readers) {
+      await delay(120);
+      await reader.query('COMMIT');
+    }
+    expect(await outcome).toBe('55P03');
+    await worker.query('ROLLBACK');
+    await swap(worker);
+  });
+
   it('I6 a swap behind a long reader gives up at its lock_timeout, holding up nobody', async () => {
     const reader = await a.connect('app');
     await reader.query('BEGIN');

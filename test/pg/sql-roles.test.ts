@@ -44,6 +44,7 @@ const TABLES: Readonly<Record<string, readonly [string, string, string]>> = {
   replication_status: [READ, WRITE, WRITE],
   replication_dropped_slot: [READ, WRITE, WRITE],
   replication_kinds: [READ, WRITE, WRITE],
+  own_beats: [NOTHING, READ, READ],
   // Only call-control signs.
   secrets: [READ, NOTHING, NOTHING],
   // Flows are the coordinator's; who holds one is everybody's to see.
@@ -67,6 +68,8 @@ const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   forget_key: ['app', 'coordinator'],
   is_forgotten: REPLICATING,
   beat: REPLICATING,
+  judge_beat: REPLICATING,
+  owner_works: REPLICATING,
   begin_resync: REPLICATING,
   swap_copies: REPLICATING,
   sweep_forgotten: REPLICATING,

@@ -19,7 +19,6 @@ export interface CopyKindsOptions {
   readonly tables: readonly CopyTable[];
   readonly epoch: bigint;
   readonly slotLockTimeoutMs: number;
-  readonly swapDeadlineMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -54,7 +53,6 @@ export async function copyKinds(options: CopyKindsOptions): Promise<Readonly<Rec
       peer,
       tables: staged.tables,
       conclusion: `${storeKindsSql(peer, staged.states)}; SELECT lastcall.require_ownership(${quoteLiteral(peer)}, ${epoch})`,
-      deadlineMs: options.swapDeadlineMs,
       signal,
     });
     return staged.rows;

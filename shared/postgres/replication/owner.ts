@@ -3,6 +3,7 @@ import { parseLsn } from '../../domain/lsn.ts';
 import type { Connection } from '../wire/connection.ts';
 import { quoteLiteral } from '../wire/quoting.ts';
 import { ServerError } from '../wire/server-error.ts';
+import type { TextResult } from '../wire/text-result.ts';
 import { LOCK_NOT_AVAILABLE } from './old-transaction.ts';
 
 export interface Ownership {
@@ -13,38 +14,52 @@ export interface Ownership {
 
 /** Makes `owner` the one worker of the direction from `peer`. Losing shows later, as SQLSTATE LC001 from an apply. */
 export async function takeOwnership(connection: Connection, peer: string, owner: string): Promise<Ownership> {
-  const ownership = await take(connection, peer, owner, '');
-  if (!ownership) throw new Error('an unconditional insert returned no row');
-  return ownership;
-}
-
-/** The same, but `null` while a failover holds the direction: whoever fences takes it after, so it cannot be taken back. */
-export async function takeOwnershipUnlessFenced(
-  connection: Connection,
-  peer: string,
-  owner: string,
-): Promise<Ownership | null> {
-  return take(
-    connection,
-    peer,
-    owner,
-    'WHERE NOT EXISTS (SELECT FROM lastcall.replication_control c WHERE c.peer = $1 AND c.fenced_by IS NOT NULL)',
-  );
-}
-
-async function take(
-  connection: Connection,
-  peer: string,
-  owner: string,
-  condition: string,
-): Promise<Ownership | null> {
   const taken = await connection.query(
-    `INSERT INTO lastcall.replication_owner AS o (peer, owner, epoch) SELECT $1, $2, 1 ${condition}
-     ON CONFLICT (peer) DO UPDATE SET owner = excluded.owner, epoch = o.epoch + 1, acquired_at = clock_timestamp()
+    `INSERT INTO lastcall.replication_owner AS o (peer, owner, epoch) VALUES ($1, $2, 1)
+     ON CONFLICT (peer) DO UPDATE SET owner = excluded.owner, epoch = o.epoch + 1, acquired_at = clock_timestamp(),
+       pid = NULL, session_began = NULL, renewed_at = NULL
      RETURNING epoch`,
     [peer, owner],
   );
-  if (taken.rowCount === 0) return null;
+  return begin(connection, peer, taken);
+}
+
+/**
+ * The same for a worker that will apply over `connection`. `fenced` while a failover holds the direction: whoever fences
+ * takes it after, so it cannot be taken back. `standby` while another worker works on it.
+ */
+export async function takeOwnershipToApply(
+  connection: Connection,
+  peer: string,
+  owner: string,
+): Promise<Ownership | 'fenced' | 'standby'> {
+  const taken = await connection.query(
+    `INSERT INTO lastcall.replication_owner AS o (peer, owner, epoch, pid, session_began, renewed_at)
+       SELECT $1, $2, 1, s.pid, s.backend_start, clock_timestamp() FROM pg_stat_get_activity(pg_backend_pid()) s
+       WHERE NOT EXISTS (SELECT FROM lastcall.replication_control c WHERE c.peer = $1 AND c.fenced_by IS NOT NULL)
+     ON CONFLICT (peer) DO UPDATE SET owner = excluded.owner, epoch = o.epoch + 1, acquired_at = clock_timestamp(),
+       pid = excluded.pid, session_began = excluded.session_began, renewed_at = excluded.renewed_at
+     WHERE o.owner = excluded.owner OR NOT lastcall.owner_works(o)
+     RETURNING epoch`,
+    [peer, owner],
+  );
+  if (taken.rowCount > 0) return begin(connection, peer, taken);
+  const { rowCount } = await connection.query(
+    'SELECT FROM lastcall.replication_control WHERE peer = $1 AND fenced_by IS NOT NULL',
+    [peer],
+  );
+  return rowCount > 0 ? 'fenced' : 'standby';
+}
+
+/** Says each second that this process still works on what it owns. */
+export async function renewOwnership(connection: Connection, owner: string): Promise<void> {
+  await connection.query(
+    'UPDATE lastcall.replication_owner SET renewed_at = clock_timestamp() WHERE owner = $1',
+    [owner],
+  );
+}
+
+async function begin(connection: Connection, peer: string, taken: TextResult): Promise<Ownership> {
   await waitForCommit(connection, peer);
   return { epoch: BigInt(taken.rows[0]?.['epoch'] ?? 0), position: await readPosition(connection, peer) };
 }

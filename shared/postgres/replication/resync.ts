@@ -33,8 +33,6 @@ export interface ResyncOptions {
   readonly epoch: bigint;
   /** How long slot creation may wait for older transactions at the publisher (rule 15). */
   readonly slotLockTimeoutMs: number;
-  /** How long to keep trying for the swap's locks, 50 ms at a time, behind long readers. */
-  readonly swapDeadlineMs: number;
   /** Throws `RowsOnlyHere` instead of swapping away rows that the origin does not have. */
   readonly refuseLoss?: boolean;
   readonly signal?: AbortSignal;
@@ -140,7 +138,6 @@ async function resyncOver(
       conclusion: `${storeKindsSql(peer, states)};
         SELECT lastcall.advance_position(${quoteLiteral(peer)}, ${options.epoch}, ${generation},
           '${formatLsn(slot.consistentPoint)}', true)`,
-      deadlineMs: options.swapDeadlineMs,
       signal: options.signal,
     }),
   );

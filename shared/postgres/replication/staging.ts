@@ -70,12 +70,12 @@ export interface SwapOptions {
   readonly tables: readonly CopyTable[];
   /** SQL that ends the same transaction: who may, and from where streaming begins. */
   readonly conclusion: string;
-  readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Tries for the locks 50 ms at a time: a queue of readers never forms behind a waiting swap (I6). Before that for one that
+ * Tries for the locks 50 ms at a time, until the signal: behind a reader of an hour it is done an hour later, and what was
+ * copied stays good, as the new slot keeps what came since. a queue of readers never forms behind a waiting swap (I6). Before that for one that
  * no reader waits behind: an autovacuum, which only gives way to whom it has kept for deadlock_timeout, must be out of the
  * way. Returns for how many milliseconds the locks were held.
  */
@@ -86,7 +86,6 @@ export async function swap({
   conclusion,
   ...options
 }: SwapOptions): Promise<number> {
-  const deadline = performance.now() + options.deadlineMs;
   const copies = tables.map(({ table }) => qualified(table));
   const clear = copies.length > 0 ? `LOCK TABLE ${copies.join(', ')} IN SHARE UPDATE EXCLUSIVE MODE` : '';
   for (;;) {
@@ -101,7 +100,7 @@ export async function swap({
     } catch (cause) {
       await subscriber.simple('ROLLBACK');
       const inTheWay = cause instanceof ServerError && (cause.code === '55P03' || cause.code === '40P01');
-      if (!inTheWay || performance.now() > deadline) throw cause;
+      if (!inTheWay) throw cause;
       await delay(20 + Math.random() * 80, undefined, options.signal ? { signal: options.signal } : {});
     }
   }
