@@ -5,7 +5,11 @@ import { type Direction, lagMs } from './direction.ts';
 import type { Replicator } from './replicator.ts';
 
 /** `lastcall_replication_*`, labelled by direction and read at scrape time. A figure that is not known has no sample. */
-export function exposeReplication(metrics: Metrics, replicator: Replicator, heartbeatMs: number): void {
+export function exposeReplication(
+  metrics: Metrics,
+  replicator: Pick<Replicator, 'directions'>,
+  heartbeatMs: number,
+): void {
   const each = (name: string, help: string, read: (direction: Direction) => number | null): void => {
     metrics.gauge(`replication_${name}`, help, ['from', 'to'], (gauge: Gauge<'from' | 'to'>) => {
       gauge.reset();

@@ -14,11 +14,11 @@ export const PROGRAMS = {
   },
   sipp: { programs: ['sipp'], debian: ['sip-tester'], fedora: ['sipp'], macos: ['sipp'] },
   baresip: { programs: ['baresip'], debian: ['baresip-core'], fedora: ['baresip'], macos: ['baresip'] },
-  // Beside which the SIP benchmark runs.
+  // Beside which the SIP benchmark runs, and which the documented set-ups are tried with.
   kamailio: {
     programs: ['kamailio'],
-    debian: ['kamailio', 'kamailio-postgres-modules'],
-    fedora: ['kamailio', 'kamailio-postgresql'],
+    debian: ['kamailio', 'kamailio-postgres-modules', 'kamailio-utils-modules'],
+    fedora: ['kamailio', 'kamailio-postgresql', 'kamailio-http_client'],
     macos: ['kamailio'],
     services: ['kamailio'],
   },
@@ -56,6 +56,14 @@ export const PROGRAMS = {
     fedora: ['fail2ban'],
     macos: ['fail2ban'],
     services: ['fail2ban'],
+  },
+  // promtool, which the alert rules are tried with.
+  prometheus: {
+    programs: ['promtool'],
+    debian: ['prometheus'],
+    fedora: ['golang-github-prometheus'],
+    macos: ['prometheus'],
+    services: ['prometheus'],
   },
   compose: {
     programs: ['docker-compose'],
@@ -102,7 +110,19 @@ export function programsFor(verb, args) {
     case 'test':
       return onlyPure(args)
         ? []
-        : [...CHAOS, 'baresip', 'openssl', 'barman', 'patroni', 'etcd', 'haproxy', 'compose', 'fail2ban'];
+        : [
+            ...CHAOS,
+            'baresip',
+            'openssl',
+            'barman',
+            'patroni',
+            'etcd',
+            'haproxy',
+            'compose',
+            'fail2ban',
+            'kamailio',
+            'prometheus',
+          ];
     case 'bench':
       return args[0] === 'sip' ? ['redis', 'sipp', 'kamailio'] : [...CHAOS, 'pglogical'];
     default:
