@@ -12,6 +12,8 @@ export interface PhoneOptions extends Credentials {
   readonly domain?: string;
   /** Where requests go: `sip:127.0.0.1:5060`, with `;transport=tcp` over TCP. */
   readonly server: string;
+  /** The address it sends from; 127.0.0.1 unless it is to be told apart from other phones by it. */
+  readonly host?: string;
   /** Sends no credentials even when challenged. */
   readonly anonymous?: boolean;
 }
@@ -45,7 +47,7 @@ export class SipPhone {
     this.options = options;
     const transport = options.server.includes('transport=tcp') ? 'tcp' : 'udp';
     this.stack = new SipServer({
-      listeners: [{ transport, host: '127.0.0.1', port: 0 }],
+      listeners: [{ transport, host: options.host ?? '127.0.0.1', port: 0 }],
       onRequest: (request, transaction) => this.#onRequest(request, transaction),
       onAck: (ack) => this.requests.push(ack),
     });
