@@ -14,7 +14,15 @@ import { type Lease, takeLease } from './lease.ts';
 import type { FailoverRow, Ledger, StepDetail } from './ledger.ts';
 import { type Observations, observe } from './observe.ts';
 import { Pair } from './pair.ts';
-import { checkPair, directionLabel, fence, type Plan, salvageMarksOf, salvageRowsOf } from './pair-steps.ts';
+import {
+  checkPair,
+  directionLabel,
+  fence,
+  type Plan,
+  salvageMarksOf,
+  salvageRowsOf,
+  unfence,
+} from './pair-steps.ts';
 import { Resynchronisation } from './resynchronisation.ts';
 import type { CoordinatorLog, CoordinatorSettings } from './settings.ts';
 import type { SiteFloors } from './site-floors.ts';
@@ -209,7 +217,11 @@ async function synchronise(run: Run, pair: Pair, plans: readonly Plan[]): Promis
     const direction = directionLabel(plan);
     if (plan.resync !== null) await resync(run, pair, plan);
     await run.steps.run(direction, 'stream', async (signal) => {
-      if (plan.resync === null) return { skipped: true, detail: {} };
+      if (plan.resync === null) {
+        // For an earlier server of the site it was to be made anew: this one has the fence from that one's log.
+        await unfence(await pair.connect(plan.to), plan.from, run.row.id);
+        return { skipped: true, detail: {} };
+      }
       await handOver(pair, plan, run.row.id, { timeoutMs: run.settings.barrierTimeoutMs, signal });
       return { detail: {} };
     });
