@@ -12,7 +12,7 @@ import { lookup } from './commands/lookup.ts';
 import { ready } from './commands/ready.ts';
 import { salvage } from './commands/salvage.ts';
 import { secretsList, secretsRotate } from './commands/secrets.ts';
-import { sitesAdd, sitesList } from './commands/sites.ts';
+import { sitesAdd, sitesList, sitesRemove } from './commands/sites.ts';
 import { status } from './commands/status.ts';
 import { pause, resume, resync } from './commands/steer-replication.ts';
 import { switchover } from './commands/switchover.ts';
@@ -33,6 +33,7 @@ export const commands: readonly Command[] = [
   terminalsShow,
   terminalsRemove,
   sitesAdd,
+  sitesRemove,
   sitesList,
   bansList,
   bansLift,

@@ -136,6 +136,18 @@ describe('lastcall sites', () => {
     expect(data.map((entry: { site: string }) => entry.site)).toEqual(['a', 'b', 'c']);
     expect((await at('b', 'sites', 'add', 'b')).exit).toBe(1);
   });
+
+  it('removes a site that is gone, with the slot that it held; an unknown one and the own are refused', async () => {
+    await at('b', 'sites', 'add', 'gone');
+    await sql('b', `SELECT pg_create_logical_replication_slot('lastcall_gone', 'pgoutput')`);
+    const removed = await at('b', 'sites', 'remove', 'gone');
+    expect(removed.out).toContain('site gone removed');
+    expect(await sql('b', `SELECT FROM pg_replication_slots WHERE slot_name = 'lastcall_gone'`)).toEqual([]);
+    const { data } = await json('b', 'sites', 'list');
+    expect(data.map((entry: { site: string }) => entry.site)).not.toContain('gone');
+    for (const site of ['gone', 'b'])
+      expect((await at('b', 'sites', 'remove', site)).err).toContain('SITE_UNKNOWN');
+  });
 });
 
 describe('lastcall status, pause, resume, resync', () => {

@@ -151,3 +151,32 @@ test('rule 4 a batch that fails leaves the position where it was', async () => {
     { lsn: '0/0' },
   ]);
 });
+
+test('rule 34 a batch of 160 MB is one transaction of messages of 64 MB at most', {
+  timeout: 60_000,
+}, async () => {
+  const sizes: number[] = [];
+  const pipeline = connection.pipeline.bind(connection);
+  connection.pipeline = (write) =>
+    pipeline((out) => {
+      write(out);
+      sizes.push(out.length);
+    });
+  const call = 'x'.repeat(400_000);
+  const rows = Array.from({ length: 400 }, (_, index) => ({ id: index + 1, dialed: { call, at: 5 } }));
+  await applier.apply(batch([...rows, 1_001]), false).finally(() => {
+    connection.pipeline = pipeline;
+  });
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(65 * 1024 ** 2);
+  expect(sizes.length).toBeGreaterThan(3);
+  const [row] = await query(
+    b.owner,
+    'SELECT count(*)::int AS rows, sum(length(last_dialed_call))::int AS bytes FROM lastcall.lastcalls_a',
+  );
+  expect(row).toEqual({ rows: 400, bytes: 400 * 400_000 });
+  await takeOwnership(connection, 'a', 'another');
+  await expect(applier.apply(batch(rows), false)).rejects.toMatchObject({ code: 'LC001' });
+  expect(await query(b.owner, 'SELECT lsn::text FROM lastcall.replication_position')).toEqual([
+    { lsn: '0/A' },
+  ]);
+});

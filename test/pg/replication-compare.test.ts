@@ -92,3 +92,15 @@ test('a changed, a missing and a foreign row are named, and repaired from the or
   expect((await compare()).tables.every(({ differing }) => differing === 0)).toBe(true);
   await expectCopiesEqualOrigins([a, b]);
 });
+
+test('150,000 differing keys are counted, and a hundred of them named', { timeout: 120_000 }, async () => {
+  await query(
+    b.owner,
+    `INSERT INTO lastcall.lastcalls_a (terminal_id, last_dialed_call) SELECT i, 'foreign' FROM generate_series(1000001, 1150000) i`,
+  );
+  const found = await compare();
+  expect(of(found.tables, 'lastcalls_a')).toMatchObject({ differing: 150_000 });
+  expect(of(found.tables, 'lastcalls_a')?.differingKeys).toHaveLength(100);
+  await query(b.owner, 'DELETE FROM lastcall.lastcalls_a WHERE terminal_id > 1000000');
+  expect((await compare()).equal).toBe(true);
+});
