@@ -22,6 +22,7 @@ export const PROGRAMS = {
     macos: ['kamailio'],
     services: ['kamailio'],
   },
+  linphone: { programs: ['linphone-daemon'], debian: ['linphone-cli'], optional: true },
   openssl: { programs: ['openssl'], debian: ['openssl'], fedora: ['openssl'], macos: ['openssl'] },
   postgresql: {
     programs: [`${POSTGRES_15}/bin/postgres`],
@@ -113,6 +114,7 @@ export function programsFor(verb, args) {
         : [
             ...CHAOS,
             'baresip',
+            'linphone',
             'openssl',
             'barman',
             'patroni',
