@@ -30,6 +30,8 @@ export interface Result {
   /** One line for standard error, as hooks and scripts expect it. */
   readonly complaint?: string;
   readonly exit?: ExitStatus;
+  /** Everything has been printed on the way, with --json as well. */
+  readonly printed?: boolean;
 }
 
 /** The command line lacks something, or says two things at once: exit status 2. */

@@ -1,7 +1,9 @@
 import type { Command } from './command.ts';
 import { audit } from './commands/audit.ts';
 import { bansLift, bansList } from './commands/bans.ts';
+import { calls } from './commands/calls.ts';
 import { compare } from './commands/compare.ts';
+import { completion } from './commands/completion.ts';
 import { configCheck, configShow } from './commands/config.ts';
 import { doctor } from './commands/doctor.ts';
 import { failover, failovers, heal } from './commands/failover.ts';
@@ -17,9 +19,12 @@ import { status } from './commands/status.ts';
 import { pause, resume, resync } from './commands/steer-replication.ts';
 import { switchover } from './commands/switchover.ts';
 import { terminalsAdd } from './commands/terminals-add.ts';
+import { terminalsExport } from './commands/terminals-export.ts';
+import { terminalsImport } from './commands/terminals-import.ts';
 import { terminalsList } from './commands/terminals-list.ts';
 import { terminalsRemove } from './commands/terminals-remove.ts';
 import { terminalsShow } from './commands/terminals-show.ts';
+import { terminalsUpdate } from './commands/terminals-update.ts';
 import { tokensAdd, tokensList, tokensRevoke } from './commands/tokens.ts';
 
 /** In the order of --help. */
@@ -27,11 +32,15 @@ export const commands: readonly Command[] = [
   init,
   status,
   lookup,
+  calls,
   forget,
   terminalsAdd,
   terminalsList,
   terminalsShow,
   terminalsRemove,
+  terminalsUpdate,
+  terminalsImport,
+  terminalsExport,
   sitesAdd,
   sitesRemove,
   sitesList,
@@ -59,6 +68,7 @@ export const commands: readonly Command[] = [
   configShow,
   ready,
   doctor,
+  completion(() => commands),
 ];
 
 export const GROUPS: Readonly<Record<string, string>> = {

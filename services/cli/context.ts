@@ -25,7 +25,10 @@ export type DatabaseRole = 'app' | 'coordinator' | 'owner';
 /** What a command may reach. Everything is opened when first asked for and closed at the end. */
 export interface Context {
   readonly env: Terminal['env'];
+  readonly cwd: string;
   readonly signal: AbortSignal;
+  readonly outIsTerminal: boolean;
+  readonly errIsTerminal: boolean;
   /** For what goes on printing; a single result is returned instead. */
   out(text: string): void;
   /** A question, on standard error. */
@@ -65,6 +68,9 @@ export function openContext(input: Input, terminal: Terminal): Context {
   };
   return {
     env: terminal.env,
+    cwd: terminal.cwd,
+    outIsTerminal: terminal.outIsTerminal ?? false,
+    errIsTerminal: terminal.errIsTerminal ?? false,
     signal: terminal.signal,
     out: (text) => terminal.out(text),
     err: (text) => terminal.err(text),

@@ -5,6 +5,7 @@ import { commands, GROUPS } from './commands.ts';
 import { GLOBAL_OPTIONS, openContext } from './context.ts';
 import { describeError } from './describe-error.ts';
 import { Input } from './input.ts';
+import { programVersion } from './program-version.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Runs one command line (without the two leading words of `process.argv`) and resolves with its exit status. */
@@ -18,10 +19,16 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
     return exit;
   } catch (error) {
     // Commander has printed what is wrong, or the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    throw error;
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    if (argv.includes('--json')) terminal.out(`${JSON.stringify(usageJson(error), null, 2)}\n`);
+    return 2;
   }
 }
+
+const usageJson = ({ message }: CommanderError) => ({
+  error: { code: 'WRONG_USAGE', message: message.replace(/^error: /, '') },
+});
 
 type Execute = (command: Command, values: ReadonlyMap<string, unknown>) => Promise<void>;
 
@@ -29,6 +36,7 @@ export function buildProgram(terminal: Pick<Terminal, 'out' | 'err'>, execute: E
   const program = createCommand('lastcall')
     .description("Last number redial and call return at several sites: the operator's hand.")
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
+    .version(programVersion(), '--version', 'print the version')
     .exitOverride()
     .showSuggestionAfterError()
     .addHelpText(
@@ -106,6 +114,7 @@ function inOneLine(failure: Result): Result {
 /** Failures go to standard error unless a program asked for JSON. */
 function print(result: Result, json: boolean, terminal: Terminal): ExitStatus {
   const exit = result.exit ?? 0;
+  if (result.printed) return exit;
   if (json) terminal.out(`${JSON.stringify(result.data, null, 2)}\n`);
   else if (result.text !== '') terminal.out(`${result.text}\n`);
   if (result.complaint !== undefined) terminal.err(`${result.complaint}\n`);

@@ -11,6 +11,9 @@ export interface Terminal {
   err(text: string): void;
   /** What is typed or piped in. */
   readonly stdin: Typed;
+  /** Somebody looks at it: bars, colours and a table that is drawn anew are for people only. */
+  readonly outIsTerminal?: boolean;
+  readonly errIsTerminal?: boolean;
   /** Ends what watches until interrupted. */
   readonly signal: AbortSignal;
 }

@@ -1,7 +1,8 @@
 import { normaliseNumber } from './number.ts';
 
 /** What a dialed star code asks for. */
-export type Feature = 'redial' | 'return' | 'erase' | 'trace';
+export const FEATURES = ['redial', 'return', 'erase', 'trace'] as const;
+export type Feature = (typeof FEATURES)[number];
 
 /** Feature by dialed code. Configured per site, aliases are further entries (F17). */
 export type FeatureCodes = ReadonlyMap<string, Feature>;

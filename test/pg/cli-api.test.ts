@@ -115,4 +115,19 @@ describe('the command line with the API', () => {
     );
     expect(states).toMatchObject({ api: 'ok', redis: 'ok', 'peer b': 'ok' });
   });
+
+  it('a lookup works while the command line cannot reach the database: the api answers as for SIP', async () => {
+    const number = { terminalId: 91, number: '1091', password: 'x' };
+    await api.request('POST', '/v1/terminals', number);
+    const called = { callId: 'away', event: 'dialed', from: '1091', to: '5551234' };
+    expect((await api.request('POST', '/v1/calls', called)).status).toBe(200);
+    const away = sites.configFile('a', {
+      postgres: { url: 'postgres://lastcall_app:x@127.0.0.1:1/gone' },
+      api: { listen: address, tokens: [{ token: ADMIN_TOKEN, role: 'admin' }] },
+    });
+    const run = await runCli(['lookup', '1091', '*52', '--json', '--config', away]);
+    expect(run).toMatchObject({ exit: 0 });
+    expect(JSON.parse(run.out)).toMatchObject({ number: '5551234', site: 'a' });
+    expect((await runCli(['lookup', '1091', '*69', '--config', away])).err).toContain('NO_DATA');
+  });
 });

@@ -1,17 +1,20 @@
 import type { Command, ExitStatus } from '../command.ts';
 import { checks, failure } from '../doctor/checks.ts';
 import type { Finding } from '../doctor/finding.ts';
+import { localChecks } from '../doctor/local-checks.ts';
 
 export const doctor: Command = {
   name: 'doctor',
   summary:
-    'look for what will hurt on a bad day: settings, peers, clocks, Redis, backups; exit status 3 with warnings',
+    'look for what will hurt on a bad day: settings, grants, peers, clocks, certificates, secrets, backups; exit status 3 with warnings',
   async run(_input, context) {
     // Without a configuration there is nothing to examine.
     context.config();
     const findings = (
       await Promise.all(
-        checks.map((check) => check.run(context).catch((error: unknown) => [failure(check.name, error)])),
+        [...checks, ...localChecks].map((check) =>
+          check.run(context).catch((error: unknown) => [failure(check.name, error)]),
+        ),
       )
     ).flat();
     return { data: { findings }, text: findings.map(findingText).join('\n'), exit: exitOf(findings) };

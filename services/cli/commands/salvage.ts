@@ -7,6 +7,7 @@ import type { Command } from '../command.ts';
 
 export const salvage: Command = {
   name: 'salvage',
+  changes: true,
   summary:
     'bring back what only an old server of this site holds, before it is rejoined or wiped; it is only read',
   options: [

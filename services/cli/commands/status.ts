@@ -6,6 +6,7 @@ import {
 } from '../../../shared/postgres/directions/replication-status.ts';
 import type { Command, ExitStatus } from '../command.ts';
 import type { Context } from '../context.ts';
+import { LagHistory } from '../lag-history.ts';
 import { bytesText, millisecondsText, table } from '../table.ts';
 
 const BUDGET_MS = 3_000;
@@ -22,21 +23,44 @@ export const status: Command = {
     },
   ],
   async run(input, context) {
+    const seen = new LagHistory();
+    const live = context.outIsTerminal && !input.flag('json');
     for (;;) {
       const directions = await readStatus(context);
       const exit: ExitStatus = directions.every(isWell) ? 0 : 3;
       const data = { site: context.config().config.site, directions: directions.map(directionJson) };
       if (!input.flag('watch')) return { data, text: directionTable(directions), exit };
-      context.out(
-        input.flag('json') ? `${JSON.stringify(data)}\n` : `${CLEAR}${directionTable(directions)}\n`,
-      );
+      seen.add(directions);
+      if (input.flag('json')) context.out(`${JSON.stringify(data)}\n`);
+      else if (live)
+        context.out(
+          `${CLEAR}${new Date().toISOString().slice(0, 19)}Z\n${liveTable(directions, seen, context)}\n`,
+        );
+      else context.out(`${directions.map(directionLine).join('\n')}\n`);
       await delay(WATCH_EVERY_MS, undefined, { signal: context.signal }).catch(() => {});
-      if (context.signal.aborted) return { data, text: '', exit };
+      if (context.signal.aborted) return { data, text: '', exit, printed: true };
     }
   },
 };
 
 const CLEAR = '\u001b[2J\u001b[H';
+const [GREEN, RED, PLAIN] = ['\u001b[32m', '\u001b[31m', '\u001b[0m'];
+
+/** The table, a line of the last minute's lag under each direction; what is not well in red, unless NO_COLOR is set (no-color.org). */
+function liveTable(directions: readonly DirectionStatus[], seen: LagHistory, { env }: Context): string {
+  const [head = '', ...lines] = directionTable(directions).split('\n');
+  const drawn = directions.map((direction, index) => {
+    const line = `${(lines[index] ?? '').padEnd(100)}  ${seen.sparkline(direction)}`.trimEnd();
+    return env['NO_COLOR'] ? line : `${isWell(direction) ? GREEN : RED}${line}${PLAIN}`;
+  });
+  return [head, ...drawn].join('\n');
+}
+
+/** For a pipe: one line a direction and second, each of its own. */
+function directionLine({ from, lagMs, reason, state, to }: DirectionStatus): string {
+  const lag = lagMs === null ? '' : ` lag ${millisecondsText(lagMs)}`;
+  return `${new Date().toISOString()} ${from} > ${to} ${state}${reason === null ? '' : ` (${reason})`}${lag}`;
+}
 
 export function readStatus(context: Context): Promise<DirectionStatus[]> {
   const { config } = context.config();

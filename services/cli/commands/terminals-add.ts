@@ -61,7 +61,7 @@ export const terminalsAdd: Command = {
   },
 };
 
-async function nextTerminalId(database: Queryable): Promise<number> {
+export async function nextTerminalId(database: Queryable): Promise<number> {
   const rows = await database.query<{ next: number }>(
     'SELECT coalesce(max(terminal_id), 0) + 1 AS next FROM lastcall.terminals_by_site',
   );

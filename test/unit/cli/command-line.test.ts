@@ -61,6 +61,21 @@ describe('lastcall', () => {
     expect(run.err).toContain(said);
   });
 
+  it('says wrong usage as JSON to who asked for JSON', async () => {
+    const run = await runCli(['lookup', '1001', '--json']);
+    expect(run.exit).toBe(2);
+    expect(JSON.parse(run.out)).toEqual({
+      error: { code: 'WRONG_USAGE', message: "missing required argument 'CODE'" },
+    });
+  });
+
+  it('prints its version', async () => {
+    expect(await runCli(['--version'])).toMatchObject({
+      exit: 0,
+      out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+    });
+  });
+
   it('says where it looked when there is neither a configuration nor a lab', async () => {
     const run = await runCli(['status', '--lab', '/nonexistent']);
     expect(run.exit).toBe(2);

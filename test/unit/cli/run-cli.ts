@@ -15,6 +15,9 @@ export interface CliSurroundings {
   /** By default empty, and no terminal. */
   readonly stdin?: Typed;
   readonly onOut?: (text: string) => void;
+  readonly onErr?: (text: string) => void;
+  readonly outIsTerminal?: boolean;
+  readonly errIsTerminal?: boolean;
 }
 
 /** One command line in this process, as `lastcall ...` in a shell. */
@@ -26,12 +29,15 @@ export async function runCli(argv: readonly string[], surroundings: CliSurroundi
     cwd: surroundings.cwd ?? '/nonexistent',
     signal: surroundings.signal ?? new AbortController().signal,
     stdin: surroundings.stdin ?? Readable.from([]),
+    outIsTerminal: surroundings.outIsTerminal ?? false,
+    errIsTerminal: surroundings.errIsTerminal ?? false,
     out: (text) => {
       out += text;
       surroundings.onOut?.(text);
     },
     err: (text) => {
       err += text;
+      surroundings.onErr?.(text);
     },
   });
   return { exit, out, err };
