@@ -53,6 +53,12 @@ export function buildApp(deps: ApiDeps): ApiApp {
     // Whoever was let in is answered; then the connection ends.
     forceCloseConnections: 'idle',
   }).withTypeProvider<TypeBoxProvider>();
+  // RFC 7396: JSON under another name.
+  app.addContentTypeParser(
+    'application/merge-patch+json',
+    { parseAs: 'string' },
+    app.getDefaultJsonParser('error', 'error'),
+  );
   const allowed = learnMethods(app);
   app.setValidatorCompiler(validatorCompiler);
   app.setErrorHandler<FastifyError>((error, request, reply) => sendProblem(error, request, reply));

@@ -1,7 +1,7 @@
 import type { FeaturePolicy } from '../../shared/domain/feature-call.ts';
 import type { FeatureCodes } from '../../shared/domain/feature-code.ts';
 import type { DialRule } from '../../shared/domain/number.ts';
-import type { Queryable } from '../../shared/postgres/database.ts';
+import type { Database, Queryable } from '../../shared/postgres/database.ts';
 import type { Failover } from '../../shared/postgres/directions/failovers.ts';
 import type { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import type { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
@@ -43,7 +43,7 @@ export interface ApiDeps {
   readonly loginSeconds: number;
   readonly policy: CallPolicy;
   /** This site's database as lastcall_app. */
-  readonly database: Queryable;
+  readonly database: Pick<Database, 'query' | 'transaction'>;
   readonly directory: Pick<TerminalDirectory, 'find' | 'byId'>;
   readonly lookupBudgetMs: number;
   readonly statementBudgetMs: number;

@@ -206,6 +206,12 @@ export const ERRORS = {
     'Too many requests',
     'Wait for as long as Retry-After says; api.requestsPerSecond and api.failedLoginsPerMinute set the limits.',
   ),
+  CHANGED_MEANWHILE: entry(
+    412,
+    'never',
+    'It is no longer as If-Match says',
+    'Read it again, and decide anew what to change.',
+  ),
   METHOD_NOT_ALLOWED: entry(
     405,
     'never',

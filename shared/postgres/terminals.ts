@@ -103,6 +103,11 @@ export async function listTerminals(database: Queryable, after = 0, limit = 1000
   return rows.map(toTerminal);
 }
 
+/** Until the transaction ends no other one writes terminals at this site. */
+export async function lockTerminals(transaction: Queryable): Promise<void> {
+  await transaction.query(`SELECT pg_advisory_xact_lock(hashtext('lastcall.terminals'))`);
+}
+
 /** Throws `TERMINAL_EXISTS` when its id, username, number or address of record is taken. */
 export async function addTerminal(database: Queryable, terminal: Terminal): Promise<void> {
   await database.query(

@@ -55,7 +55,11 @@ describe('/v1/terminals', () => {
       'a',
       'SELECT ha1_md5, ha1_sha256 FROM lastcall.terminals WHERE terminal_id = 71',
     );
-    const replaced = await rest.api.request('PUT', '/v1/terminals/71', { number: '2071', enabled: false });
+    const replaced = await rest.api.request('PUT', '/v1/terminals/71', {
+      number: '2071',
+      username: '1071',
+      enabled: false,
+    });
     expect(replaced.json).toMatchObject({ number: '2071', username: '1071', enabled: false, userId: null });
     const [after] = await rest.sql(
       'a',
@@ -70,6 +74,49 @@ describe('/v1/terminals', () => {
       code: 'TERMINAL_NOT_FOUND',
       status: 404,
     });
+  });
+
+  it('PUT replaces whole, PATCH changes what is named', async () => {
+    await rest.api.request('POST', '/v1/terminals', terminal(91, { userId: 5, features: ['erase'] }));
+    const patched = await rest.api.request('PATCH', '/v1/terminals/91', { enabled: false });
+    expect(patched.json).toMatchObject({ userId: 5, features: ['erase'], enabled: false, number: '1091' });
+    const type = { 'content-type': 'application/merge-patch+json' };
+    expect((await rest.api.request('PATCH', '/v1/terminals/91', { userId: null }, type)).json).toMatchObject({
+      userId: null,
+      enabled: false,
+    });
+    const put = await rest.api.request('PUT', '/v1/terminals/91', { number: '1091' });
+    expect(put.json).toMatchObject({ userId: null, features: ['redial', 'return'], enabled: true });
+    expect((await rest.api.request('PATCH', '/v1/terminals/91', { username: 'x' })).json).toMatchObject({
+      status: 400,
+    });
+    expect((await rest.api.request('PATCH', '/v1/terminals/9191', {})).status).toBe(404);
+    await rest.api.request('DELETE', '/v1/terminals/91');
+  });
+
+  it('of two who read and then change one terminal the second is told, whoever writes at once', async () => {
+    await rest.provision(92);
+    const read = await rest.api.request('GET', '/v1/terminals/92');
+    const etag = String(read.headers['etag']);
+    expect(
+      (await rest.api.request('GET', '/v1/terminals/92', undefined, { 'if-none-match': etag })).status,
+    ).toBe(304);
+    const patch = (userId: number) =>
+      rest.api.request('PATCH', '/v1/terminals/92', { userId }, { 'if-match': etag });
+    const answers = await Promise.all([patch(1), patch(2), patch(3)]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412]);
+    expect(answers.find(({ status }) => status === 412)?.json).toMatchObject({ code: 'CHANGED_MEANWHILE' });
+    for (const method of ['PUT', 'DELETE'] as const) {
+      const body = method === 'PUT' ? { number: '1092' } : undefined;
+      expect(
+        (await rest.api.request(method, '/v1/terminals/92', body, { 'if-match': etag })).status,
+        method,
+      ).toBe(412);
+    }
+    const current = String(answers.find(({ status }) => status === 200)?.headers['etag']);
+    expect(
+      (await rest.api.request('DELETE', '/v1/terminals/92', undefined, { 'if-match': current })).status,
+    ).toBe(204);
   });
 
   it('a new username needs the password again: its hash holds the name', async () => {

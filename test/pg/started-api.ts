@@ -9,7 +9,7 @@ export interface StartedApi {
   readonly app: ApiApp;
   /** With the admin token; `json` is null for an answer without a body. */
   request(
-    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     url: string,
     body?: object,
     headers?: Record<string, string>,
@@ -52,7 +52,8 @@ export async function startApi(
         ...(body && { payload: body }),
       });
       const text = response.body;
-      const json = /json/.test(String(response.headers['content-type'])) ? JSON.parse(text) : null;
+      const isJson = /json/.test(String(response.headers['content-type'])) && text !== '';
+      const json = isJson ? JSON.parse(text) : null;
       return { status: response.statusCode, headers: response.headers, text, json };
     },
     stop: async () => {

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox';
+import type { FastifyReply } from 'fastify';
 import { LastcallError } from '../../../shared/domain/errors.ts';
 import { publicTerminal } from '../../../shared/domain/public-terminal.ts';
 import type { StoredTerminal, Terminal } from '../../../shared/domain/terminal.ts';
@@ -9,6 +10,7 @@ import {
   findTerminal,
   findTerminalByName,
   listTerminals,
+  lockTerminals,
   removeTerminal,
   replaceTerminal,
 } from '../../../shared/postgres/terminals.ts';
@@ -20,6 +22,7 @@ import {
   TerminalChange,
   type TerminalChangeBody,
   TerminalPage,
+  TerminalPatch,
 } from '../schemas/terminal.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 
@@ -79,10 +82,41 @@ export function terminalRoutes(app: ApiApp, deps: ApiDeps): void {
     '/v1/terminals/:terminalId',
     {
       config: { role: 'read' },
-      schema: { tags, summary: 'One terminal', params, response: { 200: PublicTerminal } },
+      schema: {
+        tags,
+        summary: 'One terminal',
+        description: 'With If-None-Match 304 while it has not changed.',
+        params,
+        response: { 200: PublicTerminal, 304: Type.Null() },
+      },
     },
-    async ({ params: { terminalId } }) => json(await existing(database, terminalId)),
+    async ({ params: { terminalId }, headers }, reply) => {
+      const found = await existing(database, terminalId);
+      reply.header('etag', etagOf(found));
+      if (headers['if-none-match'] === etagOf(found)) return reply.code(304).send(null);
+      return json(found);
+    },
   );
+
+  /** Reads, judges `If-Match` and writes with no other writer of this site in between. */
+  const change = (
+    terminalId: number,
+    ifMatch: string | undefined,
+    write: (transaction: Queryable, before: StoredTerminal) => Promise<void>,
+  ) =>
+    database.transaction(async (transaction) => {
+      await lockTerminals(transaction);
+      const before = await existing(transaction, terminalId);
+      if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== etagOf(before))
+        throw new LastcallError('CHANGED_MEANWHILE', { details: { terminalId, etag: etagOf(before) } });
+      await write(transaction, before);
+    }, deps.statementBudgetMs);
+
+  const changed = async (terminalId: number, reply: FastifyReply) => {
+    const after = await existing(database, terminalId);
+    reply.header('etag', etagOf(after));
+    return json(after);
+  };
 
   app.put(
     '/v1/terminals/:terminalId',
@@ -90,17 +124,42 @@ export function terminalRoutes(app: ApiApp, deps: ApiDeps): void {
       config: { role: 'admin' },
       schema: {
         tags,
-        summary:
-          'Replace a terminal; without a password it keeps its credentials, unless its username changes',
+        summary: 'Replace a terminal whole: what is left away gets its default',
+        description:
+          'Only its credentials stay without a password, for nobody can read them; with another username they are needed. With If-Match (the ETag of an earlier answer) 412 when it has changed since.',
         params,
         body: TerminalChange,
         response: { 200: PublicTerminal },
       },
     },
-    async ({ params: { terminalId }, body }) => {
-      const before = await existing(database, terminalId);
-      await replaceTerminal(database, terminalOf(terminalId, body, domain, before));
-      return json(await existing(database, terminalId));
+    async ({ params: { terminalId }, body, headers }, reply) => {
+      await change(terminalId, headers['if-match'], (transaction, before) =>
+        replaceTerminal(transaction, terminalOf(terminalId, body, domain, before)),
+      );
+      return changed(terminalId, reply);
+    },
+  );
+
+  app.patch(
+    '/v1/terminals/:terminalId',
+    {
+      config: { role: 'admin' },
+      schema: {
+        tags,
+        summary: 'Change what is named, and nothing else',
+        description: 'application/json or application/merge-patch+json (RFC 7396). If-Match as with PUT.',
+        params,
+        body: TerminalPatch,
+        response: { 200: PublicTerminal },
+      },
+    },
+    async ({ params: { terminalId }, body, headers }, reply) => {
+      await change(terminalId, headers['if-match'], (transaction, before) => {
+        const { aor, enabled, features, number, numberId, userId, username } = before;
+        const kept = { aor, enabled, features: [...features], number, numberId, userId, username };
+        return replaceTerminal(transaction, terminalOf(terminalId, { ...kept, ...body }, domain, before));
+      });
+      return changed(terminalId, reply);
     },
   );
 
@@ -115,12 +174,15 @@ export function terminalRoutes(app: ApiApp, deps: ApiDeps): void {
         response: { 204: Type.Null() },
       },
     },
-    async ({ params: { terminalId } }, reply) => {
-      await removeTerminal(database, terminalId);
+    async ({ params: { terminalId }, headers }, reply) => {
+      await change(terminalId, headers['if-match'], (transaction) => removeTerminal(transaction, terminalId));
       return reply.code(204).send(null);
     },
   );
 }
+
+/** Strong: every write is dated later than the one before it. */
+const etagOf = ({ site, updatedAt }: StoredTerminal): string => `"${site}-${updatedAt}"`;
 
 const json = (terminal: StoredTerminal) => {
   const shown = publicTerminal(terminal);
@@ -139,17 +201,17 @@ function terminalOf(
   domain: string,
   before: Terminal | null,
 ): Terminal {
-  const username = body.username ?? before?.username ?? body.number;
+  const username = body.username ?? body.number;
   return {
     terminalId,
     userId: body.userId ?? null,
     username,
-    aor: body.aor ?? before?.aor ?? `sip:${username}@${domain}`,
+    aor: body.aor ?? `sip:${username}@${domain}`,
     ...credentials(username, body, domain, before),
     number: body.number,
     numberId: body.numberId ?? null,
-    features: body.features ?? before?.features ?? ['redial', 'return'],
-    enabled: body.enabled ?? before?.enabled ?? true,
+    features: body.features ?? ['redial', 'return'],
+    enabled: body.enabled ?? true,
   };
 }
 

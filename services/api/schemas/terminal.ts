@@ -31,6 +31,7 @@ const writable = {
 };
 
 export const TerminalChange = Type.Object(writable, { additionalProperties: false });
+export const TerminalPatch = Type.Partial(TerminalChange, { additionalProperties: false });
 export const NewTerminal = Type.Object(
   { terminalId: TerminalId, ...writable },
   { additionalProperties: false },

@@ -19,7 +19,7 @@ afterAll(async () => {
 
 it('docs/api.md names every address with the role it needs, and no other', async () => {
   const page = readFileSync(join(packageRoot(), 'docs/api.md'), 'utf8');
-  const rows = [...page.matchAll(/^\| `(GET|POST|PUT|DELETE) ([^`?]+)[^`]*` \| (\w+) \|/gm)];
+  const rows = [...page.matchAll(/^\| `(GET|POST|PUT|PATCH|DELETE) ([^`?]+)[^`]*` \| (\w+) \|/gm)];
   const documented = rows.map(([, method, path, role]) => `${method} ${path} ${role}`).sort();
   const { paths } = (await app.inject('/v1/openapi.json')).json<{
     paths: Record<string, Record<string, { description: string }>>;

@@ -54,6 +54,7 @@ describe('/v1/openapi.json', () => {
         'POST /v1/terminals',
         'GET /v1/terminals/{terminalId}',
         'PUT /v1/terminals/{terminalId}',
+        'PATCH /v1/terminals/{terminalId}',
         'DELETE /v1/terminals/{terminalId}',
         'GET /v1/terminals/{terminalId}/lastcalls',
         'DELETE /v1/terminals/{terminalId}/lastcalls',
