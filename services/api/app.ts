@@ -1,4 +1,12 @@
-import { type FastifyBaseLogger, type FastifyError, fastify, LogController } from 'fastify';
+import type { Server } from 'node:http';
+import { createServer } from 'node:https';
+import {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyServerFactory,
+  fastify,
+  LogController,
+} from 'fastify';
 import { LastcallError } from '../../shared/domain/errors.ts';
 import { healthRoutes } from '../../shared/runtime/health.ts';
 import { admitByToken } from './admission.ts';
@@ -40,10 +48,16 @@ declare module 'fastify' {
 
 const LARGEST_BODY_BYTES = 65_536;
 
+/** Typed as the plain server: nothing here tells them apart. */
+function overTls(tls: NonNullable<ApiDeps['tls']>): FastifyServerFactory<Server> {
+  return (handler) => createServer({ ...tls, minVersion: 'TLSv1.2' }, handler) as unknown as Server;
+}
+
 /** The REST API, not yet listening. */
 export function buildApp(deps: ApiDeps): ApiApp {
   const log: FastifyBaseLogger = deps.log;
-  const app: ApiApp = fastify({
+  const app: ApiApp = fastify<Server>({
+    ...(deps.tls && { serverFactory: overTls(deps.tls) }),
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LARGEST_BODY_BYTES,

@@ -34,6 +34,8 @@ export interface ApiDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly tokens: Tokens;
+  /** PEM; null: without TLS. */
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | null;
   readonly limits: RateLimitOptions;
   /** Origins whose pages may ask. */
   readonly corsOrigins: readonly string[];

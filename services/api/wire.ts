@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { trimAuditLog } from '../../shared/postgres/audit-log.ts';
 import { Database } from '../../shared/postgres/database.ts';
 import { databaseHealth, logDatabase } from '../../shared/postgres/database-reaction.ts';
@@ -23,6 +24,7 @@ import { Metrics } from '../../shared/runtime/metrics.ts';
 import { peerUrls } from '../../shared/runtime/peer-urls.ts';
 import { followConfig } from '../../shared/runtime/watch-config.ts';
 import { buildApp } from './app.ts';
+import type { ApiDeps } from './deps.ts';
 import { FailoverQueue } from './failover-queue.ts';
 import { TerminalDirectory } from './terminal-directory.ts';
 import { Tokens } from './tokens.ts';
@@ -116,6 +118,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     clock: systemClock,
     log,
     tokens,
+    tls: readTls(config.api),
     limits: config.api,
     corsOrigins: config.api.corsOrigins,
     trustedProxies: config.api.trustedProxies,
@@ -169,6 +172,12 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     },
   ];
   return { app, parts };
+}
+
+function readTls({ certificate, key }: Config['api']): ApiDeps['tls'] {
+  return certificate === null || key === null
+    ? null
+    : { cert: readFileSync(certificate), key: readFileSync(key) };
 }
 
 /** What is done again and again; the next time makes up for one that failed. */

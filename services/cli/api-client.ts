@@ -9,9 +9,12 @@ const TIMEOUT_MS = 10_000;
 export class ApiClient {
   readonly #url: string;
   readonly #token: string;
+  readonly #ca: string | null;
   #hasChanged = false;
 
-  constructor(url: string, token: string) {
+  /** `ca`: PEM of the certificate that the API shows besides those that everybody trusts: its own. */
+  constructor(url: string, token: string, ca: string | null = null) {
+    this.#ca = ca;
     this.#url = url.replace(/\/+$/, '');
     this.#token = token;
   }
@@ -42,6 +45,7 @@ export class ApiClient {
     const { status, text } = await httpRequest(this.#url + path, {
       method,
       timeoutMs,
+      ca: this.#ca,
       ...(body
         ? { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
         : { headers }),

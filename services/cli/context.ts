@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { LastcallError } from '../../shared/domain/errors.ts';
 import { Database } from '../../shared/postgres/database.ts';
 import { findPrimary } from '../../shared/postgres/find-primary.ts';
@@ -128,12 +129,13 @@ function apiOf(input: Input, terminal: Terminal, config: () => FoundConfig): Api
   if (url && token) return new ApiClient(url, token);
   const api = config().config.api;
   const admin = api.tokens.find((entry) => entry.role === 'admin');
-  return new ApiClient(url ?? apiUrl(config().config), token ?? admin?.token ?? '');
+  const ca = api.certificate === null ? null : readFileSync(api.certificate, 'utf8');
+  return new ApiClient(url ?? apiUrl(config().config), token ?? admin?.token ?? '', ca);
 }
 
 /** This site's API as it is reached from this machine. */
 export function apiUrl({ api }: Config): string {
-  return `http://${reachable(api.listen)}`;
+  return `${api.certificate === null ? 'http' : 'https'}://${reachable(api.listen)}`;
 }
 
 /** Where a listener on every address is reached from this machine. */

@@ -7,6 +7,7 @@ export function contradictions(config: Config): ConfigFault[] {
   return [
     ...expiryOrder(config),
     ...missingCertificate(config),
+    ...halfTls(config),
     ...ownSiteAsPeer(config),
     ...unprovenPeers(config),
     ...sharedListeners(config),
@@ -33,6 +34,12 @@ function missingCertificate({ sip }: Config): ConfigFault[] {
       path: `sip.${key}`,
       fault: 'missing; expected a PEM file, since sip.tls or sip.wss is set',
     }));
+}
+
+function halfTls({ api }: Config): ConfigFault[] {
+  if ((api.certificate === null) === (api.key === null)) return [];
+  const missing = api.certificate === null ? 'certificate' : 'key';
+  return [{ path: `api.${missing}`, fault: 'missing; expected a PEM file, since the other one is set' }];
 }
 
 function ownSiteAsPeer({ site, peers }: Config): ConfigFault[] {

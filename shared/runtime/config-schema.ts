@@ -217,6 +217,8 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
 
   api: section('REST', {
     listen: hostPort('Listener', { default: LOOPBACK(8080) }),
+    certificate: optional(text('PEM file with the certificate chain: REST over TLS, and nothing without')),
+    key: optional(text('PEM file with the private key')),
     requestsPerSecond: integer('What one token may ask; beyond it 429', {
       min: 1,
       max: 1_000_000,

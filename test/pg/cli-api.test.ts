@@ -1,3 +1,7 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../shared/servers/free-port.ts';
 import { withClient } from '../support/postgres.ts';
@@ -130,4 +134,41 @@ describe('the command line with the API', () => {
     expect(JSON.parse(run.out)).toMatchObject({ number: '5551234', site: 'a' });
     expect((await runCli(['lookup', '1091', '*69', '--config', away])).err).toContain('NO_DATA');
   });
+
+  it('over TLS it trusts the certificate that its configuration names, and no other', async () => {
+    const own = makeCertificate('own');
+    const secure = {
+      listen: `127.0.0.1:${await freePort()}`,
+      tokens: [{ token: ADMIN_TOKEN, role: 'admin' }],
+    };
+    const over = (files: object) => ({ redis: { url: redis.url }, api: { ...secure, ...files } });
+    const tls = await startApi(sites.config('a', over(own)), { listen: true });
+    const bans = (file: string) => runCli(['bans', 'list', '--config', file]);
+    expect(await bans(sites.configFile('a', over(own)))).toMatchObject({
+      exit: 0,
+      out: 'nobody is held back\n',
+    });
+    const ready = await runCli([
+      'ready',
+      'api',
+      '--degraded-is-ready',
+      '--config',
+      sites.configFile('a', over(own)),
+    ]);
+    expect(ready.exit).toBe(0);
+    expect((await bans(sites.configFile('a', over(makeCertificate('other'))))).err).toContain(
+      'API_UNREACHABLE',
+    );
+    expect((await bans(sites.configFile('a', over({})))).err).toContain('API_UNREACHABLE');
+    await tls.stop();
+  });
 });
+
+/** Self-signed, for a name that nobody is reached by. */
+function makeCertificate(name: string): { certificate: string; key: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'lastcall-tls-'));
+  const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const subject = ['-subj', `/CN=${name}`, '-days', '2', '-keyout', key, '-out', certificate];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...subject], { stdio: 'ignore' });
+  return { certificate, key };
+}

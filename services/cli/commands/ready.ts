@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { LastcallError } from '../../../shared/domain/errors.ts';
 import type { Config } from '../../../shared/runtime/config.ts';
 import { formatHostPort, type HostPort } from '../../../shared/runtime/config-field.ts';
@@ -23,7 +24,10 @@ export const ready: Command = {
   ],
   async run(input, context) {
     const listen = listenerOf(context.config().config, input.text('SERVICE'));
-    const readiness = await ask(`http://${formatHostPort(listen)}/readyz`);
+    const { api } = context.config().config;
+    const tls = input.text('SERVICE') === 'api' ? api.certificate : null;
+    const ca = tls === null ? null : readFileSync(tls, 'utf8');
+    const readiness = await ask(`http${tls === null ? '' : 's'}://${formatHostPort(listen)}/readyz`, ca);
     const rows = Object.entries(readiness.checks).map(([name, { state, reason }]) => [name, state, reason]);
     return {
       data: readiness,
@@ -55,9 +59,9 @@ function listenerOf({ api, health }: Config, service: string): HostPort {
   return { host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port };
 }
 
-async function ask(url: string): Promise<Readiness> {
+async function ask(url: string, ca: string | null): Promise<Readiness> {
   try {
-    const { text } = await httpRequest(url, { timeoutMs: TIMEOUT_MS });
+    const { text } = await httpRequest(url, { timeoutMs: TIMEOUT_MS, ca });
     return JSON.parse(text) as Readiness;
   } catch (cause) {
     throw new LastcallError('API_UNREACHABLE', { cause, details: { url } });

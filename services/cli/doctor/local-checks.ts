@@ -14,37 +14,31 @@ const SOON_DAYS = 30;
 const certificates: Check = {
   name: 'certificates',
   async run(context) {
-    const { certificate, key } = context.config().config.sip;
-    if (certificate === null) return [];
-    try {
-      const chain = new X509Certificate(readFileSync(certificate));
-      if (key !== null) readFileSync(key);
-      return [
-        judgeCertificate(
-          'sip.certificate',
-          Date.parse(chain.validFrom),
-          Date.parse(chain.validTo),
-          Date.now(),
-        ),
-      ];
-    } catch (error) {
-      const said = error instanceof Error ? error.message : String(error);
-      return [
-        fail(
-          'sip.certificate',
-          said,
-          'Name PEM files that this user can read in sip.certificate and sip.key.',
-        ),
-      ];
-    }
+    const { api, sip } = context.config().config;
+    return [
+      ...certificateFindings('sip.certificate', sip.certificate, sip.key),
+      ...certificateFindings('api.certificate', api.certificate, api.key),
+    ];
   },
 };
+
+function certificateFindings(check: string, certificate: string | null, key: string | null): Finding[] {
+  if (certificate === null) return [];
+  try {
+    const chain = new X509Certificate(readFileSync(certificate));
+    if (key !== null) readFileSync(key);
+    return [judgeCertificate(check, Date.parse(chain.validFrom), Date.parse(chain.validTo), Date.now())];
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    return [fail(check, said, `Name PEM files that this user can read as ${check} and its key.`)];
+  }
+}
 
 /** Pure. */
 export function judgeCertificate(check: string, fromMs: number, toMs: number, nowMs: number): Finding {
   const days = Math.floor((toMs - nowMs) / DAY_MS);
   const until = new Date(toMs).toISOString().slice(0, 10);
-  const remedy = 'Renew it, and restart call-control.';
+  const remedy = 'Renew it, and restart the services that show it.';
   if (nowMs < fromMs) return fail(check, `it is not valid yet`, 'Set the clock, or use another certificate.');
   if (toMs <= nowMs) return fail(check, `it expired on ${until}`, remedy);
   return days < SOON_DAYS
@@ -56,7 +50,7 @@ const fileModes: Check = {
   name: 'file modes',
   async run(context) {
     const { config, file } = context.config();
-    const secret = [file, config.sip.key].filter((path) => path !== null);
+    const secret = [file, config.sip.key, config.api.key].filter((path) => path !== null);
     return secret.map((path) => judgeMode(path, modeOf(path)));
   },
 };
