@@ -64,9 +64,9 @@ function operation(route: RouteOptions, method: string): Json {
     ...(schema.tags && { tags: schema.tags }),
     parameters: [...parameters('path', schema.params), ...parameters('query', schema.querystring)],
     ...(schema.body && {
-      requestBody: { required: true, content: { 'application/json': { schema: schema.body } } },
+      requestBody: { required: true, content: bodyTypes(schema.body, method) },
     }),
-    responses: responses(schema.response ?? {}),
+    responses: { ...responses(schema.response ?? {}), ...problems(route, schema, method) },
     ...(role && { security: [{ bearer: [] }] }),
   };
 }
@@ -81,12 +81,58 @@ function parameters(place: 'path' | 'query', schema: TObject | undefined): Json[
   }));
 }
 
+const PROBLEM = {
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+} as const;
+
+/** What an operation can refuse, by what it takes. */
+function problems(route: RouteOptions, schema: RouteSchema, method: string): Json {
+  const takes = [schema.params, schema.querystring, schema.body].some(Boolean);
+  const conditional = route.url === '/v1/terminals/:terminalId' && method !== 'GET';
+  const refusals: readonly (readonly [boolean, number, string])[] = [
+    [takes, 400, 'a value is not acceptable; `details.faults` names each'],
+    [
+      route.config?.role !== undefined || route.url === '/v1/console/login',
+      401,
+      'no valid token, or no valid code',
+    ],
+    [route.config?.role !== undefined, 403, 'the token, or the terminal, may not do this'],
+    [
+      schema.params !== undefined || route.url === '/v1/target' || route.url === '/v1/calls',
+      404,
+      'there is none',
+    ],
+    [method === 'POST' || method === 'PUT' || method === 'PATCH', 409, 'it contradicts what is there'],
+    [conditional, 412, 'it has changed since the ETag that If-Match names'],
+    [schema.body !== undefined, 413, 'the body is longer than 64 kB'],
+    [schema.body !== undefined, 415, 'the body is of another media type'],
+    [true, 429, 'too many requests, or wrong tokens; see Retry-After'],
+    [true, 503, 'what it needs cannot be reached now; see Retry-After'],
+  ];
+  return Object.fromEntries(
+    refusals
+      .filter(([applies]) => applies)
+      .map(([, status, description]) => [status, { description, ...PROBLEM }]),
+  );
+}
+
+const bodyTypes = (schema: TSchema, method: string): Json => ({
+  'application/json': { schema },
+  ...(method === 'PATCH' && { 'application/merge-patch+json': { schema } }),
+});
+
+/** By default JSON; a schema can say otherwise. */
+const mediaTypes = (schema: TSchema): Json => ({
+  [String(schema['contentMediaType'] ?? 'application/json')]: { schema },
+  ...(schema['alsoAsText'] !== undefined && { 'text/plain': { schema: { type: 'string' } } }),
+});
+
 function responses(answers: Readonly<Record<string, TSchema>>): Json {
   const described = Object.entries(answers).map(([status, schema]) => [
     status,
     schema['type'] === 'null'
       ? { description: 'done' }
-      : { description: schema.description ?? 'done', content: { 'application/json': { schema } } },
+      : { description: schema.description ?? 'done', content: mediaTypes(schema) },
   ]);
   const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
   return {

@@ -212,6 +212,12 @@ export const ERRORS = {
     'It is no longer as If-Match says',
     'Read it again, and decide anew what to change.',
   ),
+  CALL_REPORTED_OTHERWISE: entry(
+    409,
+    'never',
+    'This callId and event were reported with other content',
+    'Give each call a callId of its own; repeat a report exactly as it was.',
+  ),
   METHOD_NOT_ALLOWED: entry(
     405,
     'never',

@@ -33,6 +33,16 @@ describe('POST /v1/calls', () => {
     expect(await target52(1)).toMatchObject({ number: '556' });
   });
 
+  it('the same callId and event with other content is a 409, and changes nothing', async () => {
+    const report = { callId: 'reused', event: 'dialed', from: '1001', to: '557' };
+    expect((await rest.call(report)).status).toBe(200);
+    const other = await rest.call({ ...report, to: '558' });
+    expect(other.json).toMatchObject({ status: 409, code: 'CALL_REPORTED_OTHERWISE' });
+    expect(await target52(1)).toMatchObject({ number: '557' });
+    const reordered = { to: '557', from: '1001', event: 'dialed', callId: 'reused' };
+    expect((await rest.call(reordered)).status).toBe(200);
+  });
+
   it('a callId heard first at another site is that call still: repeated here it hides no newer one', async () => {
     // What site b recorded, as the replicator brought it.
     await rest.sql(

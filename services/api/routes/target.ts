@@ -29,7 +29,7 @@ export function targetRoute(app: ApiApp, deps: ApiDeps): void {
         summary: 'The number that a feature code would call now',
         description,
         querystring,
-        response: { 200: Target },
+        response: { 200: { ...Target, alsoAsText: true } },
       },
     },
     async ({ query, headers }, reply) => {

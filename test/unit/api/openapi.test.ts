@@ -99,6 +99,30 @@ describe('/v1/openapi.json', () => {
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length);
   });
 
+  it('names every status and media type that an operation answers with', () => {
+    const of = (method: string, path: string) =>
+      operations.find((o) => o.method === method && o.path === path)?.operation as Operation;
+    const patch = of('patch', '/v1/terminals/{terminalId}');
+    expect(Object.keys(patch.responses)).toEqual([
+      '200',
+      '400',
+      '401',
+      '403',
+      '404',
+      '409',
+      '412',
+      '413',
+      '415',
+      '429',
+      '503',
+      'default',
+    ]);
+    expect(Object.keys(patch.requestBody?.content ?? {})).toContain('application/merge-patch+json');
+    expect(Object.keys(of('get', '/v1/target').responses['200']?.content ?? {})).toContain('text/plain');
+    expect(of('get', '/v1/events').responses['200']?.content).toHaveProperty('text/event-stream');
+    expect(of('post', '/v1/console/login').responses).not.toHaveProperty('403');
+  });
+
   it('holds only schemas that a JSON Schema validator takes', () => {
     const ajv = new Ajv({ strict: false });
     for (const { operation } of operations) {
