@@ -93,7 +93,8 @@ CREATE TABLE replication_dropped_slot (
   dropped_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
-GRANT SELECT ON replication_dropped_slot TO lastcall_peer;
+-- A peer asks what its site's copies here came from: it hears of promotions that nobody there has seen (rule 28).
+GRANT SELECT ON replication_dropped_slot, replication_position TO lastcall_peer;
 
 -- A subscriber has a new slot: why the one before was dropped is history.
 CREATE FUNCTION forget_dropped_slot(of_slot text) RETURNS void
@@ -112,7 +113,7 @@ GRANT INSERT, UPDATE ON replication_control TO lastcall_app;
 -- Every beat of this site, for days: the last one that a copy applied must be among them before anything is streamed to it
 -- (rule 29). A disk that was put back has the same timeline, and its log soon grows past every position; its beats are gone.
 CREATE TABLE own_beats (beat_at timestamptz(6) PRIMARY KEY);
-GRANT SELECT ON own_beats TO lastcall_replicator, lastcall_coordinator;
+GRANT SELECT ON own_beats TO lastcall_replicator, lastcall_coordinator, lastcall_peer;
 
 -- NULL for one of this site's own beats.
 CREATE FUNCTION judge_beat(applied timestamptz) RETURNS text

@@ -31,7 +31,7 @@ async function makePair(): Promise<{ a: SiteDatabase; b: SiteDatabase }> {
   };
 }
 const follow = (site: SiteDatabase, peer: SiteDatabase): RunningReplicator => {
-  const replicator = startReplicator(site, { [peer.site]: peer.replicator });
+  const replicator = startReplicator(site, { [peer.site]: peer.peer });
   running.push(replicator);
   return replicator;
 };

@@ -22,10 +22,7 @@ let running: RunningReplicator[] = [];
 beforeEach(async () => {
   [a, serverB] = await Promise.all([startHaSite('a', ['b']), startSystemPostgres()]);
   b = await makeSite('b', ['a'], siteOf(serverB));
-  running = [
-    startReplicator(a.database, { b: b.replicator }),
-    startReplicator(b, { a: a.database.replicator }),
-  ];
+  running = [startReplicator(a.database, { b: b.peer }), startReplicator(b, { a: a.database.peer })];
   await Promise.all(running.map((one) => untilStreaming(one)));
 });
 

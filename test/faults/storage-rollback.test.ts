@@ -34,7 +34,7 @@ afterEach(async () => {
 });
 
 const follow = (site: SiteDatabase, peer: SiteDatabase): RunningReplicator => {
-  const running = startReplicator(site, { [peer.site]: peer.replicator }, { coordinatorGraceMs: 60_000 });
+  const running = startReplicator(site, { [peer.site]: peer.peer }, { coordinatorGraceMs: 60_000 });
   replicators.push(running);
   return running;
 };

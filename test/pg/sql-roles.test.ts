@@ -164,7 +164,7 @@ describe('roles', () => {
       [
         ...kinds.flatMap((kind) => [`${kind}_a`, `${kind}_b`, `${kind}_by_site`]),
         ...['forgotten_a', 'forgotten_b', 'kind_columns', 'kind_groups', 'kinds', 'lastcalls_freshest'],
-        ...['replication_dropped_slot', 'sites'],
+        ...['own_beats', 'replication_dropped_slot', 'replication_position', 'sites'],
       ].sort(),
     );
     const functions = await a.query<{ name: string }>(
@@ -175,6 +175,7 @@ describe('roles', () => {
     expect(functions.map(({ name }) => name)).toEqual([
       'deleting',
       'forget_dropped_slot',
+      'judge_beat',
       'later_than',
       'removal_reach',
       'this_site',
