@@ -23,6 +23,7 @@ import { auditRoute } from './routes/audit.ts';
 import { banRoutes } from './routes/bans.ts';
 import { callRoutes } from './routes/calls.ts';
 import { compareRoutes } from './routes/compare.ts';
+import { consoleRoutes } from './routes/console.ts';
 import { consoleLoginRoute } from './routes/console-login.ts';
 import { eventRoute } from './routes/events.ts';
 import { failoverRoutes } from './routes/failovers.ts';
@@ -108,5 +109,6 @@ export function buildApp(deps: ApiDeps): ApiApp {
   consoleLoginRoute(app, deps, limits);
   auditRoute(app, deps);
   eventRoute(app, deps);
+  consoleRoutes(app, deps);
   return app;
 }

@@ -12,6 +12,7 @@ import type { KeptCalls } from '../../shared/ring/kept-calls.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { HealthOptions } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
+import type { ConsoleSettings } from './console-settings.ts';
 import type { RateLimitOptions } from './rate-limits.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
 import type { Tokens } from './tokens.ts';
@@ -60,5 +61,6 @@ export interface ApiDeps {
   readonly enqueueFailover: (request: FailoverRequest) => Promise<void>;
   /** Compares every copy with its origin; with `repair` copies the origin's rows over what differs. */
   readonly compare: (repair: boolean) => Promise<Comparison>;
+  readonly consoleSettings: ConsoleSettings;
   readonly health: HealthOptions;
 }

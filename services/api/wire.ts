@@ -25,6 +25,7 @@ import { peerUrls } from '../../shared/runtime/peer-urls.ts';
 import { followConfig } from '../../shared/runtime/watch-config.ts';
 import { buildApp } from './app.ts';
 import type { ApiDeps } from './deps.ts';
+import { consoleSettings } from './console-settings.ts';
 import { FailoverQueue } from './failover-queue.ts';
 import { TerminalDirectory } from './terminal-directory.ts';
 import { Tokens } from './tokens.ts';
@@ -143,6 +144,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     callOnce: new CallOnce({ redis, site }),
     enqueueFailover: (request) => failovers.add(request),
     compare: (repair) => compareConfiguredSites({ ...config, peers: configured }, repair),
+    consoleSettings: consoleSettings(config),
     health,
   });
 

@@ -13,6 +13,9 @@ export type DemoTerminal = {
   readonly number: string;
 };
 
+/** How many the ready screen and the console's softphone show. */
+export const SHOWN_ACCOUNTS = 5;
+
 /** Terminal 1 has the number and username 1001, and so on. */
 export function demoTerminals(count: number, key: string): DemoTerminal[] {
   return Array.from({ length: count }, (_, index) => {

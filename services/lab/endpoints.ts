@@ -6,6 +6,7 @@ import { hostPort, redisUrl, type SiteDatabase } from './site-config.ts';
 export type SiteEndpoints = {
   sip: { udp: string; tcp: string; ws: string; tls?: string; wss?: string };
   api: string;
+  console: string;
   /** The superuser's. */
   postgres: string;
   redis: string;
@@ -39,6 +40,7 @@ export function siteEndpoints(
       ...(secure ? { wss: `wss://${at(wss)}` } : {}),
     },
     api: `http://${at(api)}`,
+    console: `http://${at(api)}/console/`,
     postgres: database.ownerUrl,
     redis: redisUrl(site, secrets),
     pids,

@@ -5,7 +5,7 @@ import { createDatabase } from '../../shared/servers/postgres-program.ts';
 import type { Program } from '../../shared/servers/server-process.ts';
 import { ensureCertificate } from './certificate.ts';
 import { type ControlRequest, serveControl } from './control.ts';
-import { demoTerminals, provisionTerminals } from './demo-terminals.ts';
+import { demoTerminals, provisionTerminals, SHOWN_ACCOUNTS } from './demo-terminals.ts';
 import { type Endpoints, siteEndpoints } from './endpoints.ts';
 import { EndpointsFile } from './endpoints-file.ts';
 import type { LabOptions } from './options.ts';
@@ -115,8 +115,13 @@ export class Lab {
   }
 
   async #writeConfigs(secrets: LabSecrets, tls: CertificateFiles): Promise<void> {
+    const accounts = demoTerminals(
+      Math.min(this.#options.terminals, SHOWN_ACCOUNTS),
+      secrets.terminalKey,
+    ).map(({ username, password }) => ({ username, password }));
     for (const site of this.#plan.sites) {
-      await writeAtomically(site.configFile, siteConfig(this.#plan, site, this.#databases, secrets, tls));
+      const config = siteConfig(this.#plan, site, this.#databases, secrets, tls, accounts);
+      await writeAtomically(site.configFile, config);
     }
   }
 

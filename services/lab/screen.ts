@@ -1,7 +1,6 @@
+import { SHOWN_ACCOUNTS } from './demo-terminals.ts';
 import type { Endpoints, SiteEndpoints } from './endpoints.ts';
 import { DOMAIN, type LabPlan } from './plan.ts';
-
-const SHOWN_ACCOUNTS = 5;
 
 /** What the user sees when the lab is ready: where things are, who can call, what to try. */
 export function readyScreen(
@@ -46,12 +45,13 @@ function table(sites: Endpoints['sites']): string[] {
     ['WebSocket', ({ sip }) => sip.ws],
     ['  secure', ({ sip }) => sip.wss],
     ['REST', ({ api }) => api],
+    ['Console', ({ console }) => console],
     ['PostgreSQL', ({ postgres }) => postgres.replace(/^.*@/, '').replace(/\/.*$/, '')],
     ['Redis', ({ redis }) => redis.replace(/^.*[/@]/, '')],
   ];
   const columns = Object.entries(sites);
   const line = (title: string, cells: string[]): string =>
-    `  ${title.padEnd(14)}${cells.map((cell) => cell.padEnd(26)).join('')}`.trimEnd();
+    `  ${title.padEnd(14)}${cells.map((cell) => cell.padEnd(33)).join('')}`.trimEnd();
   return [
     line(
       '',

@@ -25,13 +25,14 @@ export function serviceUrl({ ownerUrl, hosts }: SiteDatabase): string {
   return hosts === null ? ownerUrl : ownerUrl.replace(/@[^/]+\//, `@${hosts}/`);
 }
 
-/** The site's configuration file, as `lastcall config check` accepts it. */
+/** The site's configuration file, as `lastcall config check` accepts it. The console's softphone offers the `accounts`. */
 export function siteConfig(
   plan: LabPlan,
   own: SitePlan,
   databases: ReadonlyMap<string, SiteDatabase>,
   secrets: LabSecrets,
   tls: CertificateFiles | null,
+  accounts: readonly { readonly username: string; readonly password: string }[] = [],
 ): string {
   const database = databaseOf(databases, own);
   const url = serviceUrl(database);
@@ -57,6 +58,7 @@ export function siteConfig(
     api: {
       listen: listen(own.ports.api),
       tokens: Object.entries(secrets.tokens).map(([role, token]) => ({ token, role })),
+      ...(accounts.length > 0 ? { demoAccounts: accounts } : {}),
     },
     health: {
       callControl: `127.0.0.1:${own.ports.health['call-control']}`,

@@ -265,6 +265,10 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
         role: oneOf('What it may do', ['read', 'record', 'admin'], {}),
       },
     ),
+    demoAccounts: listOf("Accounts that the console's softphone offers to an admin, for a demonstration", {
+      username: text('Digest username of the terminal'),
+      password: text('Its password, in clear', { secret: true }),
+    }),
   }),
 
   health: section('Health and metrics listeners (the api serves its own); port 0 takes a free one', {

@@ -51,7 +51,7 @@ test('the domain is pure: it reads no clock and no chance', () => {
 test('relative imports name the file with its ending', () => {
   const unclear = readSources('shared', 'services', 'test').flatMap((file) =>
     file.imports
-      .filter((name) => name.startsWith('.') && !/\.(ts|mjs|json)$/.test(name))
+      .filter((name) => name.startsWith('.') && !/\.(tsx?|mjs|json)$/.test(name))
       .map((name) => `${file.path} imports ${name}`),
   );
   expect(unclear).toEqual([]);

@@ -11,7 +11,7 @@ const IMPORT = /(?:^|[^\w.'"`])(?:from|import)\s*\(?\s*'([^'\n]+)'/g;
 export function readSources(...folders: string[]): SourceFile[] {
   return folders.flatMap((folder) =>
     readdirSync(join(packageRoot(), folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts') && !name.includes('node_modules'))
+      .filter((name) => /\.tsx?$/.test(name) && !name.includes('node_modules'))
       .map((name) => {
         const path = posix.join(folder, name);
         const text = readFileSync(join(packageRoot(), path), 'utf8');

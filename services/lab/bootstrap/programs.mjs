@@ -66,6 +66,13 @@ export const PROGRAMS = {
     macos: ['prometheus'],
     services: ['prometheus'],
   },
+  // The console's tests drive it.
+  chromium: {
+    programs: ['/usr/bin/chromium', 'chromium'],
+    debian: ['chromium'],
+    fedora: ['chromium'],
+    macos: ['chromium'],
+  },
   compose: {
     programs: ['docker-compose'],
     debian: ['docker-compose'],
@@ -124,6 +131,7 @@ export function programsFor(verb, args) {
             'fail2ban',
             'kamailio',
             'prometheus',
+            'chromium',
           ];
     case 'bench':
       return args[0] === 'sip' ? ['redis', 'sipp', 'kamailio'] : [...CHAOS, 'pglogical'];

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from './build.mjs';
+import { build, buildConsole } from './build.mjs';
 import { Obstacle, ROOT } from './root.mjs';
 import { run } from './run.mjs';
 
@@ -12,7 +12,11 @@ export async function runTests(args) {
   const outcomes =
     args.length > 0
       ? []
-      : [await check('types', 'tsc', '--noEmit'), await check('style', 'biome', 'check', '.')];
+      : [
+          await check('types', 'tsc', '--noEmit'),
+          await check("the console's types", 'tsc', '--noEmit', '-p', 'services/console'),
+          await check('style', 'biome', 'check', '.'),
+        ];
   outcomes.push(await compile());
   outcomes.push(await runVitest(args));
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
@@ -34,6 +38,7 @@ async function check(name, program, ...args) {
 async function compile() {
   try {
     await build('tsconfig.build.json', ['services', 'shared']);
+    await buildConsole();
     return outcome(true);
   } catch (error) {
     if (error instanceof Obstacle) return outcome(false, 'FAILED build');

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from './build.mjs';
+import { build, buildConsole } from './build.mjs';
 import { exclusively } from './exclusive.mjs';
 import { installPrograms } from './install.mjs';
 import { installPackages } from './packages.mjs';
@@ -28,7 +28,9 @@ export async function runVerb(verb, args) {
       await installPackages();
       await installPrograms(programsFor(verb, args));
       // `npm test` compiles as one of its counted steps.
-      if (verb !== 'test') await build('tsconfig.build.json', ['services', 'shared']);
+      if (verb === 'test') return;
+      await build('tsconfig.build.json', ['services', 'shared']);
+      await buildConsole();
     });
     await runIt(args);
   } catch (error) {

@@ -59,6 +59,8 @@ describe('/v1/openapi.json', () => {
         'GET /v1/terminals/{terminalId}/lastcalls',
         'DELETE /v1/terminals/{terminalId}/lastcalls',
         'GET /v1/target',
+        'GET /v1/console',
+        'GET /v1/console/accounts',
         'POST /v1/calls',
         'GET /v1/bans',
         'DELETE /v1/bans/{nameOrSource}',

@@ -1,0 +1,77 @@
+import { useDesk } from '../context.ts';
+import { Action, ADMIN_ONLY, Fault, Moment } from '../pieces.tsx';
+import { useRefreshed } from '../refreshed.ts';
+
+interface Ban {
+  readonly name: string;
+  readonly source: string;
+  readonly failures: number;
+  readonly heldUntil: string;
+}
+
+/** Who is held back, and who changed what. */
+export function RecordOf() {
+  const { admin } = useDesk();
+  if (!admin) return <p class="hint">{ADMIN_ONLY}.</p>;
+  return (
+    <>
+      <Bans />
+      <Audit />
+    </>
+  );
+}
+
+function Bans() {
+  const { client } = useDesk();
+  const { value, fault, refresh } = useRefreshed(
+    '/v1/bans',
+    (path) => client.get<{ bans: Ban[] }>(path),
+    3_000,
+  );
+  return (
+    <section class="card" aria-label="Bans">
+      <h2>Held back</h2>
+      <p class="hint">Log-ins of phones that gave wrong passwords wait a little longer after each one.</p>
+      {fault?.isUnknownAddress ? <p class="hint">This api does not list them.</p> : <Fault fault={fault} />}
+      {value?.bans.length === 0 && <p>Nobody is held back.</p>}
+      <ul class="list">
+        {value?.bans.map(({ failures, heldUntil, name, source }) => (
+          <li key={`${name} ${source}`}>
+            <strong>{name}</strong> from {source}: {failures} wrong passwords, until <Moment at={heldUntil} />{' '}
+            <Action
+              label="Let in"
+              name={`Let in ${name} from ${source}`}
+              act={() => client.delete(`/v1/bans/${encodeURIComponent(name)}`).then(refresh)}
+            />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** Newest first, as GET /v1/audit has them. */
+interface AuditPage {
+  readonly entries: readonly Readonly<Record<string, unknown>>[];
+}
+
+function Audit() {
+  const { client } = useDesk();
+  const { value, fault } = useRefreshed('/v1/audit?limit=100', (path) => client.get<AuditPage>(path), 3_000);
+  return (
+    <section class="card" aria-label="Audit log">
+      <h2>Who changed what</h2>
+      {fault?.isUnknownAddress ? <p class="hint">This api keeps no audit log.</p> : <Fault fault={fault} />}
+      <ul class="list">
+        {value?.entries.map((entry, index) => (
+          <li key={index}>
+            {Object.entries(entry)
+              .filter(([, each]) => each !== null)
+              .map(([name, each]) => `${name} ${typeof each === 'object' ? JSON.stringify(each) : each}`)
+              .join(' · ')}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
