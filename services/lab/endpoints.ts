@@ -18,6 +18,8 @@ export type SiteEndpoints = {
 export type Endpoints = {
   sites: Record<string, SiteEndpoints>;
   adminToken: string;
+  /** The first site's console, with a code that logs in once. */
+  console: string;
   terminals: readonly DemoTerminal[];
 };
 

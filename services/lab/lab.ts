@@ -4,6 +4,7 @@ import { translatePostgresError } from '../../shared/postgres/postgres-error.ts'
 import { createDatabase } from '../../shared/servers/postgres-program.ts';
 import type { Program } from '../../shared/servers/server-process.ts';
 import { ensureCertificate } from './certificate.ts';
+import { consoleLink } from './console-link.ts';
 import { type ControlRequest, serveControl } from './control.ts';
 import { demoTerminals, provisionTerminals, SHOWN_ACCOUNTS } from './demo-terminals.ts';
 import { type Endpoints, siteEndpoints } from './endpoints.ts';
@@ -172,6 +173,7 @@ export class Lab {
     const endpoints: Endpoints = {
       sites: Object.fromEntries(sites),
       adminToken: secrets.tokens.admin,
+      console: await consoleLink(sites[0]?.[1].api ?? '', secrets.tokens.admin),
       terminals: demoTerminals(this.#options.terminals, secrets.terminalKey),
     };
     await this.#endpointsFile.publish(endpoints);

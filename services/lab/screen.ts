@@ -5,7 +5,7 @@ import { DOMAIN, type LabPlan } from './plan.ts';
 /** What the user sees when the lab is ready: where things are, who can call, what to try. */
 export function readyScreen(
   plan: LabPlan,
-  { sites, terminals }: Endpoints,
+  { console: link, sites, terminals }: Endpoints,
   data: string,
   detached: boolean,
 ): string {
@@ -18,6 +18,8 @@ export function readyScreen(
     `Lastcall is ready: sites ${names.join(', ')} on this machine, domain ${DOMAIN}.`,
     '',
     ...table(sites),
+    '',
+    `Open this in a browser; it logs in once: ${link}`,
     '',
     'Demo accounts, for a softphone at any site:',
     ...terminals

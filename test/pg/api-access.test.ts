@@ -130,7 +130,7 @@ describe('tokens', () => {
 describe('POST /v1/console/login', () => {
   it('a code is exchanged for a token of twelve hours, once, whoever is second', async () => {
     const made = JSON.parse((await cli('tokens', 'add', 'ann', '--role', 'admin', '--one-time')).out);
-    expect(made.url).toBe(`http://127.0.0.1:${port}/console/#code=${made.token}`);
+    expect(made.url).toBe(`http://127.0.0.1:${port}/console/#login=${made.token}`);
     expect((await ask(made.token)).statusCode).toBe(401);
     const answers = await Promise.all([login(made.token), login(made.token)]);
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 401]);

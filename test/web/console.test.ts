@@ -51,6 +51,20 @@ test('a wrong token is refused, a good one stays in the tab, out of every addres
   await opened.close();
 });
 
+test('the link that the lab prints logs in once, and leaves no code in the address', async () => {
+  const opened = await ConsolePage.open(browser, endpoints);
+  expect(lab.output()).toContain(endpoints.console);
+  await opened.page.goto(endpoints.console);
+  await opened.page.getByText('All is well').waitFor();
+  expect(opened.page.url()).not.toContain('login');
+  await opened.close();
+  const late = await ConsolePage.open(browser, endpoints);
+  await late.page.goto(endpoints.console);
+  await late.page.getByText('This link was used already').waitFor();
+  expect(await late.page.evaluate('sessionStorage.length')).toBe(0);
+  await late.close();
+});
+
 test('C4 of a terminal known at both sites the newest entry is marked, with why, and the other says how much older it is', async () => {
   const at = (secondsAgo: number): string =>
     new Date(Date.now() - secondsAgo * 1000).toISOString().replace('Z', '000Z');

@@ -34,7 +34,7 @@ export const tokensAdd: Command = {
       createdBy: operator(),
       expiresInSeconds: input.maybeWhole('expires') ?? expiryOf(input.has('expires'), oneTime),
     });
-    const url = oneTime ? `${apiUrl(context.config().config)}/console/#code=${made.token}` : null;
+    const url = oneTime ? `${apiUrl(context.config().config)}/console/#login=${made.token}` : null;
     return {
       data: { ...tokenJson(made), token: made.token, ...(url && { url }) },
       text: url ?? made.token,

@@ -50,25 +50,37 @@ function Bans() {
   );
 }
 
-/** Newest first, as GET /v1/audit has them. */
-interface AuditPage {
-  readonly entries: readonly Readonly<Record<string, unknown>>[];
+interface AuditEntry {
+  readonly id: number;
+  readonly at: string;
+  readonly who: string;
+  readonly via: string;
+  readonly source: string | null;
+  readonly what: string;
+  readonly details: Readonly<Record<string, unknown>>;
 }
 
 function Audit() {
   const { client } = useDesk();
-  const { value, fault } = useRefreshed('/v1/audit?limit=100', (path) => client.get<AuditPage>(path), 3_000);
+  const { value, fault } = useRefreshed(
+    '/v1/audit?limit=100',
+    (path) => client.get<{ entries: AuditEntry[] }>(path),
+    3_000,
+  );
   return (
     <section class="card" aria-label="Audit log">
       <h2>Who changed what</h2>
       {fault?.isUnknownAddress ? <p class="hint">This api keeps no audit log.</p> : <Fault fault={fault} />}
+      {value?.entries.length === 0 && <p>Nobody changed anything.</p>}
       <ul class="list">
-        {value?.entries.map((entry, index) => (
-          <li key={index}>
-            {Object.entries(entry)
-              .filter(([, each]) => each !== null)
-              .map(([name, each]) => `${name} ${typeof each === 'object' ? JSON.stringify(each) : each}`)
-              .join(' · ')}
+        {value?.entries.map(({ at, details, id, source, via, what, who }) => (
+          <li key={id}>
+            <Moment at={at} /> <strong>{who}</strong> {what}{' '}
+            <span class="hint">
+              by {via}
+              {source && ` from ${source}`}
+            </span>
+            {Object.keys(details).length > 0 && <span class="hint detail">{JSON.stringify(details)}</span>}
           </li>
         ))}
       </ul>
