@@ -55,7 +55,7 @@ test('the link that the lab prints logs in once, and leaves no code in the addre
   const opened = await ConsolePage.open(browser, endpoints);
   expect(lab.output()).toContain(endpoints.console);
   await opened.page.goto(endpoints.console);
-  await opened.page.getByText('All is well').waitFor();
+  await opened.page.getByRole('heading', { name: 'Overview' }).waitFor();
   expect(opened.page.url()).not.toContain('login');
   await opened.close();
   const late = await ConsolePage.open(browser, endpoints);
