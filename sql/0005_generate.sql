@@ -331,6 +331,13 @@ BEGIN
   END IF;
 END $body$;
 
+-- What feeds the targets: every site's table, own and copies.
+CREATE FUNCTION publish_to_targets(name text) RETURNS void
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
+BEGIN
+  EXECUTE format('ALTER PUBLICATION lastcall__targets ADD TABLE %I', name);
+END $$;
+
 -- One site's table of one kind; the own one is published.
 CREATE FUNCTION make_table(of_kind text, of_site text, is_own boolean) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
@@ -350,6 +357,7 @@ BEGIN
       'lastcall_' || of_site, name, ' WHERE (' || k.row_filter || ')');
   END IF;
   PERFORM attach_triggers(name, of_kind, is_own);
+  PERFORM publish_to_targets(name);
 END $$;
 
 -- Joining a site: its table of every kind, and its place in the views.
@@ -379,6 +387,7 @@ BEGIN
   INSERT INTO sites (site, own) VALUES (new_site, is_own);
   IF is_own THEN
     EXECUTE format('CREATE PUBLICATION %I', 'lastcall_' || new_site);
+    CREATE PUBLICATION lastcall__targets;
   END IF;
   PERFORM make_table(kind, new_site, is_own) FROM (SELECT kind FROM kinds ORDER BY position) k;
   PERFORM build_views();

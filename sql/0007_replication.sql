@@ -245,6 +245,7 @@ BEGIN
     END IF;
     PERFORM grant_table(copy, k.kind, false);
     PERFORM attach_triggers(copy, k.kind, false);
+    PERFORM publish_to_targets(copy);
     EXECUTE format('DROP TABLE %I', 'retired_' || copy);
     -- Index names follow their table's, or the next resynchronisation would find them taken.
     FOR part IN SELECT i.indexrelid::regclass::text AS name, c.relname

@@ -29,7 +29,9 @@ import { eventRoute } from './routes/events.ts';
 import { failoverRoutes } from './routes/failovers.ts';
 import { lastCallsRoutes } from './routes/last-calls.ts';
 import { replicationRoutes } from './routes/replication.ts';
+import { tableRoutes } from './routes/tables.ts';
 import { targetRoute } from './routes/target.ts';
+import { targetsRoute } from './routes/targets.ts';
 import { terminalRoutes } from './routes/terminals.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 import type { ApiApp, TypeBoxProvider } from './typebox-provider.ts';
@@ -99,6 +101,8 @@ export function buildApp(deps: ApiDeps): ApiApp {
   healthRoutes(app, deps.health);
   terminalRoutes(app, deps);
   lastCallsRoutes(app, deps);
+  tableRoutes(app, deps);
+  targetsRoute(app, deps);
   targetRoute(app, deps);
   callRoutes(app, deps);
   replicationRoutes(app, deps);

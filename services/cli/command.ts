@@ -21,6 +21,8 @@ export interface Option {
   readonly required?: boolean;
   readonly default?: unknown;
   readonly parse?: (text: string) => unknown;
+  /** May be given several times: a list. */
+  readonly repeatable?: boolean;
 }
 
 /** What a command did: `data` is printed with --json, `text` without. */

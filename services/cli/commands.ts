@@ -18,6 +18,16 @@ import { sitesAdd, sitesList, sitesRemove } from './commands/sites.ts';
 import { status } from './commands/status.ts';
 import { pause, resume, resync } from './commands/steer-replication.ts';
 import { switchover } from './commands/switchover.ts';
+import { tablesList, tablesRemove, tablesShow } from './commands/tables.ts';
+import { tablesAdd } from './commands/tables-add.ts';
+import {
+  targetsAdd,
+  targetsCompare,
+  targetsList,
+  targetsRemove,
+  targetsResync,
+  targetsShow,
+} from './commands/targets.ts';
 import { terminalsAdd } from './commands/terminals-add.ts';
 import { terminalsExport } from './commands/terminals-export.ts';
 import { terminalsImport } from './commands/terminals-import.ts';
@@ -42,8 +52,18 @@ export const commands: readonly Command[] = [
   terminalsImport,
   terminalsExport,
   sitesAdd,
-  sitesRemove,
   sitesList,
+  sitesRemove,
+  tablesAdd,
+  tablesList,
+  tablesShow,
+  tablesRemove,
+  targetsAdd,
+  targetsList,
+  targetsShow,
+  targetsResync,
+  targetsCompare,
+  targetsRemove,
   bansList,
   bansLift,
   tokensAdd,
@@ -74,6 +94,8 @@ export const commands: readonly Command[] = [
 export const GROUPS: Readonly<Record<string, string>> = {
   terminals: 'provision terminals',
   sites: 'the sites that this database knows',
+  tables: 'tables of your own that every site keeps one of, as last calls are kept',
+  targets: 'databases elsewhere that get the freshest of chosen tables',
   secrets: "what this site's processes sign with",
   tokens: 'who may use the REST API and the console',
   bans: 'log-ins that are held back',

@@ -72,6 +72,7 @@ function declare(parent: Commander, name: string, command: Command, execute: Exe
     const declared = child.createOption(option.flags, option.description);
     if (option.default !== undefined) declared.default(option.default);
     if (option.parse) declared.argParser(option.parse);
+    if (option.repeatable) declared.argParser((text, before: readonly string[] = []) => [...before, text]);
     child.addOption(option.required ? declared.makeOptionMandatory() : declared);
   }
   if (command.examples) {

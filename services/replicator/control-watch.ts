@@ -15,6 +15,7 @@ const NOTHING: Control = { paused: false, resyncRequestedAt: null, resyncReason:
 export class ControlWatch {
   readonly #controls = new Map<string, Control>();
   readonly #sites = new Set<string>();
+  #kinds: string | null = null;
   readonly #changes = new EventEmitter().setMaxListeners(0);
 
   get(peer: string): Control {
@@ -26,7 +27,7 @@ export class ControlWatch {
     return this.#sites;
   }
 
-  /** Calls back on each change of the peer's control row, until the returned function is called. */
+  /** Calls back on each change of the peer's control row or of the kinds here, until the returned function is called. */
   onChange(peer: string, listener: () => void): () => void {
     this.#changes.on(peer, listener);
     return () => this.#changes.off(peer, listener);
@@ -43,9 +44,10 @@ export class ControlWatch {
   }
 
   async refresh(connection: Connection): Promise<void> {
-    const [sites, controls] = await connection.simple(
+    const [sites, controls, kinds] = await connection.simple(
       `SELECT site FROM lastcall.sites WHERE NOT own;
-       SELECT peer, paused, resync_requested_at, resync_reason, fenced_by FROM lastcall.replication_control`,
+       SELECT peer, paused, resync_requested_at, resync_reason, fenced_by FROM lastcall.replication_control;
+       SELECT string_agg(kind || '/' || epoch, ' ' ORDER BY kind) AS kinds FROM lastcall.kinds`,
     );
     for (const row of controls?.rows ?? []) {
       this.#take(row['peer'] ?? '', {
@@ -60,6 +62,14 @@ export class ControlWatch {
     const before = this.#sites.size;
     for (const row of sites?.rows ?? []) this.#sites.add(row['site'] ?? '');
     if (this.#sites.size !== before) this.#changes.emit('');
+    this.#takeKinds(kinds?.rows[0]?.['kinds'] ?? '');
+  }
+
+  /** A kind that came, changed or went here is every direction's concern. */
+  #takeKinds(kinds: string): void {
+    const before = this.#kinds;
+    this.#kinds = kinds;
+    if (before !== null && before !== kinds) for (const peer of this.#sites) this.#changes.emit(peer);
   }
 
   #take(peer: string, control: Control): void {

@@ -13,6 +13,8 @@ import { checkServerLimits, SlotGuard } from './slot-guard.ts';
 import { SlotWatch } from './slot-watch.ts';
 import { writeStatus } from './status-writer.ts';
 import { Subscription } from './subscription.ts';
+import type { TargetState } from './target-feed.ts';
+import { TargetFeeds } from './target-feeds.ts';
 
 export interface ReplicatorOptions {
   readonly site: string;
@@ -40,6 +42,7 @@ const CHECK_MS = 1_000;
 export class Replicator {
   readonly #options: ReplicatorOptions;
   readonly #control = new ControlWatch();
+  readonly #targets: TargetFeeds;
   readonly #running = new Map<string, Running>();
   readonly #stop = new AbortController();
   readonly #ownerName = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
@@ -55,6 +58,11 @@ export class Replicator {
     this.#options = options;
     this.#peers = options.peers;
     this.#ownSite = new SitePrimary(options.ownUrl);
+    this.#targets = new TargetFeeds({ ...options, own: this.#ownSite });
+  }
+
+  get targets(): readonly TargetState[] {
+    return this.#targets.states;
   }
 
   get directions(): readonly Direction[] {
@@ -76,6 +84,7 @@ export class Replicator {
     this.#control.onPeers(() => this.#matchPeers());
     this.#matchPeers();
     this.#loops = [this.#everyHeartbeat(), this.#everySlotCheck()];
+    this.#targets.start();
   }
 
   /** Peers come and go with the configuration; directions that stay are not touched. */
@@ -88,6 +97,7 @@ export class Replicator {
     this.#stop.abort();
     this.#ownSite.stop();
     for (const running of this.#running.values()) running.stop.abort();
+    await this.#targets.stop();
     await Promise.all([...this.#running.values()].map((running) => running.done));
     await Promise.all(this.#loops);
     await this.#writeStatus();

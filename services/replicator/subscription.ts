@@ -49,6 +49,8 @@ export interface SubscriptionOptions {
 }
 
 const STANDBY_LOOK_MS = 1_000;
+/** How often a peer is asked whether it knows a kind by now. */
+const WAITING_CHECK_MS = 5_000;
 
 export class Subscription {
   readonly #options: SubscriptionOptions;
@@ -153,7 +155,7 @@ export class Subscription {
     if (!matched) return 0;
     // Ends the stream when the catalog of either end is no longer what it was.
     const changed = new AbortController();
-    const watch = this.#watchDefinitions(matched.fingerprint, changed);
+    const watch = this.#watchDefinitions(matched, changed);
     try {
       await streamDirection({
         ...this.#options,
@@ -219,12 +221,19 @@ export class Subscription {
     }
   }
 
-  /** Looks again every minute; what cannot be asked is asked at the next look, as the stream itself will tell of a loss. */
-  async #watchDefinitions(fingerprint: string, changed: AbortController): Promise<void> {
+  /**
+   * Looks again every minute, sooner while a kind waits for the peer; what cannot be asked is asked at the next look, as
+   * the stream itself will tell of a loss.
+   */
+  async #watchDefinitions({ kinds, fingerprint }: MatchedKinds, changed: AbortController): Promise<void> {
     const { own: ownSite, peer, direction, settings, log } = this.#options;
+    const waits = kinds.some(({ decision }) => decision.action === 'hold');
+    const everyMs = waits
+      ? Math.min(WAITING_CHECK_MS, settings.definitionCheckMs)
+      : settings.definitionCheckMs;
     const applicationName = `lastcall-definitions-${direction.to}`;
     for (;;) {
-      await delay(settings.definitionCheckMs, undefined, { signal: changed.signal }).catch(() => undefined);
+      await delay(everyMs, undefined, { signal: changed.signal }).catch(() => undefined);
       if (changed.signal.aborted) return;
       const open: Connection[] = [];
       // A server that was frozen meanwhile never answers.

@@ -224,6 +224,25 @@ export const ERRORS = {
     'This address does not take this method',
     'Use one of those that the header Allow names.',
   ),
+  TABLE_UNKNOWN: entry(
+    404,
+    'never',
+    'There is no such table',
+    'List the tables with `lastcall tables list`; add one with `lastcall tables add`.',
+  ),
+  TARGET_UNKNOWN: entry(404, 'never', 'No such target', 'List the targets with `lastcall targets list`.'),
+  TARGET_UNREACHABLE: entry(
+    503,
+    'transient',
+    'The target database cannot be used',
+    'Check host, user, password and database in its URL; see the cause in the details.',
+  ),
+  ROW_NOT_FOUND: entry(
+    404,
+    'never',
+    'The table knows nothing of this key',
+    'Nothing to do: no site has written it yet, or it was forgotten.',
+  ),
   NOT_FOUND: entry(
     404,
     'never',

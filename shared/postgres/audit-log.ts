@@ -1,4 +1,5 @@
 import type { Micros } from '../domain/micros.ts';
+import { withoutPassword } from '../domain/url-password.ts';
 import type { Queryable } from './database.ts';
 
 export interface Change {
@@ -50,6 +51,7 @@ const SECRET = /^(password|ha1\w*|token|code|secret)$/i;
 /** What was asked, as it may be kept: of a secret only that it was given. */
 export function withoutSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSecrets);
+  if (typeof value === 'string') return withoutPassword(value);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [

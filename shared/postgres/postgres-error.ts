@@ -35,7 +35,10 @@ export function translatePostgresError(cause: unknown): LastcallError {
   if (code === '23505')
     return new LastcallError('TERMINAL_EXISTS', { cause, details: { constraint, message } });
   if (/^2[23]...$/.test(code))
-    return new LastcallError('INVALID_VALUE', { cause, details: { sqlstate: code, message } });
+    return new LastcallError('INVALID_VALUE', {
+      cause,
+      details: { sqlstate: code, message, ...hintOf(cause) },
+    });
   if (code === '' && cause instanceof Error && isLateAnswer(cause))
     return new LastcallError('DATABASE_TIMEOUT', { cause });
   // pg reports a connection closed under a query, or never made in time, without a code.
@@ -53,6 +56,12 @@ function describe(cause: unknown): { code: string; constraint: string; message: 
   const fields = (typeof cause === 'object' && cause !== null ? cause : {}) as Record<string, unknown>;
   const text = (name: string) => (typeof fields[name] === 'string' ? (fields[name] as string) : '');
   return { code: text('code'), constraint: text('constraint'), message: text('message') };
+}
+
+/** What the schema's own refusals say to do. */
+function hintOf(cause: unknown): { hint?: string } {
+  const { hint } = cause as { hint?: unknown };
+  return typeof hint === 'string' ? { hint } : {};
 }
 
 // The library has no code for these; its own words are all there is.

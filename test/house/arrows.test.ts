@@ -10,6 +10,7 @@ const ARROWS: Record<string, readonly string[]> = {
   'shared/redis': ['shared/domain', 'shared/runtime'],
   'shared/ring': ['shared/domain', 'shared/runtime'],
   'shared/recording': ['shared/domain', 'shared/runtime', 'shared/postgres', 'shared/redis', 'shared/ring'],
+  'shared/targets': ['shared/domain', 'shared/runtime', 'shared/postgres'],
   'shared/servers': ['shared/runtime'],
 };
 const SHARED = Object.keys(ARROWS);

@@ -47,6 +47,9 @@ const TABLES: Readonly<Record<string, readonly [string, string, string]>> = {
   own_beats: [NOTHING, READ, READ],
   // Only call-control signs.
   secrets: [READ, NOTHING, NOTHING],
+  // With the target's password.
+  targets: [NOTHING, READ, NOTHING],
+  target_status: [READ, WRITE, NOTHING],
   // Flows are the coordinator's; who holds one is everybody's to see.
   leases: [READ, READ, 'SELECT INSERT UPDATE'],
   // Only the api and the command line of this site; what is in the audit log stays as it is.

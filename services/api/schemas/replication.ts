@@ -28,6 +28,15 @@ export const Direction = Type.Object({
   updatedAt: Nullable(Timestamp),
   paused: Type.Boolean(),
   fencedBy: Nullable(Type.String({ description: 'the failover that holds this direction' })),
+  kinds: Type.Array(
+    Type.Object({
+      kind: Type.String(),
+      state: Type.String({ description: 'streaming, needs-resync or held-back' }),
+      reason: Nullable(Type.String({ description: 'waiting-for-peer, columns-held-back and so on' })),
+      detail: Nullable(Type.String()),
+    }),
+    { description: 'the tables of this direction that do not simply stream' },
+  ),
 });
 
 export const ReplicationAnswer = Type.Object({ site: Site, directions: Type.Array(Direction) });

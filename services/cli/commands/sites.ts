@@ -44,6 +44,7 @@ export const sitesAdd: Command = {
 
 export const sitesRemove: Command = {
   name: 'sites remove',
+  changes: true,
   summary:
     'forget a site that is gone for good: its copies, its slot, its vote on forget marks; run it at every other site',
   arguments: [{ name: 'SITE', description: 'the site that is gone', parse: site }],

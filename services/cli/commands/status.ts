@@ -29,7 +29,7 @@ export const status: Command = {
       const directions = await readStatus(context);
       const exit: ExitStatus = directions.every(isWell) ? 0 : 3;
       const data = { site: context.config().config.site, directions: directions.map(directionJson) };
-      if (!input.flag('watch')) return { data, text: directionTable(directions), exit };
+      if (!input.flag('watch')) return { data, text: statusText(directions), exit };
       seen.add(directions);
       if (input.flag('json')) context.out(`${JSON.stringify(data)}\n`);
       else if (live)
@@ -70,7 +70,18 @@ export function readStatus(context: Context): Promise<DirectionStatus[]> {
 }
 
 function isWell(direction: DirectionStatus): boolean {
-  return direction.state === 'streaming' || direction.state === 'catching-up';
+  const flows = direction.state === 'streaming' || direction.state === 'catching-up';
+  return flows && direction.kinds.length === 0;
+}
+
+function statusText(directions: readonly DirectionStatus[]): string {
+  const tables = directions.flatMap(({ from, to, kinds }) =>
+    kinds.map(({ kind, state, reason, detail }) => [`${from} > ${to}`, kind, state, reason, detail]),
+  );
+  const text = directionTable(directions);
+  return tables.length === 0
+    ? text
+    : `${text}\n\n${table(['direction', 'table', 'state', 'reason', ''], tables)}`;
 }
 
 function directionTable(directions: readonly DirectionStatus[]): string {

@@ -79,6 +79,14 @@ export const PROGRAMS = {
     fedora: ['docker-compose'],
     macos: ['docker-compose'],
   },
+  // A target of the tests.
+  mariadb: {
+    programs: ['mariadbd', '/usr/sbin/mariadbd', '/usr/libexec/mariadbd'],
+    debian: ['mariadb-server'],
+    fedora: ['mariadb-server'],
+    macos: ['mariadb'],
+    services: ['mariadb'],
+  },
   barman: { programs: ['barman'], debian: ['barman'], fedora: ['barman'], macos: ['barman'] },
   patroni: {
     programs: ['patroni'],
@@ -127,6 +135,7 @@ export function programsFor(verb, args) {
             'patroni',
             'etcd',
             'haproxy',
+            'mariadb',
             'compose',
             'fail2ban',
             'kamailio',

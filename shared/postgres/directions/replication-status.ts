@@ -27,6 +27,16 @@ export interface DirectionStatus {
   readonly paused: boolean;
   /** The failover that holds this direction. */
   readonly fencedBy: string | null;
+  /** The kinds of it that do not simply stream. */
+  readonly kinds: readonly KindStatus[];
+}
+
+/** One kind of a direction, such as `held-back`, `waiting-for-peer`. */
+export interface KindStatus {
+  readonly kind: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly detail: string | null;
 }
 
 interface StatusRow {
@@ -49,6 +59,7 @@ interface StatusRow {
   readonly age_ms: number | null;
   readonly paused: boolean;
   readonly fenced_by: string | null;
+  readonly kinds: readonly KindStatus[];
 }
 
 /** A running replicator renews its status every second; after this long it is not running. */
@@ -59,7 +70,11 @@ const READ_DIRECTIONS = `
     s.applied_lsn::text, s.timeline, s.slot_wal_status, s.slot_retained_bytes, s.slot_budget_bytes, s.slot_eta_seconds,
     s.rows_received, s.rows_applied, s.received_at, s.updated_at,
     extract(epoch FROM clock_timestamp() - s.updated_at)::float8 * 1000 AS age_ms,
-    coalesce(c.paused, false) AS paused, c.fenced_by
+    coalesce(c.paused, false) AS paused, c.fenced_by,
+    (SELECT coalesce(json_agg(json_build_object('kind', k.kind, 'state', k.state, 'reason', k.reason,
+        'detail', k.detail) ORDER BY k.kind), '[]')
+      FROM lastcall.replication_kinds k
+      WHERE k.peer = sites.site AND (k.state <> 'streaming' OR k.reason IS NOT NULL)) AS kinds
   FROM lastcall.sites
   LEFT JOIN lastcall.replication_status s ON s.peer = sites.site
   LEFT JOIN lastcall.replication_control c ON c.peer = sites.site
@@ -89,13 +104,19 @@ export function unreachableDirection(from: string, to: string): DirectionStatus 
     updatedAt: null,
     paused: false,
     fencedBy: null,
+    kinds: [],
   };
 }
 
 /** Dates as RFC 3339. */
 export function directionJson(direction: DirectionStatus) {
   const text = (at: Micros | null) => (at === null ? null : formatTimestamptz(at));
-  return { ...direction, receivedAt: text(direction.receivedAt), updatedAt: text(direction.updatedAt) };
+  return {
+    ...direction,
+    kinds: [...direction.kinds],
+    receivedAt: text(direction.receivedAt),
+    updatedAt: text(direction.updatedAt),
+  };
 }
 
 function toDirection(row: StatusRow): DirectionStatus {
@@ -117,6 +138,7 @@ function toDirection(row: StatusRow): DirectionStatus {
     updatedAt: row.updated_at,
     paused: row.paused,
     fencedBy: row.fenced_by,
+    kinds: row.kinds,
   };
 }
 

@@ -24,7 +24,7 @@ export interface Relation {
 
 /** Tuple ranges start at the tuple's column count. They are valid during the call only. */
 export interface ChangeSink {
-  begin(commitLsn: Lsn): void;
+  begin(commitLsn: Lsn, xid: number): void;
   relation(relation: Relation): void;
   /** Insert, or the new row of an update. */
   upsert(relationOid: number, bytes: Buffer, start: number, end: number): void;
@@ -50,7 +50,7 @@ export function decodePgoutput(bytes: Buffer, start: number, end: number, sink: 
       sink.upsert(bytes.readUInt32BE(start + 1), bytes, start + 6, end);
       break;
     case 0x42: // Begin
-      sink.begin(lsn(bytes.readBigUInt64BE(start + 1)));
+      sink.begin(lsn(bytes.readBigUInt64BE(start + 1)), bytes.readUInt32BE(start + 17));
       break;
     case 0x43: // Commit
       sink.commit(lsn(bytes.readBigUInt64BE(start + 10)), readMicros(bytes, start + 18));

@@ -78,6 +78,8 @@ describe('/v1/openapi.json', () => {
         'GET /v1/failovers',
         'GET /v1/failovers/{id}',
         'POST /v1/compare',
+        'GET /v1/tables/{kind}/{key}',
+        'GET /v1/targets',
       ].sort(),
     );
   });
