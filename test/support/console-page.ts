@@ -32,15 +32,24 @@ export class ConsolePage {
     });
   }
 
-  static async open(
+  static open(
     browser: Browser,
     endpoints: Endpoints,
     { site = 'a', ...context }: BrowserContextOptions & { site?: string } = {},
   ): Promise<ConsolePage> {
+    return ConsolePage.at(browser, `${endpoints.sites[site]?.api}/console/`, context);
+  }
+
+  /** In a fresh tab of a fresh profile, as somebody who follows a link. */
+  static async at(
+    browser: Browser,
+    address: string,
+    context: BrowserContextOptions = {},
+  ): Promise<ConsolePage> {
     const page = await (await browser.newContext(context)).newPage();
     page.setDefaultTimeout(15_000);
     const opened = new ConsolePage(page);
-    await page.goto(`${endpoints.sites[site]?.api}/console/`);
+    await page.goto(address);
     return opened;
   }
 

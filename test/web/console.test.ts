@@ -52,14 +52,12 @@ test('a wrong token is refused, a good one stays in the tab, out of every addres
 });
 
 test('the link that the lab prints logs in once, and leaves no code in the address', async () => {
-  const opened = await ConsolePage.open(browser, endpoints);
   expect(lab.output()).toContain(endpoints.console);
-  await opened.page.goto(endpoints.console);
+  const opened = await ConsolePage.at(browser, endpoints.console);
   await opened.page.getByRole('heading', { name: 'Overview' }).waitFor();
   expect(opened.page.url()).not.toContain('login');
   await opened.close();
-  const late = await ConsolePage.open(browser, endpoints);
-  await late.page.goto(endpoints.console);
+  const late = await ConsolePage.at(browser, endpoints.console);
   await late.page.getByText('This link was used already').waitFor();
   expect(await late.page.evaluate('sessionStorage.length')).toBe(0);
   await late.close();
