@@ -148,7 +148,7 @@ test('a site restored from a Barman backup gets every newer row and forget mark 
   await waitFor(() => replicators[1]?.states.includes('needs-resync rows-only-here'), {
     what: "b's replicator to keep the rows that a lacks",
   });
-  expect(replicators[1]?.states).toContain('needs-resync slot-missing');
+  expect(replicators[1]?.states).toContain('needs-resync rolled-back');
   const sites = [a, b];
   coordinator = startCoordinator(a, sites, { connection, url: redis.url }, { settings: onlyWhatIsAsked });
   const heal = await lastcall('heal', 'a', '--wait', '--timeout', '60', '--json');
