@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Direction } from './answers.ts';
 import type { ApiFault } from './api-client.ts';
 import { clockTime } from './formats.ts';
@@ -101,7 +101,7 @@ interface QuestionProps {
 /** Escape and the backdrop say no, as in every dialog. */
 function Question({ onNo, onYes, text, yes }: QuestionProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} onClose={onNo} aria-label={yes}>
       <p>{text}</p>

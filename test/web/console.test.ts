@@ -131,7 +131,9 @@ test('a direction is paused, resumed and copied anew, and each state is seen as 
   const confirm = (action: string) =>
     opened.page.getByRole('dialog').getByRole('button', { name: action }).click();
   await card.getByRole('button', { name: 'Pause a to b' }).click();
+  await opened.page.getByRole('dialog').waitFor();
   await opened.page.keyboard.press('Escape');
+  await opened.page.getByRole('dialog').waitFor({ state: 'detached' });
   await card.getByText('streaming').waitFor();
   await card.getByRole('button', { name: 'Pause a to b' }).click();
   await confirm('Pause');
