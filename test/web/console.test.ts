@@ -204,7 +204,9 @@ test('every view is reached and used by the keyboard alone', async () => {
     await page.getByRole('navigation').getByRole('link', { name: view, exact: true }).focus();
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: view, level: 1 }).waitFor();
-    expect(await page.evaluate('document.activeElement?.tagName')).toBe('H1');
+    await waitFor(() => page.evaluate("document.activeElement?.tagName === 'H1'"), {
+      what: 'the focus on the heading',
+    });
   }
   await page.getByRole('navigation').getByRole('link', { name: 'Look up' }).focus();
   await page.keyboard.press('Enter');

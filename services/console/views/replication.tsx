@@ -86,6 +86,7 @@ function Steering({ from, paused, to }: { from: string; to: string; paused: bool
     <div class="actions">
       {paused ? (
         <Action
+          key="resume"
           label="Resume"
           name={`Resume ${what}`}
           refused={refused}
@@ -93,6 +94,7 @@ function Steering({ from, paused, to }: { from: string; to: string; paused: bool
         />
       ) : (
         <Action
+          key="pause"
           label="Pause"
           name={`Pause ${what}`}
           refused={refused}
