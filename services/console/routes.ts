@@ -1,5 +1,5 @@
 import type { ComponentType } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import type { ViewProps } from './view-props.ts';
 import { Failovers } from './views/failovers.tsx';
 import { LookUp } from './views/look-up.tsx';
@@ -34,7 +34,8 @@ export interface Route extends ViewProps {
 /** `#/terminals/5` */
 export function useRoute(): Route {
   const [route, setRoute] = useState(readRoute);
-  useEffect(() => {
+  // A menu that can be seen can be used: an address that changes before the paint is not missed.
+  useLayoutEffect(() => {
     const follow = (): void => setRoute(readRoute());
     addEventListener('hashchange', follow);
     return () => removeEventListener('hashchange', follow);

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { useDesk } from './context.ts';
 import { IncomingCalls } from './phone/incoming-calls.tsx';
 import { type Route, VIEWS, type ViewName } from './routes.ts';
@@ -16,7 +16,8 @@ export function Shell({ children, onLogOut, route }: ShellProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   const { title } = VIEWS[route.view];
   const firstView = useRef(true);
-  useEffect(() => {
+  // With the drawing, not after the paint: a Tab in between would start from the menu.
+  useLayoutEffect(() => {
     document.title = `${title} · Lastcall site ${info.site}`;
     if (!firstView.current) heading.current?.focus();
     firstView.current = false;

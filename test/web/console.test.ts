@@ -197,6 +197,18 @@ test('a token that may only read sees everything and changes nothing', async () 
   await opened.close();
 });
 
+test('the focus moves with the heading, before anybody can press a key in between', async () => {
+  const opened = await ConsolePage.loggedIn(browser, endpoints);
+  const focused = await opened.page.evaluate(`new Promise((resolve) => {
+    new MutationObserver(() => resolve(document.activeElement?.tagName)).observe(
+      document.querySelector('h1'), { characterData: true, childList: true, subtree: true });
+    document.querySelector('a[href="#/lookup"]').focus();
+    location.hash = '#/lookup';
+  })`);
+  expect(focused).toBe('H1');
+  await opened.close();
+});
+
 test('every view is reached and used by the keyboard alone', async () => {
   const opened = await ConsolePage.loggedIn(browser, endpoints);
   const { page } = opened;
