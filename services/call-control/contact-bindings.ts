@@ -3,8 +3,8 @@ import type { SipRequest } from '../../shared/sip/message/message.ts';
 import { flattened, parseCount } from '../../shared/sip/syntax/lexical.ts';
 import { type NameAddr, parseContact, parseNameAddr } from '../../shared/sip/syntax/name-addr.ts';
 import type { SipUri } from '../../shared/sip/syntax/uri.ts';
+import { uriKey } from '../../shared/sip/syntax/uri-key.ts';
 import type { Flow } from '../../shared/sip/transport/flow.ts';
-import { contactKey, withoutHeaders } from './contact-uri.ts';
 import type { ReservedPlace } from './reserved-places.ts';
 
 export interface ExpiryBounds {
@@ -96,6 +96,11 @@ function expirySeconds(request: SipRequest, contact: NameAddr, bounds: ExpiryBou
   return Math.min(asked, bounds.maxSeconds);
 }
 
+/** The URI without its headers, which would get into the Request-URI of every call to it (RFC 3261 19.1.5). */
+function withoutHeaders(uriText: string, { headers }: SipUri): string {
+  return headers === undefined ? uriText : uriText.slice(0, -headers.length - 1);
+}
+
 function bindingOf(
   request: SipRequest,
   contact: NameAddr,
@@ -107,7 +112,7 @@ function bindingOf(
   const userAgent = request.header('user-agent');
   return {
     contact: flattened(withoutHeaders(contact.uriText, uri)),
-    contactKey: flattened(contactKey(uri)),
+    contactKey: flattened(uriKey({ ...uri, headers: undefined })),
     callId: flattened(request.callId ?? ''),
     cseq: request.cseq?.sequence ?? 0,
     registeredAtMs: nowMs,

@@ -35,11 +35,17 @@ export class Overload {
 
   /** Why a new call from that address should be refused now; null when it should not. Whole sites and proxies have no quota. */
   reason(address: string, hasQuota: boolean): 'calls' | 'calls-of-source' | 'event-loop' | null {
-    const { calls, maxCalls, maxCallsPerSource, maxEventLoopDelayMs } = this.#options;
+    const { calls, maxCalls, maxEventLoopDelayMs } = this.#options;
     // The call at hand counts already.
     if (calls.total > maxCalls) return 'calls';
-    if (hasQuota && calls.from(address) > maxCallsPerSource) return 'calls-of-source';
+    if (hasQuota && this.isOverQuota(address)) return 'calls-of-source';
     return this.#delayMs > maxEventLoopDelayMs ? 'event-loop' : null;
+  }
+
+  /** Whether that address has more calls being set up than one address may: the only limit of a stranger's emergency calls. */
+  isOverQuota(address: string): boolean {
+    const { calls, maxCallsPerSource } = this.#options;
+    return calls.from(address) > maxCallsPerSource;
   }
 
   /** The 90th percentile of the last quarter second, without the sampling interval itself. */

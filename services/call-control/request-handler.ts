@@ -23,6 +23,7 @@ import {
 } from './identity-headers.ts';
 import { unsupportedBy } from './option-tags.ts';
 import type { Originator, Sender } from './originator.ts';
+import type { Overload } from './overload.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { Registrar } from './registrar.ts';
 import type { RequestForwarder } from './request-forwarder.ts';
@@ -53,7 +54,7 @@ export interface RequestHandlerOptions {
   /** Resolves once this process serves, at the latest after so many milliseconds. */
   readonly opened: (withinMs: number) => Promise<void>;
   /** Why new calls are refused now. */
-  readonly overload: (address: string, hasQuota: boolean) => string | null;
+  readonly overload: Pick<Overload, 'reason' | 'isOverQuota'>;
 }
 
 /** Takes every request that enters, and decides in the order of the rules whose business it is. */
@@ -157,7 +158,7 @@ export class RequestHandler {
     const { admission, forwarder, gate, overload, state } = this.#options;
     const { request, sender, transaction } = asked;
     const isCall = request.method === 'INVITE';
-    if (isCall && overload(transaction.source.remoteAddress, sender.asker === 'stranger') !== null)
+    if (isCall && overload.reason(transaction.source.remoteAddress, sender.asker === 'stranger') !== null)
       return this.#shed(sender, transaction, 'overload');
     if (this.#handedOver(request, transaction)) return;
     let held = false;
@@ -219,8 +220,14 @@ export class RequestHandler {
     );
   }
 
-  /** R2: no challenge, no overload, no drain, no waiting for anything but the location service. */
-  #emergency({ dialed, request, sender, transaction }: Asked): Promise<void> {
+  /**
+   * R2: no challenge, no overload, no drain, no waiting for anything but the location service. One address of a stranger holds no
+   * more of them than of other calls: a flood of them must not fill the memory, nor the emergency service's lines.
+   */
+  async #emergency({ dialed, request, sender, transaction }: Asked): Promise<void> {
+    const { overload } = this.#options;
+    if (sender.asker === 'stranger' && overload.isOverQuota(transaction.source.remoteAddress))
+      return this.#shed(sender, transaction, 'overload');
     transaction.trying();
     return this.#options.placer.placeEmergency(request, transaction, dialed, sender);
   }

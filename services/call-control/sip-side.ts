@@ -25,7 +25,7 @@ import { OwnAddresses } from './own-addresses.ts';
 import { RegisteredFlows } from './registered-flows.ts';
 import { Registrar } from './registrar.ts';
 import { RequestForwarder } from './request-forwarder.ts';
-import { RequestHandler, type RequestHandlerOptions } from './request-handler.ts';
+import { RequestHandler } from './request-handler.ts';
 import { ReservedPlaces } from './reserved-places.ts';
 import { type CallTarget, Router } from './router.ts';
 import { sipListeners } from './sip-listeners.ts';
@@ -100,7 +100,7 @@ export class SipSide {
       this.#sources,
       flows,
       this.#processes,
-      (address, hasQuota) => this.#overload.reason(address, hasQuota),
+      this.#overload,
     );
     exposeSip(metrics, this.#server, proxy, this.#overload);
   }
@@ -150,7 +150,7 @@ function handlerOf(
   sources: TrustedSources,
   flows: RegisteredFlows,
   processes: SiteProcesses,
-  overload: RequestHandlerOptions['overload'],
+  overload: Overload,
 ): RequestHandler {
   const { calls, domain, site, sip } = config;
   const { bans, directory, location, reader, recorder, secrets, skew } = callState;

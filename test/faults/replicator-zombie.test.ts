@@ -50,6 +50,9 @@ const sessionsAt = async (server: PostgresServer) =>
       `SELECT application_name AS name FROM pg_stat_activity WHERE usename = 'lastcall_replicator' AND application_name <> 'lastcall-watch'`,
     )
   ).map(({ name }) => name);
+/** How far the subscribers of that server have confirmed its changes. */
+const slotsAt = (server: PostgresServer) =>
+  query(server.url(), 'SELECT slot_name, confirmed_flush_lsn FROM pg_replication_slots ORDER BY slot_name');
 
 /** Both directions carry rows of, and to, the promoted server. */
 async function expectFollowed(first: number): Promise<void> {
@@ -94,9 +97,14 @@ test('rule 28 an old primary that was frozen and wakes gets no replicator back, 
       what: 'the refusal of the old primary',
     },
   );
-  expect(await sessionsAt(old())).toEqual([]);
+  // Sessions come to look who answers there, and go: none of them reads its changes or writes a row.
+  const slots = await slotsAt(old());
+  await dial(old().url(), 3);
+  await dial(b.owner, 4);
   await promoted().start();
-  await expectFollowed(3);
+  await expectFollowed(5);
+  expect(await slotsAt(old())).toEqual(slots);
+  expect([await isThere(b.owner, 'a', 3), await isThere(old().url(), 'b', 4)]).toEqual([false, false]);
   for (const [index, { states }] of running.entries())
     expect(states.slice(before[index]).filter((state) => state.includes('resync'))).toEqual([]);
 }, 60_000);

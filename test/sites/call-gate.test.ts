@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 const siteA = () => ({
   peers: { b: {} },
-  sip: { nextHop: gateway.contact.replace('gw@', ''), drainSeconds: 10 },
+  sip: { nextHop: gateway.contact.replace('gw@', ''), drainSeconds: 10, maxCallsPerSource: 5 },
   calls: { emergencyNumbers: ['112'] },
 });
 
@@ -206,21 +206,38 @@ describe('who somebody is', () => {
     for (const uri of fine) expect(await from(uri)).toBe(486);
   });
 
-  test('G5 a star code is dialled at the caller’s own site: a peer’s is 404', async () => {
-    const uri = `sip:*52@${DOMAIN}`;
-    await writeRow(sites.databases.b, 1, { last_dialed_call: '1002', last_dialed_date: new Date() });
+  /** The headers of a request of 1001 that `site` has signed for the other one. */
+  const fromSite = (site: string, uri: string, callId: string): HeaderLine[] => {
     const headers: HeaderLine[] = [
       ['From', `<sip:1001@${DOMAIN}>;tag=peer`],
-      ['Call-ID', 'peer-star'],
+      ['Call-ID', callId],
       ['CSeq', '1 INVITE'],
       ['P-Asserted-Identity', `<sip:1001@${DOMAIN}>`],
     ];
     const copy = MessageDraft.request('INVITE', uri);
     for (const [name, value] of headers) copy.append(name, value);
-    new SiteMarker({ site: 'a', key: SITE_KEY, now: Date.now }).mark(copy, []);
-    headers.push(['X-Lastcall-Sites', copy.header('x-lastcall-sites') ?? '']);
+    new SiteMarker({ site, key: SITE_KEY, now: Date.now }).mark(copy, []);
+    return [...headers, ['X-Lastcall-Sites', copy.header('x-lastcall-sites') ?? '']];
+  };
+
+  test('G5 a star code is dialled at the caller’s own site: a peer’s is 404', async () => {
+    const uri = `sip:*52@${DOMAIN}`;
+    await writeRow(sites.databases.b, 1, { last_dialed_call: '1002', last_dialed_date: new Date() });
     const peer = await sites.phone(b, '1001', { anonymous: true });
-    expect((await peer.request('INVITE', uri, { headers }).final()).status).toBe(404);
+    const call = peer.request('INVITE', uri, { headers: fromSite('a', uri, 'peer-star') });
+    expect((await call.final()).status).toBe(404);
+  });
+
+  test('G5 a marker opens the gate once: whoever caught it on the wire is a stranger with it', async () => {
+    const uri = `sip:1002@${DOMAIN}`;
+    const headers = fromSite('b', uri, 'peer-caught');
+    const asks = async () => {
+      const anybody = await sites.phone(a, '1003', { anonymous: true });
+      return (await anybody.request('INVITE', uri, { headers }).final()).status;
+    };
+    bob.behaviour = { status: 486 };
+    expect([await asks(), await asks()]).toEqual([486, 407]);
+    expect(bob.incoming).toHaveLength(1);
   });
 
   test('R5 a trunk without P-Asserted-Identity is believed in From where the configuration says so', async () => {
@@ -255,6 +272,23 @@ describe('where a phone may call', () => {
     expect((await secure.final()).status).toBe(480);
     expect(bob.incoming).toEqual([]);
   });
+});
+
+test('R2 F14 one address holds no more emergency calls than other calls, and is free again once they end', async () => {
+  gateway.behaviour = 'ring';
+  const stranger = await sites.phone(a, '1003', { anonymous: true });
+  const calls = Array.from({ length: 5 }, () => stranger.invite('112'));
+  await Promise.all(calls.map((call) => call.provisional(180)));
+  const shed = await stranger.invite('112').final();
+  expect([shed.status, Number(shed.header('retry-after')) > 0, gateway.incoming.length]).toEqual([
+    503,
+    true,
+    5,
+  ]);
+  for (const call of calls) call.cancel();
+  for (const call of calls) expect((await call.final()).status).toBe(487);
+  gateway.behaviour = { status: 486 };
+  expect((await stranger.invite('112').final()).status).toBe(486);
 });
 
 test('R2 F14 emergency calls go on while the process drains', async () => {

@@ -13,7 +13,6 @@ import {
 } from '../../../shared/sip/syntax/lexical.ts';
 import { parseContact, parseNameAddr } from '../../../shared/sip/syntax/name-addr.ts';
 import { parseHostPort, parseUri, userOf } from '../../../shared/sip/syntax/uri.ts';
-import { sameUri } from '../../../shared/sip/syntax/uri-comparison.ts';
 import { parseVia } from '../../../shared/sip/syntax/via.ts';
 
 describe('SIP URI (RFC 3261 19.1)', () => {
@@ -81,45 +80,6 @@ describe('SIP URI (RFC 3261 19.1)', () => {
   ])('host and port of %s', (text, expected) => {
     expect(parseHostPort(text)).toEqual(expected);
   });
-});
-
-describe('URI comparison (RFC 3261 19.1.4)', () => {
-  it.each([
-    ['sip:%61lice@atlanta.com;transport=TCP', 'sip:alice@AtLanTa.CoM;Transport=tcp'],
-    ['sip:carol@chicago.com', 'sip:carol@chicago.com;newparam=5'],
-    ['sip:carol@chicago.com;security=on', 'sip:carol@chicago.com;newparam=5'],
-    [
-      'sip:biloxi.com;transport=tcp;method=REGISTER?to=x',
-      'sip:biloxi.com;method=REGISTER;transport=tcp?to=x',
-    ],
-    ['sip:alice@atlanta.com?subject=p&priority=u', 'sip:alice@atlanta.com?priority=u&subject=p'],
-    ['tel:+1-201-555', 'tel:+1201555'],
-    ['urn:service:sos', 'URN:service:sos'],
-  ])('%s equals %s', (a, b) => {
-    expect(same(a, b)).toBe(true);
-    expect(same(b, a)).toBe(true);
-  });
-
-  it.each([
-    ['SIP:ALICE@AtLanTa.CoM;Transport=udp', 'sip:alice@AtLanTa.CoM;Transport=UDP'],
-    ['sip:bob@biloxi.com', 'sip:bob@biloxi.com:5060'],
-    ['sip:bob@biloxi.com', 'sip:bob@biloxi.com;transport=udp'],
-    ['sip:carol@chicago.com', 'sip:carol@chicago.com?Subject=next'],
-    ['sip:carol@chicago.com;security=on', 'sip:carol@chicago.com;security=off'],
-    ['sip:carol@chicago.com', 'sips:carol@chicago.com'],
-    ['sip:carol:x@chicago.com', 'sip:carol:y@chicago.com'],
-    ['sip:+1201@chicago.com', 'tel:+1201'],
-    ['tel:1', 'urn:1'],
-  ])('%s differs from %s', (a, b) => {
-    expect(same(a, b)).toBe(false);
-    expect(same(b, a)).toBe(false);
-  });
-
-  function same(a: string, b: string): boolean {
-    const [left, right] = [parseUri(a), parseUri(b)];
-    if (left === undefined || right === undefined) throw new Error('no URI');
-    return sameUri(left, right);
-  }
 });
 
 describe('name-addr (RFC 3261 20.10)', () => {
