@@ -32,10 +32,11 @@ export function callsOf(dialedLog: string, reachedLog: string): Call[] {
   return lines
     .filter(({ what }) => what === 'began')
     .map(({ callId, rest }) => {
-      const [, , caller = '', dialed = ''] = rest;
+      const [, , caller = '', dialed = '', site = ''] = rest;
       const end = ends.get(callId);
       return {
         callId,
+        site,
         caller,
         dialed,
         beganMs: milliseconds(rest),

@@ -4,21 +4,42 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startLab } from '../../support/lab.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { type Fault, LONG, SHORT, type Stage } from './faults.ts';
-import { primaryUrl, untilEqual, untilStreaming } from './lab-faults.ts';
-import { counted, type FaultReport, reportTable, tallyCalls } from './tally.ts';
+import { untilEqual, untilStreaming } from './asked-lab.ts';
+import type { Fault, Stage } from './fault.ts';
+import { kill, LONG, SHORT } from './faults.ts';
+import { primaryUrl } from './ha-pair.ts';
+import { counted, type FaultReport, reportSummary, reportTable, tallyFindings } from './tally.ts';
 import { Town, terminalsFor } from './town.ts';
 
 /** Of calls before a fault and after it. */
 const QUIET_MS = 3_000;
+const KILLS = 12;
 
 /** Returns whether every bar held. */
 export async function chaos(args: readonly string[]): Promise<boolean> {
   const { values } = parseArgs({
     args: [...args],
-    options: { quick: { type: 'boolean', default: false }, rate: { type: 'string', default: '50' } },
+    options: {
+      quick: { type: 'boolean', default: false },
+      rate: { type: 'string', default: '50' },
+      only: { type: 'string', default: '' },
+    },
   });
-  const rate = Number(values.rate);
+  const faults = (values.quick ? SHORT : LONG).filter(({ name }) => new RegExp(values.only).test(name));
+  return underFaults(faults, Number(values.rate));
+}
+
+/** Call-control is killed again and again, at this site and that, under as many calls as it serves. */
+export async function kills(args: readonly string[]): Promise<boolean> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { rate: { type: 'string', default: '500' } },
+  });
+  const faults = Array.from({ length: KILLS }, (_, index) => kill(index % 2 ? 'b' : 'a', 'call-control'));
+  return underFaults(faults, Number(values.rate));
+}
+
+async function underFaults(faults: readonly Fault[], rate: number): Promise<boolean> {
   console.log('Starting two sites, site a with a standby under repmgr ...');
   const lab = await startLab(['--ha', '--pg', 'system', '--terminals', String(terminalsFor(rate))]);
   const reports: FaultReport[] = [];
@@ -27,7 +48,7 @@ export async function chaos(args: readonly string[]): Promise<boolean> {
     const endpoints = await lab.endpoints();
     await untilStreaming(endpoints, 'a');
     town = await Town.settle(endpoints, join(lab.dataDir, 'sipp'), rate);
-    for (const fault of values.quick ? SHORT : LONG) {
+    for (const fault of faults) {
       const report = await underFault(fault, { lab, endpoints, town });
       reports.push(report);
       console.log(`\n${reportTable([report])}`);
@@ -40,38 +61,39 @@ export async function chaos(args: readonly string[]): Promise<boolean> {
     await town?.stop();
     await lab.remove();
   }
-  console.log(`\n${reportTable(reports)}`);
+  console.log(`\n${reportTable(reports)}\n\n${reportSummary(reports)}`);
   return reports.every(({ faults }) => faults.length === 0);
 }
 
 async function underFault(fault: Fault, stage: Stage): Promise<FaultReport> {
   const { endpoints, town } = stage;
   await fault.prepare?.(stage);
-  await Promise.all(town.sites.map((site) => town.call(site)));
+  await town.begin();
   await delay(QUIET_MS);
   await fault.approach?.(stage);
   const struckAtMs = Date.now();
-  const { salvaged = 0, back } = await fault.strike(stage);
+  const { salvaged = 0, forgiven = null, faults = [] } = await fault.strike(stage);
   await untilStreaming(endpoints, 'a');
   const streamingMs = Date.now() - struckAtMs;
   await delay(QUIET_MS);
   await untilEqual(endpoints, 'a');
   const equalMs = Date.now() - struckAtMs;
-  await Promise.all(town.sites.map((site) => town.rest(site)));
+  await town.rest();
   const lost = await lostRecords(stage);
-  const forgiven = back ? { site: back.site, fromMs: struckAtMs, toMs: back.atMs } : null;
-  const calls = tallyCalls(town.takeJudged(), forgiven);
+  const found = town.takeFindings();
+  const findings = tallyFindings({ ...found, ...(fault.deaf && { wrongLooks: [] }) }, forgiven);
   return {
-    ...calls,
+    ...findings,
     fault: fault.name,
     durationMs: Date.now() - struckAtMs,
     lost: lost.length,
     salvaged,
     streamingMs,
     equalMs,
-    remarks: [...calls.remarks, ...lost.map((what) => `lost: ${what}`)],
+    remarks: [...findings.remarks, ...lost.map((what) => `lost: ${what}`)],
     faults: [
-      ...calls.faults,
+      ...findings.faults,
+      ...faults,
       ...counted(lost.length, 'records lost'),
       ...(fault.mustSalvage && salvaged === 0 ? ['nothing salvaged'] : []),
     ],

@@ -1,98 +1,72 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Endpoints } from '../../../services/lab/endpoints.ts';
-import type { RunningLab } from '../../support/lab.ts';
-import {
-  failovers,
-  killCallControl,
-  killPart,
-  runLab,
-  standbyBehind,
-  untilEqual,
-  untilFailedOver,
-  untilStreaming,
-} from './lab-faults.ts';
-import type { Town } from './town.ts';
-
-export interface Stage {
-  readonly lab: RunningLab;
-  readonly endpoints: Endpoints;
-  readonly town: Town;
-}
-
-export interface Aftermath {
-  /** Rows, by a failover. */
-  readonly salvaged?: number;
-  /** A killed call-control, and until when its next life may refuse, milliseconds since 1970. */
-  readonly back?: { readonly site: string; readonly atMs: number };
-}
-
-export interface Fault {
-  readonly name: string;
-  /** Before anybody calls. */
-  readonly prepare?: (stage: Stage) => Promise<void>;
-  /** Under calls, and nothing is struck yet. */
-  readonly approach?: (stage: Stage) => Promise<void>;
-  readonly strike: (stage: Stage) => Promise<Aftermath>;
-  readonly mustSalvage?: true;
-}
+import { connectRedis } from '../../support/redis.ts';
+import { untilStreaming } from './asked-lab.ts';
+import type { Fault } from './fault.ts';
+import { killCallControl, killPart, powerOff, runLab, untilCallControl, without } from './lab-parts.ts';
+import { BEHIND, COORDINATOR_CUT_OFF, FROZEN, NOBODY_ELSE, PRIMARY, ZOMBIE } from './promotions.ts';
+import { OPEN_TRANSACTION, ROLLED_BACK } from './storage-faults.ts';
 
 /** A site's phones are without it for so long. */
 const AWAY_MS = 3_000;
 
-const kill = (site: string, part: string): Fault => ({
+export const kill = (site: string, part: string): Fault => ({
   name: `kill -9 ${site}.${part}`,
-  strike: async ({ lab, town }) => {
-    if (part === 'call-control') return { back: await killCallControl(lab, site, () => town.killed(site)) };
+  strike: async ({ lab }) => {
+    if (part === 'call-control') return { forgiven: await killCallControl(lab, site) };
     await killPart(lab, site, part);
     return {};
   },
 });
 
-const PRIMARY: Fault = {
-  name: "kill -9 of a's primary, repmgr promotes",
-  strike: async ({ lab, endpoints }) => {
-    const known = new Set((await failovers(endpoints)).map(({ id }) => id));
-    await killPart(lab, 'a', 'postgres');
-    return { salvaged: await untilFailedOver(endpoints, known) };
-  },
-};
-
-/**
- * After {@link PRIMARY}: back the other way, but the standby lacks a while of calls, and call-control, which would write them
- * again, dies with the primary. Only site b still has them. What nobody but the killed held is beyond saving: so a's phones
- * pause until b has it all.
- */
-const BEHIND: Fault = {
-  name: "kill -9 of a's primary and call-control, standby behind",
-  mustSalvage: true,
-  prepare: ({ lab, endpoints }) => standbyBehind(lab, endpoints),
-  approach: async ({ endpoints, town }) => {
-    await town.rest('a');
-    await untilEqual(endpoints, 'a');
-  },
-  strike: async ({ lab, endpoints, town }) => {
-    const known = new Set((await failovers(endpoints)).map(({ id }) => id));
-    const back = killCallControl(lab, 'a', () => town.killed('a'));
-    await Promise.all([killPart(lab, 'a', 'standby'), town.call('a')]);
-    return { back: await back, salvaged: await untilFailedOver(endpoints, known) };
-  },
-};
-
-const WHOLE_SITE: Fault = {
-  name: 'site b stops, its phones move to a',
-  strike: async ({ lab, endpoints, town }) => {
-    await town.rest('b');
-    await untilEqual(endpoints, 'a');
-    await runLab(lab, '--halt', 'b');
-    await town.move('b', 'a');
-    await town.call('b', 'a');
+/** A site is away for a while; meanwhile every call goes through the other one. */
+const away = (
+  name: string,
+  site: string,
+  takeDown: (stage: Parameters<Fault['strike']>[0]) => Promise<void>,
+): Fault => ({
+  name,
+  strike: async (stage) => {
+    const { lab, endpoints, town } = stage;
+    const fromMs = Date.now();
+    await takeDown(stage);
+    await town.rest();
+    await town.begin(town.sites.filter((other) => other !== site));
     await delay(AWAY_MS);
-    await runLab(lab, '--revive', 'b');
+    await runLab(lab, '--revive', site);
     await untilStreaming(endpoints, 'a');
-    await town.rest('b');
-    await town.move('b', 'b');
-    await town.call('b');
+    await town.rest();
+    await town.begin();
+    return { forgiven: { site, fromMs, toMs: Date.now() } };
+  },
+});
+
+const REDIS_EMPTIED: Fault = {
+  name: "b's Redis emptied while its PostgreSQL is away",
+  strike: async ({ lab, endpoints }) => {
+    await without(lab, ['b.postgres'], async () => {
+      await delay(AWAY_MS);
+      const redis = await connectRedis(endpoints.sites['b']?.redis ?? '');
+      await redis.client.flushall();
+      await redis.close();
+      await delay(AWAY_MS);
+    });
     return {};
+  },
+};
+
+const BOTH_AWAY_AND_KILLED: Fault = {
+  name: "b's PostgreSQL and Redis away, kill -9 of call-control",
+  deaf: true,
+  strike: async ({ lab }) => {
+    const fromMs = Date.now() + AWAY_MS;
+    let killed = 0;
+    await without(lab, ['b.postgres', 'b.redis'], async () => {
+      await delay(AWAY_MS);
+      killed = (await lab.endpoints()).sites['b']?.pids['call-control'] ?? 0;
+      await killPart(lab, 'b', 'call-control');
+      await delay(AWAY_MS);
+    });
+    return { forgiven: { site: 'b', fromMs, toMs: await untilCallControl(lab, 'b', killed) } };
   },
 };
 
@@ -100,6 +74,16 @@ export const SHORT: readonly Fault[] = [PRIMARY, kill('a', 'call-control'), kill
 export const LONG: readonly Fault[] = [
   ...SHORT,
   BEHIND,
+  NOBODY_ELSE,
+  ZOMBIE,
+  FROZEN,
+  COORDINATOR_CUT_OFF,
+  ROLLED_BACK,
+  OPEN_TRANSACTION,
+  REDIS_EMPTIED,
+  BOTH_AWAY_AND_KILLED,
+  away('site b loses its power', 'b', ({ lab }) => powerOff(lab, 'b')),
+  away('site b is stopped in order', 'b', ({ lab }) => runLab(lab, '--halt', 'b')),
   kill('b', 'postgres'),
   kill('a', 'replicator'),
   kill('b', 'replicator'),
@@ -107,5 +91,4 @@ export const LONG: readonly Fault[] = [
   kill('a', 'api'),
   kill('b', 'redis'),
   kill('b', 'call-control'),
-  WHOLE_SITE,
 ];

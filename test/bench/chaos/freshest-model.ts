@@ -1,6 +1,8 @@
 /** A call as both ends saw it. Times are milliseconds since 1970, by one clock. */
 export interface Call {
   readonly callId: string;
+  /** Whose server it went through, and whose tables hold its record. */
+  readonly site: string;
   readonly caller: string;
   /** A number, `*52` or `*69`. */
   readonly dialed: string;
@@ -11,8 +13,15 @@ export interface Call {
   readonly status: number | null;
   /** The numbers whose phones got the INVITE. */
   readonly reached: readonly string[];
-  /** Its record may have died, unwritten, with the process that served it. */
-  readonly doubted?: boolean;
+}
+
+/** Somebody asks, without a call, whom a star code would call. */
+export interface Look extends Interval {
+  readonly site: string;
+  readonly subscriber: string;
+  readonly group: Group;
+  /** Null: nobody is known. */
+  readonly found: string | null;
 }
 
 /**
@@ -32,6 +41,10 @@ export interface Judgement {
 export type Group = 'dialed' | 'missed';
 
 type Interval = Pick<Call, 'beganMs' | 'endedMs'>;
+type Reader = Interval & {
+  /** Where it reads; null once every site knows what the others know. */
+  readonly site: string | null;
+};
 
 /** A number that became some group's freshest at some moment of the interval, or, unless `sure`, perhaps never. */
 interface Write extends Interval {
@@ -45,8 +58,9 @@ const LOOKED_UP: Readonly<Record<string, Group>> = { '*52': 'dialed', '*69': 'mi
 
 /**
  * What the freshest number of each group may have been at any time. A call writes its caller's dialed and its callee's missed
- * group at an unknown moment between its begin and its end. So a reader may find every write that began before the reader
- * ended, except one that was over before another, sure one began that itself was over before the reader began.
+ * group at an unknown moment between its begin and its end; it is sure once the caller has heard its final response. So a
+ * reader may find every write that began before the reader ended, except one that was over before another, sure one began
+ * that itself was over at the reader's own site before the reader began. What another site wrote may be there or not yet.
  */
 export class FreshestModel {
   readonly #writes = new Map<string, Write[]>();
@@ -61,9 +75,14 @@ export class FreshestModel {
     });
   }
 
-  /** What a look at that moment, after all calls, may find. */
+  /** What a look at any site may find at that moment, after all calls and once every site knows of them. */
   at(group: Group, subscriber: string, atMs: number): ReadonlySet<string | null> {
-    return this.#possible(group, subscriber, { beganMs: atMs, endedMs: atMs }, () => false);
+    return this.#possible(group, subscriber, { beganMs: atMs, endedMs: atMs, site: null }, () => false);
+  }
+
+  /** What it may rightly have found. Every call that it may have heard of has been judged. */
+  expectedOf({ group, subscriber, ...reader }: Look): ReadonlySet<string | null> {
+    return this.#possible(group, subscriber, reader, () => false);
   }
 
   #expected(call: Call): ReadonlySet<string | null> {
@@ -79,11 +98,12 @@ export class FreshestModel {
   #possible(
     group: Group,
     subscriber: string,
-    reader: Interval,
+    reader: Reader,
     isNoReason: (write: Write) => boolean,
   ): ReadonlySet<string | null> {
     const writes = this.#writes.get(`${group} ${subscriber}`) ?? [];
-    const over = writes.filter(({ sure, endedMs }) => sure && endedMs < reader.beganMs);
+    const isHere = ({ call }: Write): boolean => reader.site === null || call.site === reader.site;
+    const over = writes.filter((write) => write.sure && write.endedMs < reader.beganMs && isHere(write));
     const lastBeganMs = Math.max(...over.map(({ beganMs }) => beganMs));
     const found = writes.filter(
       (write) => write.beganMs <= reader.endedMs && write.endedMs >= lastBeganMs && !isNoReason(write),
@@ -94,7 +114,7 @@ export class FreshestModel {
   /** Calls are recorded in the order of their begins: what an unheard star code may have dialed is known by then. */
   #record(call: Call): void {
     const { caller, reached, beganMs, endedMs } = call;
-    const sure = call.status === BUSY && reached.length === 1 && !call.doubted;
+    const sure = call.status === BUSY && reached.length === 1;
     const write = { call, beganMs, endedMs, sure };
     const callees = reached.length > 0 ? reached : [...this.#expected(call)].filter((each) => each !== null);
     for (const callee of callees) {

@@ -1,9 +1,7 @@
 import type { Judgement } from './freshest-model.ts';
+import type { Findings, WrongLook } from './town.ts';
 
-/** A call of a site's phones, judged. */
-export type SiteJudgement = Judgement & { readonly site: string };
-
-/** Calls of a site that may fail: those under way in a process that was killed, or begun before it was back. */
+/** Calls through a site that may fail: those under way in a process that was killed, or begun before it was back. */
 export interface Forgiven {
   readonly site: string;
   readonly fromMs: number;
@@ -13,8 +11,13 @@ export interface Forgiven {
 export interface FaultReport {
   readonly fault: string;
   readonly durationMs: number;
+  /** By phone and, reported, by the PBX. */
   readonly calls: number;
+  readonly looks: number;
+  /** Under way in a process that was killed: nobody can answer for it. */
+  readonly cutOff: number;
   readonly failed: number;
+  /** Of calls and of looks. */
   readonly wrong: number;
   readonly refused: number;
   /** Rows of the model that a site does not show. */
@@ -31,29 +34,35 @@ export interface FaultReport {
 export const orList = (numbers: Iterable<string | null>): string =>
   [...numbers].map((number) => number ?? 'nobody').join(' or ');
 
-/** The report's part that is about calls. */
-export function tallyCalls(
-  judged: readonly SiteJudgement[],
+/** The report's part that is about calls and looks. */
+export function tallyFindings(
+  { calls, looks, wrongLooks }: Findings,
   forgiven: Forgiven | null,
-): Pick<FaultReport, 'calls' | 'failed' | 'wrong' | 'refused' | 'remarks' | 'faults'> {
-  const of = (verdict: string) => judged.filter((judgement) => judgement.verdict === verdict);
-  const [failed, wrong, refused] = [of('failed'), of('wrong'), of('refused')];
-  const notServed = [...refused, ...failed];
-  const unforgiven = (some: readonly SiteJudgement[]) => some.filter((one) => !isForgiven(one, forgiven));
+): Pick<FaultReport, 'calls' | 'looks' | 'cutOff' | 'failed' | 'wrong' | 'refused' | 'remarks' | 'faults'> {
+  const of = (verdict: string) => calls.filter((judgement) => judgement.verdict === verdict);
+  const isCutOff = ({ call }: Judgement) => isForgiven(call, forgiven);
+  const notServed = [...of('refused'), ...of('failed')];
+  const [refused, failed] = [of('refused'), of('failed')].map((some) => some.filter((one) => !isCutOff(one)));
+  const wrong = of('wrong').length + wrongLooks.length;
   return {
-    calls: judged.length,
-    failed: failed.length,
-    wrong: wrong.length,
-    refused: refused.length,
+    calls: calls.length,
+    looks,
+    cutOff: notServed.filter(isCutOff).length,
+    failed: failed?.length ?? 0,
+    wrong,
+    refused: refused?.length ?? 0,
     remarks: [
-      ...[...wrong, ...unforgiven(notServed)].map(remarkOf),
-      ...notServed.filter((one) => isForgiven(one, forgiven)).map((one) => `(forgiven) ${remarkOf(one)}`),
+      ...of('wrong').map(remarkOf),
+      ...wrongLooks.map(remarkOfLook),
+      ...notServed.filter((one) => !isCutOff(one)).map(remarkOf),
+      ...notServed.filter(isCutOff).map((one) => `(cut off) ${remarkOf(one)}`),
     ],
     faults: [
-      ...(judged.length === 0 ? ['no calls'] : []),
-      ...counted(unforgiven(failed).length, 'calls failed'),
-      ...counted(wrong.length, 'wrong numbers'),
-      ...counted(unforgiven(refused).length, 'star codes refused'),
+      ...(calls.length === 0 ? ['no calls'] : []),
+      ...(looks === 0 ? ['no looks'] : []),
+      ...counted(failed?.length ?? 0, 'calls failed'),
+      ...counted(wrong, 'wrong numbers'),
+      ...counted(refused?.length ?? 0, 'star codes refused'),
     ],
   };
 }
@@ -61,14 +70,21 @@ export function tallyCalls(
 /** `3 records lost`; nothing for none. */
 export const counted = (count: number, what: string): string[] => (count > 0 ? [`${count} ${what}`] : []);
 
-const isForgiven = ({ site, call }: SiteJudgement, forgiven: Forgiven | null): boolean =>
+const isForgiven = (call: Judgement['call'], forgiven: Forgiven | null): boolean =>
   forgiven !== null &&
-  site === forgiven.site &&
+  call.site === forgiven.site &&
   call.beganMs < forgiven.toMs &&
   call.endedMs > forgiven.fromMs;
 
-function remarkOf({ site, call, verdict, expected }: SiteJudgement): string {
-  const time = new Date(call.beganMs).toISOString().slice(11, 23);
+const timeOf = (ms: number): string => new Date(ms).toISOString().slice(11, 23);
+
+function remarkOfLook({ site, subscriber, group, endedMs, found, expected }: WrongLook): string {
+  return `wrong: ${timeOf(endedMs)} at ${site} the api knows ${orList([found])} as ${subscriber}'s last ${group}, expected ${orList(expected)}`;
+}
+
+function remarkOf({ call, verdict, expected }: Judgement): string {
+  const { site } = call;
+  const time = timeOf(call.beganMs);
   const took = Math.round(call.endedMs - call.beganMs);
   const answer = `${call.status ?? 'no answer'} after ${took} ms, reached ${orList(call.reached) || 'nobody'}`;
   return `${verdict}: ${time} at ${site} ${call.caller} dialed ${call.dialed}: ${answer}, expected ${orList(expected)}`;
@@ -78,6 +94,8 @@ const COLUMNS = [
   'fault',
   'seconds',
   'calls',
+  'looks',
+  'cut off',
   'failed',
   'wrong',
   'refused',
@@ -88,13 +106,26 @@ const COLUMNS = [
   'bar',
 ];
 
+const sumOf = (reports: readonly FaultReport[], of: (report: FaultReport) => number): number =>
+  reports.reduce((sum, report) => sum + of(report), 0);
+
+/** The line that the run ends with. */
+export function reportSummary(reports: readonly FaultReport[]): string {
+  const [calls, looks] = [sumOf(reports, (one) => one.calls), sumOf(reports, (one) => one.looks)];
+  const bad = (['failed', 'wrong', 'refused', 'lost'] as const).map(
+    (what) => `${sumOf(reports, (one) => one[what])} ${what}`,
+  );
+  return `${reports.length} faults, ${calls} calls, ${looks} looks: ${bad.join(', ')}`;
+}
+
 /** The table that the run ends with. */
 export function reportTable(reports: readonly FaultReport[]): string {
   const seconds = (ms: number) => (ms / 1000).toFixed(1);
   const rows = reports.map((report) => [
     report.fault,
     seconds(report.durationMs),
-    ...[report.calls, report.failed, report.wrong, report.refused, report.lost, report.salvaged].map(String),
+    ...[report.calls, report.looks, report.cutOff, report.failed].map(String),
+    ...[report.wrong, report.refused, report.lost, report.salvaged].map(String),
     seconds(report.streamingMs),
     seconds(report.equalMs),
     report.faults.length === 0 ? 'holds' : report.faults.join('; '),

@@ -1,89 +1,100 @@
 import type { Endpoints } from '../../../services/lab/endpoints.ts';
 import { query } from '../../support/replication-pair.ts';
-import { FreshestModel } from './freshest-model.ts';
+import { FreshestModel, type Judgement, type Look } from './freshest-model.ts';
 import { MEMBERS } from './households.ts';
-import { SitePhones } from './site-phones.ts';
-import { orList, type SiteJudgement } from './tally.ts';
+import { Looks } from './looks.ts';
+import { Reports } from './reports.ts';
+import { orList } from './tally.ts';
+import { TownPhones } from './town-phones.ts';
 
 /** How long a household waits between two calls. */
 const PAUSE_S = 1;
+/** Subscribers of the PBX that reports by REST. */
+const REPORTED = 4;
 
-/** A call-control writes records a moment after it has answered, together: so long, on a busy machine. */
-const UNWRITTEN_MS = 500;
+/** Terminals that a lab needs for this many calls a second at all sites together. */
+export const terminalsFor = (callsPerSecond: number): number =>
+  MEMBERS * Math.ceil(PAUSE_S * callsPerSecond) + REPORTED;
 
-/** Terminals that a lab needs for this many calls a second at two sites together. */
-export const terminalsFor = (callsPerSecond: number): number => 2 * MEMBERS * householdsFor(callsPerSecond);
+/** A look that found somebody who cannot have been the freshest. */
+export interface WrongLook extends Look {
+  readonly expected: ReadonlySet<string | null>;
+}
 
-const householdsFor = (callsPerSecond: number): number => Math.ceil((PAUSE_S * callsPerSecond) / 2);
+/** What was judged since the last time. */
+export interface Findings {
+  readonly calls: readonly Judgement[];
+  readonly looks: number;
+  readonly wrongLooks: readonly WrongLook[];
+}
 
-/** The households of both sites of a lab, and what the freshest number of each subscriber is. */
+/**
+ * Households that call through every site in turn, a PBX that reports to each, somebody who looks, and what the freshest
+ * number of each subscriber is. A record counts from its answer on: the final response that the caller heard, 200 or 202.
+ */
 export class Town {
   readonly #endpoints: Endpoints;
-  readonly #phones: ReadonlyMap<string, SitePhones>;
+  readonly #phones: TownPhones;
+  readonly #reports: Reports;
+  readonly #looks: Looks;
+  readonly #reported: Endpoints['terminals'];
   readonly #model = new FreshestModel();
-  readonly #killedAtMs = new Map<string, number>();
-  #judged: SiteJudgement[] = [];
+  #calls: Judgement[] = [];
+  #looked: Look[] = [];
 
-  private constructor(endpoints: Endpoints, phones: ReadonlyMap<string, SitePhones>) {
+  private constructor(endpoints: Endpoints, phones: TownPhones) {
     this.#endpoints = endpoints;
     this.#phones = phones;
+    this.#reported = endpoints.terminals.slice(-REPORTED);
+    this.#reports = new Reports(endpoints, this.#reported);
+    this.#looks = new Looks(endpoints, [...phones.terminals, ...this.#reported]);
   }
 
-  /** Everybody registers at home. `folder` is for SIPp's files. */
+  /** Everybody registers at every site. `folder` is for SIPp's files. */
   static async settle(endpoints: Endpoints, folder: string, callsPerSecond: number): Promise<Town> {
-    const count = MEMBERS * householdsFor(callsPerSecond);
-    const phones = new Map<string, SitePhones>();
-    for (const [index, site] of Object.keys(endpoints.sites).entries()) {
-      const terminals = endpoints.terminals.slice(index * count, (index + 1) * count);
-      phones.set(
-        site,
-        await SitePhones.start({ site, terminals, callsPerSecond: callsPerSecond / 2, folder }),
-      );
-    }
-    const town = new Town(endpoints, phones);
-    for (const site of phones.keys()) await town.move(site, site);
-    return town;
+    const servers = new Map(Object.entries(endpoints.sites).map(([site, { sip }]) => [site, sip.udp]));
+    const terminals = endpoints.terminals.slice(0, terminalsFor(callsPerSecond) - REPORTED);
+    return new Town(endpoints, await TownPhones.start({ terminals, callsPerSecond, servers, folder }));
   }
 
   get sites(): string[] {
-    return [...this.#phones.keys()];
+    return Object.keys(this.#endpoints.sites);
   }
 
-  /** The phones of site `of` register at another one, as phones do whose server is gone. */
-  async move(of: string, to: string): Promise<void> {
-    await this.#phonesOf(of).register(this.#sip(to));
+  /** Calls, reports and looks begin. The calls go through these sites, as those of phones do whose other server is gone. */
+  async begin(through: readonly string[] = this.sites): Promise<void> {
+    await this.#phones.call(through);
+    this.#reports.begin(through);
+    this.#looks.begin();
   }
 
-  /** The phones of site `of` begin to call through the server of the other one. */
-  async call(of: string, through = of): Promise<void> {
-    await this.#phonesOf(of).call(this.#sip(through));
+  /** Nobody calls any more; all calls have ended and are judged. */
+  async rest(): Promise<void> {
+    const [calls, reports, looks] = await Promise.all([
+      this.#phones.rest(),
+      this.#reports.end(),
+      this.#looks.end(),
+    ]);
+    this.#calls.push(...this.#model.judge([...calls, ...reports]));
+    this.#looked.push(...looks);
   }
 
-  /** The phones of the site call no more; all their calls have ended and are judged. */
-  async rest(site: string): Promise<void> {
-    const killedAtMs = this.#killedAtMs.get(site) ?? Number.NEGATIVE_INFINITY;
-    const calls = (await this.#phonesOf(site).rest()).map((call) => ({
-      ...call,
-      doubted: call.endedMs <= killedAtMs && call.endedMs > killedAtMs - UNWRITTEN_MS,
-    }));
-    const judged = this.#model.judge(calls);
-    this.#judged.push(...judged.map((judgement) => ({ ...judgement, site })));
-  }
-
-  /** The site's call-control is killed now, and what it has not written yet is gone. */
-  killed(site: string): void {
-    this.#killedAtMs.set(site, Date.now());
-  }
-
-  /** The calls judged since this was asked last. */
-  takeJudged(): SiteJudgement[] {
-    const judged = this.#judged;
-    this.#judged = [];
-    return judged;
+  /** Of what has come to rest since this was asked last. */
+  takeFindings(): Findings {
+    const findings = {
+      calls: this.#calls,
+      looks: this.#looked.length,
+      wrongLooks: this.#looked
+        .map((look) => ({ ...look, expected: this.#model.expectedOf(look) }))
+        .filter(({ found, expected }) => !expected.has(found)),
+    };
+    this.#calls = [];
+    this.#looked = [];
+    return findings;
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#phones.values()].map((phones) => phones.stop()));
+    await Promise.all([this.#phones.stop(), this.#reports.end(), this.#looks.end()]);
   }
 
   /** Last calls of the model that the database does not show: each a lost record. */
@@ -95,8 +106,7 @@ export class Town {
     );
     const found = new Map(rows.map((row) => [Number(row.id), row]));
     const now = Date.now();
-    const terminals = [...this.#phones.values()].flatMap((phones) => phones.terminals);
-    return terminals.flatMap(({ terminalId, number }) =>
+    return [...this.#phones.terminals, ...this.#reported].flatMap(({ terminalId, number }) =>
       (['dialed', 'missed'] as const).flatMap((group) => {
         const expected = this.#model.at(group, number, now);
         const shown = found.get(terminalId)?.[group] ?? null;
@@ -105,15 +115,5 @@ export class Town {
           : [`${number} ${group} ${orList(expected)}, found ${orList([shown])}`];
       }),
     );
-  }
-
-  #sip(site: string): string {
-    return this.#endpoints.sites[site]?.sip.udp ?? '';
-  }
-
-  #phonesOf(site: string): SitePhones {
-    const phones = this.#phones.get(site);
-    if (!phones) throw new Error(`no phones at site ${site}`);
-    return phones;
   }
 }

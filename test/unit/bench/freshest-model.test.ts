@@ -7,6 +7,7 @@ type Seen = readonly [caller: string, dialed: string, beganMs: number, endedMs: 
 /** Answered busy by the number that was dialed, or as said. */
 const call = ([caller, dialed, beganMs, endedMs, rest]: Seen, index: number): Call => ({
   callId: String(index),
+  site: 'a',
   caller,
   dialed,
   beganMs,
@@ -16,7 +17,7 @@ const call = ([caller, dialed, beganMs, endedMs, rest]: Seen, index: number): Ca
   ...rest,
 });
 
-const DOUBTED = { doubted: true };
+const AT_B = { site: 'b' };
 const UNHEARD = { status: null, reached: [] };
 
 const table: readonly (readonly [what: string, verdict: Verdict, before: readonly Seen[], last: Seen])[] = [
@@ -129,22 +130,31 @@ const table: readonly (readonly [what: string, verdict: Verdict, before: readonl
     ['1', '*52', 6, 7, { reached: ['3'] }],
   ],
   [
-    'a heard call whose process died at once may have been recorded',
+    'a call at another site is known here',
     'right',
     [
       ['1', '2', 0, 1],
-      ['1', '3', 2, 3, DOUBTED],
+      ['1', '3', 2, 3, AT_B],
     ],
     ['1', '*52', 4, 5, { reached: ['3'] }],
   ],
   [
-    'or not even that',
+    'or not yet',
     'right',
     [
       ['1', '2', 0, 1],
-      ['1', '3', 2, 3, DOUBTED],
+      ['1', '3', 2, 3, AT_B],
     ],
     ['1', '*52', 4, 5, { reached: ['2'] }],
+  ],
+  [
+    'an older call at another site is never chosen',
+    'wrong',
+    [
+      ['1', '3', 0, 1, AT_B],
+      ['1', '2', 2, 3],
+    ],
+    ['1', '*52', 4, 5, { reached: ['3'] }],
   ],
   [
     'an unheard *69 may have dialed whom it could return',
@@ -195,12 +205,21 @@ test('calls judged earlier still count', () => {
   expect(model.at('missed', '3', 4)).toEqual(new Set([null]));
 });
 
+test('once every site knows of all calls the newest counts, wherever it was dialed', () => {
+  const model = new FreshestModel();
+  model.judge([call(['1', '2', 0, 1], 0), call(['1', '3', 2, 3, AT_B], 1)]);
+  expect(model.at('dialed', '1', 4)).toEqual(new Set(['3']));
+  const look = { group: 'dialed', subscriber: '1', beganMs: 4, endedMs: 5, found: '2' } as const;
+  expect(model.expectedOf({ ...look, site: 'a' })).toEqual(new Set(['2', '3']));
+  expect(model.expectedOf({ ...look, site: 'b' })).toEqual(new Set(['3']));
+});
+
 test("a call's two logs meet in its Call-ID; one without an end has none", () => {
   const dialed = [
-    'began 1-x 1.000000 500000.000000 1001 *52',
-    'began 2-x 2.000000 0.000000 1002 1003',
+    'began 1-x 1.000000 500000.000000 1001 *52 a',
+    'began 2-x 2.000000 0.000000 1002 1003 b',
     'final 1-x 1.000000 501500.000000 486',
-    'began 3-x 3.000000 0.000000 1002 *69',
+    'began 3-x 3.000000 0.000000 1002 *69 b',
     'gone 3-x 11.000000 0.000000',
     '',
   ].join('\n');
@@ -208,6 +227,7 @@ test("a call's two logs meet in its Call-ID; one without an end has none", () =>
   expect(callsOf(dialed, reached)).toEqual([
     {
       callId: '1-x',
+      site: 'a',
       caller: '1001',
       dialed: '*52',
       beganMs: 1500,
@@ -217,6 +237,7 @@ test("a call's two logs meet in its Call-ID; one without an end has none", () =>
     },
     {
       callId: '2-x',
+      site: 'b',
       caller: '1002',
       dialed: '1003',
       beganMs: 2000,
@@ -226,6 +247,7 @@ test("a call's two logs meet in its Call-ID; one without an end has none", () =>
     },
     {
       callId: '3-x',
+      site: 'b',
       caller: '1002',
       dialed: '*69',
       beganMs: 3000,
