@@ -1,5 +1,6 @@
 # One image for every process of a site; docker-compose.yml says which one a container runs.
-FROM node:20-slim AS build
+ARG NODE=node:24.11.1-bookworm-slim
+FROM ${NODE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
@@ -8,7 +9,7 @@ COPY services services
 COPY shared shared
 RUN npm run build
 
-FROM node:20-slim
+FROM ${NODE}
 ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./

@@ -49,7 +49,7 @@ export async function prepareSiteServers(
     return { programs, followers: [], maintenanceUrl: null, database: { ownerUrl, hosts: null } };
   }
   if (site.ports.standby !== null) return haServers(plan, site, secrets, programs);
-  const binDir = options.postgres.kind === 'system' ? await requireSystemBinDir() : null;
+  const binDir = options.postgres.kind === 'system' ? requireSystemBinDir() : null;
   const postgres = await preparePostgres({
     ...(binDir ? { binDir } : {}),
     port: site.ports.postgres,
@@ -69,7 +69,7 @@ async function haServers(
   programs: Map<string, Program>,
 ): Promise<SiteServers> {
   const folder = await postgresDataDir(site, 'ha');
-  const cluster = await openHaCluster(plan, site, secrets, await requireSystemBinDir(), folder);
+  const cluster = await openHaCluster(plan, site, secrets, requireSystemBinDir('repmgrd'), folder);
   programs.set(...(await cluster.primaryProgram()));
   const hosts = [site.ports.postgres, site.ports.standby].map((port) => `127.0.0.1:${port}`).join(',');
   return {
@@ -83,8 +83,8 @@ async function haServers(
 
 export { DATABASE as LAB_DATABASE };
 
-async function requireSystemBinDir(): Promise<string> {
-  const binDir = await systemBinDir();
+function requireSystemBinDir(program: 'initdb' | 'repmgrd' = 'initdb'): string {
+  const binDir = systemBinDir(program);
   if (!binDir) throw new Obstacle('No PostgreSQL server is installed (Debian: apt-get install postgresql)');
   return binDir;
 }

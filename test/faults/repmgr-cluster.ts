@@ -23,7 +23,7 @@ export interface RepmgrCluster {
 const SETTINGS = { shared_preload_libraries: 'repmgr', hot_standby_feedback: 'on', wal_log_hints: 'on' };
 
 export async function startRepmgrCluster(): Promise<RepmgrCluster> {
-  const binDir = await systemBinDir();
+  const binDir = systemBinDir('repmgrd');
   if (binDir === null) throw new Error('no PostgreSQL of the system: apt-get install postgresql');
   const user = unprivilegedUser();
   const folder = await mkdtemp(join(privateTemporaryFolder(), 'repmgr-'));

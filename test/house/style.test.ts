@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
-import { readSources } from '../support/sources.ts';
+import { readSources, type SourceFile } from '../support/sources.ts';
 
 const LONGEST_FILE_LINES = 400;
 
@@ -36,13 +36,21 @@ test('only shared/runtime/config.ts reads the environment; a main.ts may hand it
 
 test('every imported package is a dependency of its own, not one that another brought along', () => {
   const manifest = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
-  const imported = new Set(
-    readSources('shared', 'services')
-      .flatMap((file) => file.imports)
-      .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
-      .map((name) =>
-        name.startsWith('@') ? name.split('/').slice(0, 2).join('/') : (name.split('/')[0] as string),
-      ),
-  );
-  expect([...imported].filter((name) => !(name in manifest.dependencies))).toEqual([]);
+  const isConsole = ({ path }: SourceFile) => path.startsWith('services/console/');
+  const sources = readSources('shared', 'services');
+  const imported = packagesOf(sources.filter((file) => !isConsole(file)));
+  expect(imported.filter((name) => !(name in manifest.dependencies))).toEqual([]);
+  // The console is built into one script, so that a server needs none of its packages.
+  const bundled = packagesOf(sources.filter(isConsole));
+  expect(bundled.filter((name) => !(name in manifest.devDependencies))).toEqual([]);
 });
+
+function packagesOf(sources: readonly SourceFile[]): string[] {
+  const names = sources
+    .flatMap((file) => file.imports)
+    .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
+    .map((name) =>
+      name.startsWith('@') ? name.split('/').slice(0, 2).join('/') : (name.split('/')[0] as string),
+    );
+  return [...new Set(names)];
+}

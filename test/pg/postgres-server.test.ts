@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { POSTGRES_FOLDERS } from '../../shared/servers/postgres-binaries.ts';
 import { childPids, identifyProcess } from '../../shared/servers/process-identity.ts';
 import { type PostgresServer, startPostgres, systemBinDir, withClient } from '../support/postgres.ts';
 
@@ -52,14 +54,18 @@ test('a wrong password is refused, also on the socket of this machine', async ()
   });
 });
 
-test("Debian's PostgreSQL 15 runs the same way and leaves no folder behind", async () => {
-  const older = await startPostgres({ binDir: '/usr/lib/postgresql/15/bin' });
+test("the system's PostgreSQL runs the same way and leaves no folder behind", async () => {
+  const older = await startPostgres({ binDir: systemBinDir() ?? '' });
   const version = await withClient(older.url(), (client) => client.query('SHOW server_version_num'));
-  expect(Math.floor(Number(version.rows[0].server_version_num) / 10_000)).toBe(15);
+  expect([15, 16, 17, 18]).toContain(Math.floor(Number(version.rows[0].server_version_num) / 10_000));
   await older.remove();
   expect(existsSync(older.dataDir)).toBe(false);
 });
 
 test('the newest server of the system packages is found', async () => {
-  expect(await systemBinDir()).toMatch(/^\/usr\/lib\/postgresql\/\d+\/bin$/);
+  const found = systemBinDir();
+  expect(existsSync(join(found ?? '', 'initdb'))).toBe(true);
+  const newest = POSTGRES_FOLDERS.find((folder) => existsSync(join(folder, 'initdb')));
+  if (newest) expect(found).toBe(newest);
+  expect(existsSync(join(systemBinDir('repmgrd') ?? '', 'repmgrd'))).toBe(true);
 });

@@ -12,7 +12,7 @@ export const POSTGRES = [
 /** A machine without the system's PostgreSQL fails, it never skips. */
 export async function startVersion({ ofSystem }: { ofSystem: boolean }): Promise<PostgresServer> {
   if (!ofSystem) return startPostgres();
-  const binDir = await systemBinDir();
+  const binDir = systemBinDir();
   if (binDir === null) throw new Error('no PostgreSQL of the system: apt-get install postgresql');
   return startPostgres({ binDir });
 }

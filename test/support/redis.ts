@@ -5,7 +5,9 @@ import { waitFor } from './wait-for.ts';
 export type { RedisServer } from '../../shared/servers/redis-server.ts';
 
 /** A Redis of its own for one test file, on a free port; `await server.remove()` at its end. */
-export function startRedis(options: { readonly password?: string } = {}): Promise<RedisServer> {
+export function startRedis(
+  options: { readonly password?: string; readonly port?: number } = {},
+): Promise<RedisServer> {
   return start(options);
 }
 

@@ -109,7 +109,7 @@ export async function query<T extends Record<string, unknown> = Record<string, u
 export async function startSystemPostgres(
   options: Parameters<typeof startPostgres>[0] = {},
 ): Promise<PostgresServer> {
-  const binDir = await systemBinDir();
+  const binDir = systemBinDir();
   if (binDir === null) throw new Error('no PostgreSQL of the system: apt-get install postgresql');
   return startPostgres({ ...options, binDir });
 }

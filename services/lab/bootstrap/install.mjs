@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PROGRAMS } from './programs.mjs';
+import { POSTGRES_FOLDERS, PROGRAMS } from './programs.mjs';
 import { Obstacle } from './root.mjs';
 import { run } from './run.mjs';
 
@@ -63,7 +63,7 @@ async function aptInstall(names, privilege) {
   const [optional, required] = [true, false].map((wanted) =>
     names.filter((name) => !!PROGRAMS[name].optional === wanted),
   );
-  const packagesOf = (chosen) => chosen.flatMap((name) => PROGRAMS[name].debian);
+  const packagesOf = (chosen) => chosen.flatMap((name) => debianPackages(name));
   console.log(`Installing ${packagesOf(names).join(', ')} ...`);
   const before = knownServices(names.flatMap((name) => PROGRAMS[name].services ?? []));
   await withoutStartingServices(asRoot, async () => {
@@ -74,6 +74,20 @@ async function aptInstall(names, privilege) {
   for (const service of servicesToDisable(names, before)) {
     if (isExecutable('systemctl')) await run(...disable(privilege, service), { stdio: 'ignore' });
   }
+}
+
+const debianPackages = (name) =>
+  PROGRAMS[name].debian.map((each) =>
+    each.includes('{major}') ? each.replace('{major}', debianMajor()) : each,
+  );
+
+/** The PostgreSQL that is installed, else the one of this Debian. */
+function debianMajor() {
+  const here = POSTGRES_FOLDERS.find(
+    (folder) => folder.startsWith('/usr/lib/') && existsSync(join(folder, 'initdb')),
+  );
+  const { stdout } = spawnSync('apt-cache', ['depends', 'postgresql'], { encoding: 'utf8' });
+  return /(\d+)/.exec(here ?? '')?.[1] ?? /Depends: postgresql-(\d+)/.exec(stdout ?? '')?.[1] ?? '15';
 }
 
 /**
@@ -127,7 +141,10 @@ async function withoutStartingServices(asRoot, body) {
 }
 
 function explain(names) {
-  const of = (system) => names.flatMap((name) => PROGRAMS[name][system] ?? []).join(' ');
+  const of = (system) =>
+    names
+      .flatMap((name) => (system === 'debian' ? debianPackages(name) : (PROGRAMS[name][system] ?? [])))
+      .join(' ');
   return [
     `Missing: ${names.map((name) => PROGRAMS[name].programs.join(' or ')).join(', ')}. Install them and run this again:`,
     `  Debian, Ubuntu:  sudo apt-get install --no-install-recommends ${of('debian')}`,

@@ -6,5 +6,6 @@ export type SystemProgram = {
   services?: string[];
   optional?: boolean;
 };
+export const POSTGRES_FOLDERS: readonly string[];
 export const PROGRAMS: Record<string, SystemProgram>;
 export function programsFor(verb: string, args: readonly string[]): string[];

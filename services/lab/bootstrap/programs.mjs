@@ -1,9 +1,19 @@
+import { join } from 'node:path';
+
+/** Where Debian's, Red Hat's and Homebrew's packages put each version that Lastcall runs with, the newest first. */
+export const POSTGRES_FOLDERS = [18, 17, 16, 15].flatMap((major) => [
+  `/usr/lib/postgresql/${major}/bin`,
+  `/usr/pgsql-${major}/bin`,
+  `/opt/homebrew/opt/postgresql@${major}/bin`,
+  `/usr/local/opt/postgresql@${major}/bin`,
+]);
+const inPostgres = (...path) => POSTGRES_FOLDERS.map((folder) => join(folder, ...path));
+
 /**
  * The programs of the operating system that each command needs, as data: where one is found (any of `programs`), the
- * packages that bring it, and the services those packages would start at boot.
+ * packages that bring it, and the services those packages would start at boot. `{major}` is the PostgreSQL that is here
+ * already, else the one that this Debian has.
  */
-const POSTGRES_15 = '/usr/lib/postgresql/15';
-
 export const PROGRAMS = {
   redis: {
     programs: ['redis-server', 'valkey-server'],
@@ -25,22 +35,22 @@ export const PROGRAMS = {
   linphone: { programs: ['linphone-daemon'], debian: ['linphone-cli'], optional: true },
   openssl: { programs: ['openssl'], debian: ['openssl'], fedora: ['openssl'], macos: ['openssl'] },
   postgresql: {
-    programs: [`${POSTGRES_15}/bin/postgres`],
-    debian: ['postgresql-15'],
+    programs: inPostgres('postgres'),
+    debian: ['postgresql-{major}'],
     fedora: ['postgresql-server', 'postgresql-contrib'],
-    macos: ['postgresql@15'],
+    macos: ['postgresql@17'],
     services: ['postgresql'],
   },
   repmgr: {
-    programs: [`${POSTGRES_15}/bin/repmgrd`],
-    debian: ['postgresql-15-repmgr', 'repmgr'],
+    programs: inPostgres('repmgrd'),
+    debian: ['postgresql-{major}-repmgr', 'repmgr'],
     fedora: ['repmgr'],
     macos: ['repmgr'],
     services: ['repmgrd'],
   },
   pglogical: {
-    programs: [`${POSTGRES_15}/lib/pglogical.so`],
-    debian: ['postgresql-15-pglogical'],
+    programs: inPostgres('..', 'lib', 'pglogical.so'),
+    debian: ['postgresql-{major}-pglogical'],
     optional: true,
   },
   pgbouncer: {
@@ -73,6 +83,10 @@ export const PROGRAMS = {
     fedora: ['chromium'],
     macos: ['chromium'],
   },
+  // What the Debian package is built and tried with.
+  dpkg: { programs: ['dpkg-deb'], debian: ['dpkg'], optional: true },
+  fakeroot: { programs: ['fakeroot'], debian: ['fakeroot'], optional: true },
+  systemd: { programs: ['systemd-analyze'], debian: ['systemd'], optional: true },
   compose: {
     programs: ['docker-compose'],
     debian: ['docker-compose'],
@@ -141,7 +155,12 @@ export function programsFor(verb, args) {
             'kamailio',
             'prometheus',
             'chromium',
+            'dpkg',
+            'fakeroot',
+            'systemd',
           ];
+    case 'package':
+      return [];
     case 'bench':
       return args[0] === 'sip' ? ['redis', 'sipp', 'kamailio'] : [...CHAOS, 'pglogical'];
     default:

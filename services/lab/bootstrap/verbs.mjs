@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { build, buildConsole } from './build.mjs';
 import { exclusively } from './exclusive.mjs';
 import { installPrograms } from './install.mjs';
+import { buildPackages } from './package.mjs';
 import { installPackages } from './packages.mjs';
 import { programsFor } from './programs.mjs';
 import { Obstacle, ROOT } from './root.mjs';
@@ -13,6 +14,7 @@ import { runTests } from './test-run.mjs';
 const VERBS = {
   start: (args) => runBuilt('services/lab/main.js', args),
   test: runTests,
+  package: buildPackages,
   bench: (args) => runMeasurement('bench.js', args),
   chaos: (args) => runMeasurement('chaos.js', args),
 };

@@ -32,7 +32,7 @@ const SETTINGS = {
 };
 
 export async function buildStage(): Promise<Stage> {
-  const binDir = await systemBinDir();
+  const binDir = systemBinDir();
   const withPglogical = binDir !== null && hasPglogical(binDir);
   const preload = withPglogical ? { shared_preload_libraries: 'pglogical' } : {};
   const options = { ...(binDir ? { binDir } : {}), settings: { ...SETTINGS, ...preload } };

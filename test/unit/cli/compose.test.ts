@@ -13,13 +13,23 @@ describe('docker-compose.yml', () => {
   it('carries no secret: not one variable has a default, and no example has a password', () => {
     const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
     expect(text.match(/\$\{\w+:?-/g)).toBeNull();
-    const examples = [
-      ...readdirSync(join(ROOT, 'docs/deploy')),
-      '../../docker-compose.yml',
-      '../../README.md',
-    ];
-    for (const example of examples)
-      expect(readFileSync(join(ROOT, 'docs/deploy', example), 'utf8'), example).not.toMatch(/change-?me/i);
+    const examples = readdirSync(join(ROOT, 'docs/deploy'), { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+    expect(examples.length).toBeGreaterThan(5);
+    for (const example of [...examples, join(ROOT, 'docker-compose.yml'), join(ROOT, 'README.md')])
+      expect(readFileSync(example, 'utf8'), example).not.toMatch(/change-?me/i);
+  });
+
+  it.each(own)('%s: a read-only root, no capability, nothing to gain', (_name, service) => {
+    expect(service).toMatchObject({
+      read_only: true,
+      tmpfs: ['/tmp'],
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+    });
+    const writable = (service.volumes ?? []).filter((volume) => !volume.endsWith(':ro'));
+    expect(writable.every((volume) => volume.endsWith(':/var/lib/lastcall/ring'))).toBe(true);
   });
 
   it('runs two whole sites', () => {
@@ -113,6 +123,12 @@ describe('Dockerfile', () => {
       expect(existsSync(join(ROOT, source)), source).toBe(true);
       expect(letThrough).toContain(`!${source}`);
     }
+  });
+
+  it('names the exact version of its base', () => {
+    expect(dockerfile).toMatch(/^ARG NODE=node:24\.\d+\.\d+-bookworm-slim$/m);
+    expect(dockerfile.match(/^FROM \$\{NODE\}/gm)).toHaveLength(2);
+    expect(dockerfile.match(/^FROM /gm)).toHaveLength(2);
   });
 
   it('does not run as root, and asks /readyz for its health', () => {

@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import { servicesToDisable } from '../../../services/lab/bootstrap/install.mjs';
-import { PROGRAMS, programsFor } from '../../../services/lab/bootstrap/programs.mjs';
+import {
+  POSTGRES_FOLDERS as BOOTSTRAP_FOLDERS,
+  PROGRAMS,
+  programsFor,
+} from '../../../services/lab/bootstrap/programs.mjs';
 import { countTests } from '../../../services/lab/bootstrap/test-run.mjs';
+import { POSTGRES_FOLDERS } from '../../../shared/servers/postgres-binaries.ts';
 
 const passed = { status: 'passed', fullName: 'a' };
 const file = (status: string, ...assertionResults: object[]) => ({
@@ -58,4 +63,17 @@ test('whatever a command must have can be installed on Debian, Fedora and macOS'
       systems: true,
     });
   }
+});
+
+test('PostgreSQL of 15 to 18 counts as installed wherever the packages of a system put it, and the lab looks there too', () => {
+  expect(BOOTSTRAP_FOLDERS).toEqual(POSTGRES_FOLDERS);
+  for (const folder of [
+    '/usr/lib/postgresql/17/bin',
+    '/usr/pgsql-16/bin',
+    '/opt/homebrew/opt/postgresql@18/bin',
+  ]) {
+    expect(PROGRAMS['postgresql']?.programs).toContain(`${folder}/postgres`);
+    expect(PROGRAMS['repmgr']?.programs).toContain(`${folder}/repmgrd`);
+  }
+  expect(BOOTSTRAP_FOLDERS.some((folder) => /\b(14|19)\b/.test(folder))).toBe(false);
 });
