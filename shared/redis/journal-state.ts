@@ -3,7 +3,10 @@ import { type LastCalls, mergeLastCalls } from '../domain/last-calls.ts';
 import type { RedisConnection } from './connect.ts';
 import { journalStateKey } from './keys.ts';
 
-/** Sets or removes each field that still holds what was read; returns the positions of those that did not. */
+/**
+ * Sets or removes each field that still holds what was read, and says so on a channel of the key's name; returns the
+ * positions of those that did not.
+ */
 const SWAP_FIELDS = `
   local lost = {}
   for i = 1, #ARGV, 3 do
@@ -15,6 +18,7 @@ const SWAP_FIELDS = `
       redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
     end
   end
+  redis.call('PUBLISH', KEYS[1], '')
   return lost`;
 const ATTEMPTS = 20;
 
@@ -53,6 +57,11 @@ export class JournalState {
       const texts = (page as string[]).filter((_, index) => index % 2 === 1);
       if (texts.length > 0) yield texts.map(parse);
     }
+  }
+
+  /** `onChanged` after each change by any process, while `onHears` has told that it is heard and `onDeaf` not that it is not. */
+  listen(onChanged: () => void, onHears: () => void, onDeaf: () => void): void {
+    this.#redis.subscribe(this.#key, onChanged, onHears, onDeaf);
   }
 
   count(): Promise<number> {

@@ -47,6 +47,10 @@ export class Journal {
   #timer: NodeJS.Timeout | null = null;
   /** What Redis said last, null before it said anything; while it is away this decides whether it may hold something unseen. */
   #lastCount: number | null = null;
+  /** How many changes by any process were heard. */
+  #changes = 0;
+  /** A count taken since this process hears of every change: while it is 0, nobody need be asked. */
+  #hears = false;
   #oldestMs: number | null = null;
   readonly #retiring = new Set<NodeJS.Timeout>();
 
@@ -54,6 +58,16 @@ export class Journal {
     this.#options = options;
     this.#queue = new JournalQueue(options);
     this.#state = new JournalState(options.redis, options.site);
+    this.#state.listen(
+      () => {
+        this.#changes++;
+        this.#lastCount = Math.max(this.#lastCount ?? 0, 1);
+      },
+      () => void this.#beginToHear(),
+      () => {
+        this.#hears = false;
+      },
+    );
     options.redis.content(options.site).onLost(() => {
       this.#behind = true;
       return this.#catchUp();
@@ -91,7 +105,7 @@ export class Journal {
 
   /** The journalled state of these terminals. Throws while Redis is away and may hold what is not seen here. */
   async pending(terminalIds: readonly number[]): Promise<ReadonlyMap<number, LastCalls>> {
-    if (terminalIds.length === 0) return new Map();
+    if (terminalIds.length === 0 || (this.#hears && this.#lastCount === 0)) return new Map();
     try {
       return await this.#state.read(terminalIds);
     } catch (cause) {
@@ -137,13 +151,29 @@ export class Journal {
   async #watch(): Promise<void> {
     if (this.#options.redis.state.state !== 'up') return;
     try {
-      this.#lastCount = await this.#state.count();
+      await this.#count();
       await this.#catchUp();
       this.#reviveWorker();
       if (this.#lastCount === 0) this.#oldestMs = null;
       else await this.#watchBacklog();
     } catch (err) {
       this.#options.log.debug({ err }, 'journal not looked at');
+    }
+  }
+
+  async #count(): Promise<void> {
+    const changes = this.#changes;
+    const count = await this.#state.count();
+    // What was heard meanwhile may have come after the count.
+    this.#lastCount = changes === this.#changes ? count : Math.max(count, 1);
+  }
+
+  async #beginToHear(): Promise<void> {
+    try {
+      await this.#count();
+      this.#hears = true;
+    } catch {
+      // Away again: the next connection begins anew.
     }
   }
 

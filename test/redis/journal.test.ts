@@ -63,6 +63,15 @@ function journal(
   return made;
 }
 
+/** How often Redis was asked for fields of a hash meanwhile. */
+async function hashReads(work: () => Promise<unknown>): Promise<number> {
+  const calls = async () =>
+    Number(/cmdstat_hmget:calls=(\d+)/.exec(await redis.client.info('commandstats'))?.[1] ?? 0);
+  const before = await calls();
+  await work();
+  return (await calls()) - before;
+}
+
 const dialed = (terminalId: number, at: number, number: string): LastCalls => ({
   ...emptyLastCalls(terminalId),
   dialed: callGroup(micros(at), { number }),
@@ -83,6 +92,20 @@ describe('R12 the journal', () => {
     kept.setDraining(true);
     await waitFor(async () => (await kept.pending([1])).size === 0, { what: 'the journal to drain' });
     expect([rows.get(1)?.dialed?.number, rows.get(1)?.received?.number]).toEqual(['100', '200']);
+  });
+
+  it('C8 while nothing is journalled no lookup asks Redis, and what another process journals is seen', async () => {
+    const { apply } = table();
+    const kept = journal(apply);
+    await waitFor(async () => (await hashReads(() => kept.pending([1]))) === 0, {
+      what: 'a lookup that asks nobody',
+    });
+    await journal(apply).append([dialed(1, 10, '100')]);
+    await waitFor(async () => (await kept.pending([1])).get(1)?.dialed?.number === '100', {
+      what: 'the record of another process',
+      deadlineMs: 900,
+    });
+    expect(await hashReads(() => kept.pending([1]))).toBe(1);
   });
 
   it('R12 what one process journalled another drains', async () => {
