@@ -81,6 +81,9 @@ for (const [compact, long] of Object.entries(COMPACT)) {
   SPELLINGS.set(compact.toUpperCase(), long);
 }
 
+/** As {@link canonicalName}, for a name in a spelling that is seen often; undefined for any other. */
+export const usualName = (name: string): string | undefined => SPELLINGS.get(name);
+
 /** The long name in lower case, under which this library files a header. */
 export function canonicalName(name: string): string {
   const known = SPELLINGS.get(name);

@@ -25,10 +25,20 @@ export abstract class SipMessage {
   #from: Lazy<NameAddr> = 'unread';
   #to: Lazy<NameAddr> = 'unread';
   #cseq: Lazy<CSeq> = 'unread';
+  #callId: Lazy<string> = 'unread';
 
   constructor(text: string, layout: Layout) {
     this.text = text;
     this.layout = layout;
+  }
+
+  /** Takes over what was read of a message that differs from this one in its Vias only. */
+  adopt(read: SipMessage): this {
+    this.#from = read.#from;
+    this.#to = read.#to;
+    this.#cseq = read.#cseq;
+    this.#callId = read.#callId;
+    return this;
   }
 
   /** The index of the first header of that canonical name at or after `from`, or -1. */
@@ -100,7 +110,8 @@ export abstract class SipMessage {
   }
 
   get callId(): string | undefined {
-    return this.header('call-id');
+    if (this.#callId === 'unread') this.#callId = this.header('call-id');
+    return this.#callId;
   }
 
   get maxForwards(): number | undefined {
@@ -133,6 +144,11 @@ export class SipRequest extends SipMessage {
     this.method = method;
     this.requestUri = requestUri;
     this.version = version;
+  }
+
+  override adopt(read: SipMessage): this {
+    if (read instanceof SipRequest) this.#uri = read.#uri;
+    return super.adopt(read);
   }
 
   get uri(): Uri | undefined {

@@ -1,5 +1,5 @@
 import { isToken, trimmed, trimmedEnd } from '../syntax/lexical.ts';
-import { canonicalName } from './header-names.ts';
+import { canonicalName, usualName } from './header-names.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Layout, type SipMessage, SipRequest, SipResponse } from './message.ts';
 
@@ -102,8 +102,9 @@ function addHeader(
   const colon = text.indexOf(':', start);
   if (colon < 0 || colon >= end) return 'header line without a colon';
   const name = trimmed(text, start, colon);
-  if (!isToken(name)) return 'header name that is no token';
-  names.push(canonicalName(name));
+  const usual = usualName(name);
+  if (usual === undefined && !isToken(name)) return 'header name that is no token';
+  names.push(usual ?? canonicalName(name));
   lines.push(start, colon + 1, end);
   if (end - start > limits.lineBytes) return 'header line too long';
   return hasStrayLineEnd(text, start, end) ? 'CR or LF alone inside a header' : undefined;
@@ -111,6 +112,8 @@ function addHeader(
 
 /** A lone CR or LF means different lines to different elements: a way to smuggle headers past one of them. */
 function hasStrayLineEnd(text: string, start: number, end: number): boolean {
+  const cr = text.indexOf('\r', start);
+  if (cr === end && text.indexOf('\n', start) === end + 1) return false;
   for (let i = start; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === 13) {

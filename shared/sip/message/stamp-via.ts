@@ -33,5 +33,5 @@ function withLine(request: SipRequest, index: number, line: string): SipRequest 
   lines[index * 3 + 1] = start + line.indexOf(':') + 1;
   lines[index * 3 + 2] = end + shift;
   const moved = { ...layout, lines, bodyStart: layout.bodyStart + shift };
-  return relaid(request, text.slice(0, start) + line + text.slice(end), moved);
+  return relaid(request, text.slice(0, start) + line + text.slice(end), moved).adopt(request);
 }

@@ -3,7 +3,7 @@ import { flattened, unescaped } from '../syntax/lexical.ts';
 import { parseNameAddr } from '../syntax/name-addr.ts';
 import { parseUri } from '../syntax/uri.ts';
 import type { Flow } from '../transport/flow.ts';
-import type { DialogSide } from './dialog-ticket.ts';
+import type { DialogSide, DialogTicket } from './dialog-ticket.ts';
 
 /** What this process knows of one party. */
 export interface DialogParty {
@@ -18,6 +18,8 @@ export interface DialogParty {
 
 /** What this process knows of one dialog. */
 export interface DialogEntry {
+  /** As this process minted it; undefined for another's. */
+  readonly minted: { readonly ticket: DialogTicket; readonly callId: string } | undefined;
   readonly caller: DialogParty;
   readonly callee: DialogParty;
   readonly byInvite: boolean;
@@ -31,12 +33,13 @@ const MOST_TARGETS = 4;
 const MOST_TAGS = 16;
 
 /** Of a request that founds a dialog. */
-export function newEntry(request: SipRequest, expiresAtMs: number): DialogEntry {
+export function newEntry(request: SipRequest, ticket: DialogTicket, expiresAtMs: number): DialogEntry {
   const caller = newParty();
   caller.tags.push(flattened(request.from?.tag ?? ''));
   caller.routes = routeKeys(request.values('record-route'));
   learnTarget(caller, request);
   return {
+    minted: { ticket, callId: flattened(request.callId ?? '') },
     caller,
     callee: newParty(),
     byInvite: request.method === 'INVITE',
@@ -49,6 +52,7 @@ export function newEntry(request: SipRequest, expiresAtMs: number): DialogEntry 
 
 /** Of a dialog that another process set up, or this one before it started anew. */
 export const adoptedEntry = (expiresAtMs: number): DialogEntry => ({
+  minted: undefined,
   caller: newParty(),
   callee: newParty(),
   byInvite: true,
@@ -59,6 +63,14 @@ export const adoptedEntry = (expiresAtMs: number): DialogEntry => ({
 });
 
 const newParty = (): DialogParty => ({ tags: [], targets: [], routes: undefined, flow: undefined });
+
+/** Whose side speaks that holds this dialog's ticket: RFC 3261 12.2, by Call-ID and the caller's tag. Undefined: not known here. */
+export function holderOf({ caller, minted }: DialogEntry, request: SipRequest): DialogSide | undefined {
+  if (minted === undefined || request.callId !== minted.callId) return undefined;
+  const [callerTag] = caller.tags;
+  if (request.from?.tag === callerTag) return 'caller';
+  return request.to?.tag === callerTag ? 'callee' : undefined;
+}
 
 /**
  * The callee's tag must be one that it has shown: a caller to whom nobody has answered has no dialog yet. Before the first 2xx

@@ -76,12 +76,19 @@ export class TicketOffice {
     this.#instance = Buffer.from(instance, 'hex');
   }
 
-  mint(callId: string, callerTag: string, caller: DialogEnd, callee: DialogEnd, nowSeconds: number): string {
+  mint(
+    callId: string,
+    callerTag: string,
+    caller: DialogEnd,
+    callee: DialogEnd,
+    mintedAtSeconds: number,
+  ): DialogTicket {
     const minted = Buffer.alloc(4);
-    minted.writeUInt32BE(nowSeconds);
+    minted.writeUInt32BE(mintedAtSeconds);
     const payload = Buffer.concat([this.#instance, minted, packed(caller), packed(callee)]);
     const mac = macOf(payload, callId, callerTag, this.#keys().current);
-    return Buffer.concat([payload, mac]).toString('base64url');
+    const text = Buffer.concat([payload, mac]).toString('base64url');
+    return { text, instance: this.#instance.toString('hex'), mintedAtSeconds, caller, callee };
   }
 
   /** Undefined for what was not signed here for that Call-ID and caller's tag. */

@@ -8,6 +8,7 @@ import {
   type DialogEntry,
   type DialogParty,
   fitsTags,
+  holderOf,
   hostOf,
   learnTag,
   learnTarget,
@@ -92,10 +93,10 @@ export class Dialogs {
     const nowMs = this.#options.now();
     const { callId = '', from } = request;
     const ticket = this.#office.mint(callId, from?.tag ?? '', caller, callee, Math.floor(nowMs / 1000));
-    const standing = this.#entries.get(ticket);
+    const standing = this.#entries.get(ticket.text);
     if (standing !== undefined) standing.pending++;
-    else this.#keep(ticket, newEntry(request, nowMs + EARLY_MS));
-    return ticket;
+    else this.#keep(ticket.text, newEntry(request, ticket, nowMs + EARLY_MS));
+    return ticket.text;
   }
 
   /** Whose ticket stands in the user part of this server's Route, and which side sends; undefined when it is none for this dialog. */
@@ -105,6 +106,10 @@ export class Dialogs {
   ): { readonly ticket: DialogTicket; readonly from: DialogSide } | undefined {
     const { callId = '', from, to } = request;
     if (to?.tag === undefined) return undefined;
+    const entry = this.#entries.get(user);
+    const holder = entry && holderOf(entry, request);
+    if (holder !== undefined && entry?.minted !== undefined)
+      return { ticket: entry.minted.ticket, from: holder };
     const ofCaller = this.#office.read(user, callId, from?.tag ?? '');
     if (ofCaller !== undefined) return { ticket: ofCaller, from: 'caller' };
     const ofCallee = this.#office.read(user, callId, to.tag);

@@ -9,7 +9,7 @@ import { newBranch } from '../transaction/identifiers.ts';
 export function loopHash(request: SipRequest, routes: readonly string[]): string {
   const dialog = `${request.from?.tag}|${request.to?.tag}|${request.callId}|${request.cseq?.sequence}`;
   const text = `${request.requestUri}|${dialog}|${routes.join()}|${request.header('proxy-authorization')}`;
-  return fnv1a(text, 0x811c9dc5) + fnv1a(text, 0x01234567);
+  return fnv1a(text);
 }
 
 /** The branch of a forwarded copy: random, then the loop hash. */
@@ -18,19 +18,25 @@ export const forwardBranch = (hash: string): string => `${newBranch()}.${hash}`;
 /** True when one of the request's Vias is this server's with that hash (RFC 3261 16.3 item 4). */
 export function hasLooped(
   request: SipRequest,
-  hash: string,
+  hash: () => string,
   isLocal: (host: string, port: number | undefined) => boolean,
 ): boolean {
-  const suffix = `.${hash}`;
-  if (!request.text.includes(suffix)) return false;
-  return request.values('via').some((value) => {
-    const via = parseVia(value);
-    return via?.branch?.endsWith(suffix) === true && isLocal(via.host, via.port);
-  });
+  for (const [index, value] of request.values('via').entries()) {
+    const via = index === 0 ? request.topVia : parseVia(value);
+    if (via?.branch !== undefined && isLocal(via.host, via.port) && via.branch.endsWith(`.${hash()}`))
+      return true;
+  }
+  return false;
 }
 
-function fnv1a(text: string, seed: number): string {
-  let hash = seed;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return (hash >>> 0).toString(36);
+/** FNV-1a twice, from two seeds. */
+function fnv1a(text: string): string {
+  let high = 0x811c9dc5;
+  let low = 0x01234567;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    high = Math.imul(high ^ code, 0x01000193);
+    low = Math.imul(low ^ code, 0x01000193);
+  }
+  return (high >>> 0).toString(36) + (low >>> 0).toString(36);
 }

@@ -9,6 +9,8 @@ import type { IsOwn, Routing } from './types.ts';
 export class RouteReader {
   readonly #dialogs: Dialogs;
   readonly #isOwn: IsOwn;
+  /** Of the request read last: it is asked for several times while the request is handled. */
+  #read: { readonly request: SipRequest; readonly routing: Routing } | undefined;
 
   constructor(dialogs: Dialogs, isOwn: IsOwn) {
     this.#dialogs = dialogs;
@@ -18,6 +20,11 @@ export class RouteReader {
   routing(request: SipRequest): Routing {
     if (request.indexOf('route') < 0)
       return { kind: 'none', uri: request.requestUri, ownRoutes: 0, strict: false };
+    if (this.#read?.request !== request) this.#read = { request, routing: this.#routing(request) };
+    return this.#read.routing;
+  }
+
+  #routing(request: SipRequest): Routing {
     const routes = this.routes(request);
     const strictUri = this.#strictUri(request, routes);
     const last = strictUri === undefined ? routes.length : routes.length - 1;

@@ -139,7 +139,7 @@ export class StatefulProxy {
   }
 
   #isLooped(request: SipRequest): boolean {
-    const hash = loopHash(request, this.#routes.onward(request));
+    const hash = () => loopHash(request, this.#routes.onward(request));
     return hasLooped(request, hash, (host, port) => this.#server.isLocal(host, port));
   }
 

@@ -64,7 +64,7 @@ export class UdpTransport implements Transport {
   }
 
   flowTo(address: string, port: number): Flow {
-    return new UdpFlow(this, address, port);
+    return new UdpFlow(this, address, port, this.#wireAddress(address));
   }
 
   flow(token: string): Flow | undefined {
@@ -83,28 +83,37 @@ export class UdpTransport implements Transport {
     return acceptedKeys(this.context.keys()).some((key) => given === mac(payload, key));
   }
 
-  send(text: string, address: string, port: number, sink: SendErrorSink | undefined): void {
-    const { counters, onFault } = this.context;
-    const fail = guarded(onFault, (error: Error): void => {
-      counters.transportErrors++;
-      sink?.onSendError(error);
-    });
+  /** `address`: as the socket takes it; undefined for what is no IP address. */
+  send(text: string, address: string | undefined, port: number, sink: SendErrorSink | undefined): void {
     try {
       if (this.#socket === undefined) throw new Error('UDP listener is closed');
       // node takes an empty address for the loopback.
-      if (isIP(address) === 0) throw new Error('not an IP address');
-      counters.messagesOut.udp++;
-      const to = this.#dualStack && isIP(address) === 4 ? `::ffff:${address}` : address;
-      this.#socket.send(Buffer.from(text, 'latin1'), port, to, (error) => error && fail(error));
+      if (address === undefined) throw new Error('not an IP address');
+      this.context.counters.messagesOut.udp++;
+      this.#socket.send(Buffer.from(text, 'latin1'), port, address, (error) => {
+        if (error) this.#fail(error, sink);
+      });
     } catch (error) {
-      process.nextTick(fail, error as Error);
+      process.nextTick(() => this.#fail(error as Error, sink));
     }
+  }
+
+  #fail(error: Error, sink: SendErrorSink | undefined): void {
+    const { counters, onFault } = this.context;
+    counters.transportErrors++;
+    guarded(onFault, () => sink?.onSendError(error))();
+  }
+
+  #wireAddress(address: string): string | undefined {
+    const family = isIP(address);
+    if (family === 0) return undefined;
+    return this.#dualStack && family === 4 ? `::ffff:${address}` : address;
   }
 
   #onDatagram(bytes: Buffer, remote: RemoteInfo): void {
     const { counters, limits, receiver } = this.context;
     const text = bytes.toString('latin1');
-    const flow = new UdpFlow(this, plainAddress(remote.address), remote.port);
+    const flow = new UdpFlow(this, plainAddress(remote.address), remote.port, remote.address);
     if (isKeepalive(text)) {
       if (text === PING) flow.send(PONG);
       return;
@@ -127,11 +136,18 @@ class UdpFlow implements Flow {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly #owner: UdpTransport;
+  readonly #wireAddress: string | undefined;
 
-  constructor(owner: UdpTransport, remoteAddress: string, remotePort: number) {
+  constructor(
+    owner: UdpTransport,
+    remoteAddress: string,
+    remotePort: number,
+    wireAddress: string | undefined,
+  ) {
     this.#owner = owner;
     this.remoteAddress = remoteAddress;
     this.remotePort = remotePort;
+    this.#wireAddress = wireAddress;
   }
 
   get listener(): Listener {
@@ -145,7 +161,7 @@ class UdpFlow implements Flow {
   }
 
   send(text: string, sink?: SendErrorSink): void {
-    this.#owner.send(text, this.remoteAddress, this.remotePort, sink);
+    this.#owner.send(text, this.#wireAddress, this.remotePort, sink);
   }
 }
 
