@@ -319,8 +319,21 @@ BEGIN
             SELECT string_agg(format('new.%I', c.name), ', ') FROM kind_columns c
             WHERE c.kind = of_kind AND (c.name = c.date_column OR c.is_single_date)), allowed_skew()),
       of_kind || '_date_insert');
+    -- Only where it would change or refuse something: an update to newer dates, as every recorded call is, costs no call of it.
     EXECUTE format($q$CREATE OR REPLACE TRIGGER guard_update BEFORE UPDATE ON %I FOR EACH ROW
-      WHEN (current_user <> 'lastcall_owner') EXECUTE FUNCTION %I()$q$, name, of_kind || '_guard_update');
+      WHEN (current_user <> 'lastcall_owner' AND (%s OR %s)) EXECUTE FUNCTION %I()$q$, name,
+      (SELECT string_agg(format('new.%1$I < old.%1$I OR new.%1$I IS NULL AND old.%1$I IS NOT NULL', date_column)
+          || CASE WHEN cardinality(columns) > 0 THEN format(
+            ' OR new.%1$I IS NOT DISTINCT FROM old.%1$I AND ROW(%2$s) IS DISTINCT FROM ROW(%3$s)', date_column,
+            (SELECT string_agg(format('new.%I', c), ', ') FROM unnest(columns) c),
+            (SELECT string_agg(format('old.%I', c), ', ') FROM unnest(columns) c)) ELSE '' END,
+          ' OR ' ORDER BY position) FROM kind_groups WHERE kind = of_kind),
+      (SELECT format('ROW(%s) IS DISTINCT FROM ROW(%s) OR greatest(%s) > clock_timestamp() + %L::interval',
+          string_agg(format('new.%I', c.name), ', ') FILTER (WHERE c.is_key),
+          string_agg(format('old.%I', c.name), ', ') FILTER (WHERE c.is_key),
+          string_agg(format('new.%I', c.name), ', ') FILTER (WHERE c.name = c.date_column OR c.is_single_date),
+          allowed_skew()) FROM kind_columns c WHERE c.kind = of_kind),
+      of_kind || '_guard_update');
     EXECUTE format($q$CREATE OR REPLACE TRIGGER forget_deleted AFTER DELETE ON %I FOR EACH ROW
       WHEN (current_user <> 'lastcall_owner') EXECUTE FUNCTION %I()$q$, name, of_kind || '_forget_deleted');
   ELSIF k.purpose = 'state' THEN
