@@ -1,12 +1,13 @@
-/** `npm run bench -- sip [--quick] [--rounds N] [--rates 500,1000] [--dials *52,plain] [--profile]`: Lastcall beside Kamailio. */
+/** `npm run bench -- sip [--quick] [--rounds N] [--rates 500,1000] [--dials *52,plain] [--only NAME] [--no-ladder] [--profile]`: Lastcall beside Kamailio. */
 import { parseArgs } from 'node:util';
 import { freePort } from '../../../shared/servers/free-port.ts';
+import type { PostgresServer } from '../../../shared/servers/postgres-server.ts';
 import { startPostgres } from '../../support/postgres.ts';
 import type { Contender, Dialed } from './contender.ts';
 import { startKamailio } from './kamailio-contender.ts';
 import { startLastcall } from './lastcall-contender.ts';
 import { type LoadFigures, runLoad, startAnswerer } from './load.ts';
-import { dearestFunctions, profileArgs } from './profile.ts';
+import { dearestFunctions, dearestStatements, profileArgs, STATEMENT_STATISTICS } from './profile.ts';
 import { type Row, report } from './report.ts';
 import { Callers } from './town.ts';
 
@@ -22,6 +23,7 @@ export async function bench(args: readonly string[]): Promise<void> {
       rounds: { type: 'string' },
       rates: { type: 'string', default: '500,1000' },
       dials: { type: 'string', default: 'plain,*52,*69' },
+      only: { type: 'string', default: 'lastcall,kamailio' },
       profile: { type: 'boolean', default: false },
       ladder: { type: 'boolean', default: true },
     },
@@ -31,7 +33,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   const seconds = values.quick ? 5 : 12;
   const rates = values.rates.split(',').map(Number);
   const dials = values.dials.split(',') as Dialed[];
-  const stage = await buildStage(values.profile);
+  const stage = await buildStage(values.only.split(','), values.profile);
   const rows: Row[] = [];
   try {
     for (const { contender } of stage.contenders) await warmUp(contender, stage.callers);
@@ -43,6 +45,7 @@ export async function bench(args: readonly string[]): Promise<void> {
     if (values.ladder)
       for (const { contender } of stage.contenders)
         rows.push(...(await climb(contender, stage.callers, values.quick ? 3 : 8)));
+    if (values.profile) console.log(await dearestStatements(stage.postgres));
   } finally {
     await stage.stop();
     await report(rows, { quick: values.quick, rounds, terminals: TERMINALS });
@@ -51,6 +54,7 @@ export async function bench(args: readonly string[]): Promise<void> {
 }
 
 interface Stage {
+  readonly postgres: PostgresServer;
   readonly contenders: readonly { readonly contender: Contender }[];
   readonly callers: Callers;
   readonly profileFolder: string;
@@ -58,19 +62,25 @@ interface Stage {
 }
 
 /** Both contenders on one PostgreSQL with durable commits, one answerer for both. */
-async function buildStage(profile: boolean): Promise<Stage> {
+async function buildStage(only: readonly string[], profile: boolean): Promise<Stage> {
   const postgres = await startPostgres({
-    settings: { fsync: 'on', shared_buffers: '1GB', max_wal_size: '4GB' },
+    settings: {
+      fsync: 'on',
+      shared_buffers: '1GB',
+      max_wal_size: '4GB',
+      ...(profile && STATEMENT_STATISTICS),
+    },
   });
   const answererPort = await freePort();
   const answerer = startAnswerer(answererPort);
   const { folder, args } = await profileArgs(profile);
   const options = { postgres, terminals: TERMINALS, answererPort };
-  const contenders = [
-    { contender: await startLastcall({ ...options, nodeArgs: args }) },
-    { contender: await startKamailio(options) },
-  ];
+  const contenders: { contender: Contender }[] = [];
+  if (only.includes('lastcall'))
+    contenders.push({ contender: await startLastcall({ ...options, nodeArgs: args }) });
+  if (only.includes('kamailio')) contenders.push({ contender: await startKamailio(options) });
   return {
+    postgres,
     contenders,
     callers: new Callers(TERMINALS),
     profileFolder: folder,

@@ -1,6 +1,8 @@
 import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PostgresServer } from '../../../shared/servers/postgres-server.ts';
+import { query } from '../../support/replication-pair.ts';
 
 interface ProfileNode {
   readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
@@ -31,5 +33,30 @@ export async function dearestFunctions(folder: string, most = 25): Promise<strin
     .sort(([, a], [, b]) => b - a)
     .slice(0, most)
     .map(([name, count]) => `${((count / all) * 100).toFixed(1).padStart(5)} %  ${name}`)
+    .join('\n');
+}
+
+/** Settings under which PostgreSQL counts what each statement costs. */
+export const STATEMENT_STATISTICS = {
+  shared_preload_libraries: 'pg_stat_statements',
+  'pg_stat_statements.track_planning': 'on',
+};
+
+/** The ten statements that took most of the time, planning apart, dearest first. */
+export async function dearestStatements(postgres: PostgresServer): Promise<string> {
+  const url = postgres.url('postgres');
+  await query(url, 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements');
+  const rows = await query(
+    url,
+    `SELECT calls, mean_exec_time * 1000 AS exec_us, total_plan_time * 1000 / calls AS plan_us, rows::float / calls AS rows,
+       left(regexp_replace(query, '\\s+', ' ', 'g'), 90) AS text
+     FROM pg_stat_statements WHERE calls > 100 ORDER BY total_exec_time + total_plan_time DESC LIMIT 10`,
+  );
+  return rows
+    .map(({ calls, exec_us, plan_us, rows: each, text }) =>
+      [calls, Number(exec_us).toFixed(0), Number(plan_us).toFixed(0), Number(each).toFixed(1), text].join(
+        ' | ',
+      ),
+    )
     .join('\n');
 }
