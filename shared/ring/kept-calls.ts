@@ -47,8 +47,9 @@ const ROOM_SHARE = 1 / 32;
  */
 export class KeptCalls {
   readonly #options: KeptCallsOptions;
-  /** In the order of their last change. */
   readonly #entries = new Map<number, Entry>();
+  /** Those of them that the table has, in the order in which it got them: what may be let go for room. */
+  readonly #settled = new Map<number, Entry>();
   #ring: RingFile | null = null;
   #place: RingPlace | null = null;
   #version = 0;
@@ -102,7 +103,7 @@ export class KeptCalls {
     }
     const version = ++this.#version;
     const { written = 0, failed = 0, turn = 0 } = before ?? {};
-    this.#entries.delete(terminalId);
+    this.#settled.delete(terminalId);
     this.#entries.set(terminalId, { row: merged, version, written, failed, turn });
     return { terminalId, version };
   }
@@ -119,6 +120,8 @@ export class KeptCalls {
       if (!entry) continue;
       entry.written = Math.max(entry.written, version);
       entry.turn = this.#turn;
+      this.#settled.delete(terminalId);
+      if (isWritten(entry)) this.#settled.set(terminalId, entry);
     }
   }
 
@@ -126,7 +129,9 @@ export class KeptCalls {
   failed(versions: Iterable<KeptVersion>): void {
     for (const { terminalId, version } of versions) {
       const entry = this.#entries.get(terminalId);
-      if (entry) entry.failed = Math.max(entry.failed, version);
+      if (!entry) continue;
+      entry.failed = Math.max(entry.failed, version);
+      this.#settled.delete(terminalId);
     }
   }
 
@@ -148,6 +153,7 @@ export class KeptCalls {
   /** The database is lost: a promoted standby may lack whatever is not let go yet. */
   distrust(): void {
     for (const entry of this.#entries.values()) entry.failed = Math.max(entry.failed, entry.written);
+    for (const [terminalId, entry] of this.#settled) if (!isWritten(entry)) this.#settled.delete(terminalId);
   }
 
   /** What the table failed to take, or may have lost. */
@@ -175,8 +181,10 @@ export class KeptCalls {
 
   /** Every peer holds what was written up to the end of that turn. */
   letGo(turn: number): void {
-    for (const [terminalId, entry] of this.#entries)
-      if (isWritten(entry) && entry.turn <= turn) this.#remove(terminalId);
+    for (const [terminalId, entry] of this.#settled) {
+      if (entry.turn > turn) break;
+      this.#remove(terminalId);
+    }
     this.#ring?.release();
   }
 
@@ -221,9 +229,9 @@ export class KeptCalls {
     if (ring === null) return false;
     const goal = ring.usedBytes - ring.limitBytes * ROOM_SHARE;
     const before = this.#letGo;
-    for (const [terminalId, entry] of this.#entries) {
+    for (const terminalId of this.#settled.keys()) {
       if (ring.usedBytes <= goal) break;
-      if (terminalId === but || !isWritten(entry)) continue;
+      if (terminalId === but) continue;
       this.#remove(terminalId);
       this.#letGo++;
     }
@@ -232,6 +240,7 @@ export class KeptCalls {
 
   #remove(terminalId: number): void {
     this.#entries.delete(terminalId);
+    this.#settled.delete(terminalId);
     this.#ring?.delete(terminalId);
   }
 }

@@ -47,6 +47,7 @@ export async function startLastcall(options: LastcallOptions): Promise<Contender
         nextHop: `sip:127.0.0.1:${answererPort}`,
         drainSeconds: 1,
       },
+      journal: { ringDirectory: folder },
       health: { callControl: `127.0.0.1:${health}` },
       log: { level: 'warn' },
     }),
