@@ -32,9 +32,16 @@ export type DatabaseState =
   | { readonly state: 'down'; readonly reason: string; readonly host: string };
 
 export interface Queryable {
-  /** Rows of one statement, planned once a connection: `text` must come from a bounded set. Throws `LastcallError`. */
-  query<R extends object>(text: string, values?: readonly unknown[], budgetMs?: number): Promise<R[]>;
+  /**
+   * Rows of one statement, planned once a connection: `text` must come from a bounded set. `values` that depend on the
+   * moment of sending are made then. Throws `LastcallError`.
+   */
+  query<R extends object>(text: string, values?: Values, budgetMs?: number): Promise<R[]>;
 }
+
+export type Values = readonly unknown[] | (() => readonly unknown[]);
+
+const made = (values: Values): readonly unknown[] => (typeof values === 'function' ? values() : values);
 
 /** The pool of one primary. */
 interface Primary extends FoundPrimary {
@@ -111,10 +118,10 @@ export class Database implements Queryable {
 
   async query<R extends object>(
     text: string,
-    values: readonly unknown[] = [],
+    values: Values = [],
     budgetMs = DEFAULT_BUDGET_MS,
   ): Promise<R[]> {
-    return this.#withClient(budgetMs, (client) => this.#statements.run<R>(client, text, values));
+    return this.#withClient(budgetMs, (client) => this.#statements.run<R>(client, text, made(values)));
   }
 
   /** One transaction. Rolled back when `work` throws; the error is a `LastcallError`. */
@@ -122,7 +129,7 @@ export class Database implements Queryable {
     return this.#withClient(budgetMs, async (client) => {
       await client.query('BEGIN');
       try {
-        const result = await work({ query: (text, values) => translated(client, text, values) });
+        const result = await work({ query: (text, values = []) => translated(client, text, made(values)) });
         await client.query('COMMIT');
         return result;
       } catch (error) {
@@ -258,7 +265,8 @@ export class Database implements Queryable {
         return;
       } catch (error) {
         this.#closed.signal.throwIfAborted();
-        const reason = translatePostgresError(error).message;
+        const { message, details } = translatePostgresError(error);
+        const reason = details['leftBehind'] === true ? `${message}: ${details['reason']}` : message;
         this.#enter({ state: 'down', reason, host: hostLabel(url) }, attempt);
       }
       const longest = Math.min(SEARCH_LONGEST_MS, SEARCH_FIRST_MS * 2 ** Math.min(attempt, 10));

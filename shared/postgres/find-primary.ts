@@ -33,8 +33,8 @@ export function hostLabel(url: string): string {
 
 /**
  * The server that takes writes now: not in recovery (rule 24), of two such servers the one on the newer timeline, and
- * none below `floor` (rule 28). All hosts are asked at once, so that a mute one delays nobody. Throws the catalogue error
- * of a host that failed, `DATABASE_NO_PRIMARY` when all answered and none may be written.
+ * none below `floor` (rule 28). All hosts are asked at once, so that a mute one delays nobody. Throws `DATABASE_NO_PRIMARY`
+ * when one was left behind, or all answered and none may be written; else the catalogue error of a host that failed.
  */
 export async function findPrimary(
   url: string,
@@ -47,13 +47,19 @@ export async function findPrimary(
       return { value: { url: candidate, identity }, timeline: identity.timeline };
     const reason =
       identity === null ? 'in recovery' : `on timeline ${identity.timeline}, which was left behind`;
-    throw new LastcallError('DATABASE_NO_PRIMARY', { details: { hosts: hostLabel(url), reason } });
+    throw new LastcallError('DATABASE_NO_PRIMARY', {
+      details: { hosts: hostLabel(candidate), reason, leftBehind: identity !== null },
+    });
   });
   try {
     return await newestPrimary(answers);
   } catch (error) {
     const failures = (error as AggregateError).errors.map(translatePostgresError);
-    throw failures.find(({ code }) => code !== 'DATABASE_NO_PRIMARY') ?? failures[0];
+    throw (
+      failures.find(({ details }) => details['leftBehind'] === true) ??
+      failures.find(({ code }) => code !== 'DATABASE_NO_PRIMARY') ??
+      failures[0]
+    );
   }
 }
 
