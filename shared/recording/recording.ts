@@ -5,6 +5,7 @@ import { readPeersPosition } from '../postgres/last-calls/peers-position.ts';
 import type { RedisConnection } from '../redis/connect.ts';
 import { Journal } from '../redis/journal.ts';
 import { KeptCalls } from '../ring/kept-calls.ts';
+import { systemClock } from '../runtime/clock.ts';
 import type { Config } from '../runtime/config-schema.ts';
 import type { CheckResult } from '../runtime/health.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -68,6 +69,7 @@ export class Recording {
       site,
       journal: this.#journal,
       kept: this.kept,
+      clock: systemClock,
       maxDelayMs: calls.batchDelayMs,
       maxRows: calls.batchRows,
       budgetMs: postgres.statementBudgetMs,

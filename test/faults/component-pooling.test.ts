@@ -12,6 +12,7 @@ import {
   removeTerminal,
   replaceTerminal,
 } from '../../shared/postgres/terminals.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
 import { type PgBouncer, startPgBouncer } from '../pg/pgbouncer.ts';
 import { openKept } from '../support/kept-calls.ts';
 import type { PostgresServer } from '../support/postgres.ts';
@@ -44,7 +45,14 @@ async function openStores(url: string) {
     pending: async () => new Map(),
   };
   const limits = { maxDelayMs: 5, maxRows: 50, budgetMs: 5_000 };
-  const writer = new LastCallsWriter({ database, site: 'a', journal, kept: await openKept(), ...limits });
+  const writer = new LastCallsWriter({
+    database,
+    site: 'a',
+    journal,
+    kept: await openKept(),
+    clock: systemClock,
+    ...limits,
+  });
   const reader = new LastCallsReader({ database, site: 'a', pending: writer, budgetMs: 5_000 });
   const dialled = async (terminalId: number) => {
     const { sources, marks } = await reader.read(terminalId);

@@ -5,6 +5,7 @@ import { Database } from '../../shared/postgres/database.ts';
 import { databaseHealth } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import { RedisPrimaryFloor } from '../../shared/redis/primary-floor.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
 import { freePort } from '../../shared/servers/free-port.ts';
 import { openKept } from '../support/kept-calls.ts';
 import type { PostgresServer } from '../support/postgres.ts';
@@ -49,6 +50,7 @@ async function openStores(url = site.database.app) {
     site: 'a',
     journal: { append: () => Promise.reject(new Error('no journal')), pending: async () => new Map() },
     kept: await openKept(),
+    clock: systemClock,
     maxDelayMs: 5,
     maxRows: 50,
     budgetMs: 5_000,

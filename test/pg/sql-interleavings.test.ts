@@ -163,7 +163,7 @@ class Run {
 }
 
 const asQueryable = (database: SiteDatabase): Queryable => ({
-  query: (text, values) => database.query('app', text, values),
+  query: (text, values = []) => database.query('app', text, typeof values === 'function' ? values() : values),
 });
 
 describe('two sites under random interleavings', () => {

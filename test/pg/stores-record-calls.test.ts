@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callGroup, emptyLastCalls, type LastCalls } from '../../shared/domain/last-calls.ts';
-import { micros, parseTimestamptz } from '../../shared/domain/micros.ts';
+import { formatTimestamptz, micros, parseTimestamptz } from '../../shared/domain/micros.ts';
 import type { Database, Queryable } from '../../shared/postgres/database.ts';
 import { forgetLastCalls } from '../../shared/postgres/last-calls/forget.ts';
 import { readLastCalls } from '../../shared/postgres/last-calls/read-last-calls.ts';
 import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import { addTerminal, findTerminal, removeTerminal } from '../../shared/postgres/terminals.ts';
+import type { Clock } from '../../shared/runtime/clock.ts';
 import { markSql } from '../support/marks.ts';
 import { aTerminal, type SiteDatabase } from './site-databases.ts';
 import { type StartedStore, startStore } from './started-store.ts';
@@ -14,6 +15,8 @@ const T = parseTimestamptz('2026-01-01 00:00:00.123456+00') ?? micros(0);
 const FUTURE = parseTimestamptz('2126-01-01 00:00:00+00') ?? micros(0);
 const later = (microseconds: number) => micros(T + microseconds);
 const now = () => micros(Date.now() * 1000);
+/** A clock that goes a minute behind. */
+const slow = () => micros(now() - 60_000_000);
 
 const dialed = (terminal: number, number: string, at = T): LastCalls => ({
   ...emptyLastCalls(terminal),
@@ -37,8 +40,8 @@ describe('recordCalls', () => {
   });
   afterAll(() => store.stop());
 
-  const live = (rows: readonly LastCalls[], waitedMs = 0) =>
-    recordCalls(database, 'a', rows, 'live', 5_000, waitedMs);
+  const live = (rows: readonly LastCalls[], clock: Clock | null = null) =>
+    recordCalls(database, 'a', rows, 'live', 5_000, clock);
   const replay = (rows: readonly LastCalls[]) => recordCalls(database, 'a', rows, 'as-recorded', 5_000);
   const own = async (terminal: number): Promise<LastCalls | null> => {
     const known = (await readLastCalls(database, [terminal], 5_000)).get(terminal);
@@ -141,15 +144,33 @@ describe('recordCalls', () => {
       const terminal = aTerminal();
       const called = now();
       await forgetLastCalls(database, terminal, 'all');
-      await live([dialed(terminal, '1', called)], 60_000);
+      await live([dialed(terminal, '1', called)], now);
       expect(await own(terminal)).toBeNull();
     });
 
     it('R13 a record made after the forgetting is seen, however slow its clock', async () => {
       const terminal = aTerminal();
       await forgetLastCalls(database, terminal, 'all');
-      await live([dialed(terminal, '1', micros(now() - 3_000_000))]);
+      await live([dialed(terminal, '1', slow())], slow);
       expect((await own(terminal))?.dialed?.number).toBe('1');
+    });
+
+    it('R13 a record that waited hides no call that was recorded meanwhile, in a copy or here', async () => {
+      const [here, there] = [aTerminal(), aTerminal()];
+      const [called, meanwhile] = [micros(now() - 3_000_000), micros(now() - 1_000_000)];
+      await copy(there, formatTimestamptz(meanwhile));
+      await live([dialed(here, '2', meanwhile)], now);
+      await live([dialed(here, '1', called), dialed(there, '1', called)], now);
+      expect((await own(here))?.dialed).toMatchObject({ number: '2', at: meanwhile });
+      expect(await own(there)).toBeNull();
+    });
+
+    it('R13 a record that was sent at once is seen, however slow its clock', async () => {
+      const terminal = aTerminal();
+      const known = micros(now() - 1_000_000);
+      await copy(terminal, formatTimestamptz(known));
+      await live([dialed(terminal, '1', slow())], slow);
+      expect((await own(terminal))?.dialed).toMatchObject({ number: '1', at: known + 1 });
     });
 
     it('S3 a removed terminal is not recorded any more, until it is added again', async () => {

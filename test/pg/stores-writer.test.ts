@@ -7,6 +7,7 @@ import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-rea
 import { LastCallsWriter, type WriteJournal } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import { recordCalls } from '../../shared/postgres/last-calls/record-calls.ts';
 import type { KeptCalls } from '../../shared/ring/kept-calls.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
 import { openKept } from '../support/kept-calls.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { aTerminal, type SiteDatabase } from './site-databases.ts';
@@ -64,6 +65,7 @@ describe('LastCallsWriter', () => {
       site: 'a',
       journal,
       kept,
+      clock: systemClock,
       maxDelayMs,
       maxRows,
       budgetMs: 1_000,

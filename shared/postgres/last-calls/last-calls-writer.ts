@@ -1,5 +1,6 @@
 import { LastcallError } from '../../domain/errors.ts';
 import { type LastCalls, mergeLastCalls } from '../../domain/last-calls.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { Queryable } from '../database.ts';
 import { translatePostgresError } from '../postgres-error.ts';
 import type { PendingLastCalls } from './last-calls-reader.ts';
@@ -50,6 +51,8 @@ export interface LastCallsWriterOptions {
   readonly site: string;
   readonly journal: WriteJournal;
   readonly kept: KeptRecords;
+  /** Which dates the records. */
+  readonly clock: Clock;
   /** How long a record may wait for company, milliseconds. */
   readonly maxDelayMs: number;
   readonly maxRows: number;
@@ -59,7 +62,6 @@ export interface LastCallsWriterOptions {
 interface Batch {
   readonly rows: Readonly<Record<Dating, Map<number, LastCalls>>>;
   readonly kept: KeptVersion[];
-  readonly openedAt: number;
   readonly done: Promise<Landing>;
   readonly settle: (landing: Promise<Landing>) => void;
 }
@@ -234,11 +236,10 @@ export class LastCallsWriter implements PendingLastCalls {
   async #write(batch: Batch): Promise<Landing> {
     const { kept } = this.#options;
     const losses = this.#losses;
-    const waitedMs = performance.now() - batch.openedAt;
     let landing = DURABLE;
     try {
       for (const dating of DATINGS)
-        landing = weaker(landing, await this.#writeRows([...batch.rows[dating].values()], dating, waitedMs));
+        landing = weaker(landing, await this.#writeRows([...batch.rows[dating].values()], dating));
     } catch (error) {
       kept.failed(batch.kept);
       throw error;
@@ -249,12 +250,12 @@ export class LastCallsWriter implements PendingLastCalls {
     return landing;
   }
 
-  async #writeRows(rows: readonly LastCalls[], dating: Dating, waitedMs: number): Promise<Landing> {
-    const { database, site, journal, budgetMs } = this.#options;
+  async #writeRows(rows: readonly LastCalls[], dating: Dating): Promise<Landing> {
+    const { database, site, journal, budgetMs, clock } = this.#options;
     if (rows.length === 0) return DURABLE;
     try {
       const refused = await refusedOf(rows, (part) =>
-        recordCalls(database, site, part, dating, budgetMs, waitedMs),
+        recordCalls(database, site, part, dating, budgetMs, clock),
       );
       return {
         durability: 'durable',
@@ -319,5 +320,5 @@ function emptyBatch(): Batch {
   });
   done.catch(() => {});
   const rows = { live: new Map(), 'as-recorded': new Map() };
-  return { rows, kept: [], openedAt: performance.now(), done, settle };
+  return { rows, kept: [], done, settle };
 }

@@ -1,11 +1,12 @@
 import { GROUP_NAMES, type GroupName, type LastCalls } from '../../domain/last-calls.ts';
 import { formatTimestamptz, type Micros } from '../../domain/micros.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { Queryable } from '../database.ts';
 import { type Column, DATE_COLUMN, LAST_CALLS_COLUMNS } from './last-calls-columns.ts';
 
 /**
- * How a record is dated. `live`: R13, later than everything known here, forget marks included, so the latest to write
- * wins. `as-recorded`: its own date, for the journal (R12); what is older than the table or than a mark changes nothing,
+ * How a record is dated. `live`: R13, later than everything known here when it was made, forget marks included, so that no
+ * slow clock hides it; it loses to what came while it waited. `as-recorded`: its own date, for the journal (R12); what is older than the table or than a mark changes nothing,
  * so a replay is harmless.
  */
 export type Dating = 'live' | 'as-recorded';
@@ -14,8 +15,8 @@ const statements = new Map<string, string>();
 
 /**
  * Writes each terminal's row into the site's own table. One statement, rows in key order so that two writers cannot
- * deadlock; `rows` must hold a terminal once. A record that has waited `waitedMs` when it is sent loses to a mark of that
- * time, and a removed terminal has no records (S3). Durable when it resolves.
+ * deadlock; `rows` must hold a terminal once. `clock` dated them: how long each has waited when it is sent is told by that
+ * clock, however wrong it goes; null when none has. A removed terminal has no records (S3). Durable when it resolves.
  */
 export async function recordCalls(
   database: Queryable,
@@ -23,13 +24,15 @@ export async function recordCalls(
   rows: readonly LastCalls[],
   dating: Dating,
   budgetMs?: number,
-  waitedMs = 0,
+  clock: Clock | null = null,
 ): Promise<void> {
   const key = `${site}/${dating}`;
   const text = statements.get(key) ?? recordStatement(site, dating);
   statements.set(key, text);
   const values: unknown[] = LAST_CALLS_COLUMNS.map((column) => rows.map((row) => parameter(column, row)));
-  await database.query(text, dating === 'live' ? [...values, waitedMs] : values, budgetMs);
+  // Not before there is a connection to send it on: the wait for one counts.
+  const sent = () => [...values, clock === null ? null : formatTimestamptz(clock())];
+  await database.query(text, dating === 'live' ? sent : values, budgetMs);
 }
 
 /** A NUL is the one character that PostgreSQL's text cannot hold, and `%00` in a SIP URI brings one. */
@@ -79,12 +82,14 @@ function dateOf(group: GroupName, dating: Dating): string {
   const date = `i.${DATE_COLUMN[group]}`;
   const mark = `mark.${group}`;
   if (dating === 'as-recorded') return `CASE WHEN ${date} > coalesce(${mark}, '-infinity') THEN ${date} END`;
-  const waited = `make_interval(secs => $${LAST_CALLS_COLUMNS.length + 1}::double precision / 1000)`;
-  // Between the two: made by a clock like ours, while the record was waiting. Any other mark is of a clock that is ahead.
-  const late = `${date} <= ${mark} AND ${mark} > statement_timestamp() - ${waited} AND ${mark} <= statement_timestamp()`;
+  const waited = `coalesce($${LAST_CALLS_COLUMNS.length + 1}::timestamptz - ${date}, '0')`;
+  // Between the two: made by a clock like ours, while the record was waiting. Anything else newer is of a clock that is ahead.
+  const late = (known: string) =>
+    `(${date} <= ${known} AND ${known} > statement_timestamp() - ${waited} AND ${known} <= statement_timestamp())`;
   const after = (known: string) => `lastcall.later_than(${known})`;
-  return `CASE WHEN ${date} IS NOT NULL AND (${late}) IS NOT TRUE
-    THEN greatest(${date}, ${after(`known.${group}`)}, ${after(mark)}) END`;
+  const known = `known.${group}`;
+  return `CASE WHEN ${date} IS NOT NULL AND ${late(mark)} IS NOT TRUE AND ${late(known)} IS NOT TRUE
+    THEN greatest(${date}, ${after(known)}, ${after(mark)}) END`;
 }
 
 function datedColumn(column: Column): string {

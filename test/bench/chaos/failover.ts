@@ -14,6 +14,7 @@ import { Town, terminalsFor } from './town.ts';
 /** Of calls before a fault and after it. */
 const QUIET_MS = 3_000;
 const KILLS = 12;
+const SHOWN_REMARKS = 20;
 
 /** Returns whether every bar held. */
 export async function chaos(args: readonly string[]): Promise<boolean> {
@@ -35,7 +36,9 @@ export async function kills(args: readonly string[]): Promise<boolean> {
     args: [...args],
     options: { rate: { type: 'string', default: '500' } },
   });
-  const faults = Array.from({ length: KILLS }, (_, index) => kill(index % 2 ? 'b' : 'a', 'call-control'));
+  const faults = Array.from({ length: KILLS }, (_, index): Fault => {
+    return { ...kill(index % 2 ? 'b' : 'a', 'call-control'), mayRefuse: true };
+  });
   return underFaults(faults, Number(values.rate));
 }
 
@@ -52,7 +55,7 @@ async function underFaults(faults: readonly Fault[], rate: number): Promise<bool
       const report = await underFault(fault, { lab, endpoints, town });
       reports.push(report);
       console.log(`\n${reportTable([report])}`);
-      for (const remark of report.remarks.slice(0, 10)) console.log(`  ${remark}`);
+      for (const remark of report.remarks.slice(0, SHOWN_REMARKS)) console.log(`  ${remark}`);
     }
   } catch (error) {
     console.error(lab.output().slice(-4_000));
@@ -81,7 +84,7 @@ async function underFault(fault: Fault, stage: Stage): Promise<FaultReport> {
   await town.rest();
   const lost = await lostRecords(stage);
   const found = town.takeFindings();
-  const findings = tallyFindings({ ...found, ...(fault.deaf && { wrongLooks: [] }) }, forgiven);
+  const findings = tallyFindings({ ...found, ...(fault.deaf && { wrongLooks: [] }) }, { ...fault, forgiven });
   return {
     ...findings,
     fault: fault.name,
@@ -90,7 +93,7 @@ async function underFault(fault: Fault, stage: Stage): Promise<FaultReport> {
     salvaged,
     streamingMs,
     equalMs,
-    remarks: [...findings.remarks, ...lost.map((what) => `lost: ${what}`)],
+    remarks: [...lost.map((what) => `lost: ${what}`), ...findings.remarks],
     faults: [
       ...findings.faults,
       ...faults,

@@ -25,6 +25,8 @@ export interface Fault {
   readonly approach?: (stage: Stage) => Promise<void>;
   readonly strike: (stage: Stage) => Promise<Aftermath>;
   readonly mustSalvage?: true;
+  /** More calls than the machine may serve: a 503 is an answer then, and so is none. */
+  readonly mayRefuse?: true;
   /** No other process of the site can hear of a record: what one of them tells meanwhile is not judged. */
   readonly deaf?: true;
 }

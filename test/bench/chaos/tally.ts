@@ -37,7 +37,7 @@ export const orList = (numbers: Iterable<string | null>): string =>
 /** The report's part that is about calls and looks. */
 export function tallyFindings(
   { calls, looks, wrongLooks }: Findings,
-  forgiven: Forgiven | null,
+  { forgiven, mayRefuse = false }: { readonly forgiven: Forgiven | null; readonly mayRefuse?: boolean },
 ): Pick<FaultReport, 'calls' | 'looks' | 'cutOff' | 'failed' | 'wrong' | 'refused' | 'remarks' | 'faults'> {
   const of = (verdict: string) => calls.filter((judgement) => judgement.verdict === verdict);
   const isCutOff = ({ call }: Judgement) => isForgiven(call, forgiven);
@@ -60,9 +60,9 @@ export function tallyFindings(
     faults: [
       ...(calls.length === 0 ? ['no calls'] : []),
       ...(looks === 0 ? ['no looks'] : []),
-      ...counted(failed?.length ?? 0, 'calls failed'),
       ...counted(wrong, 'wrong numbers'),
-      ...counted(refused?.length ?? 0, 'star codes refused'),
+      ...(mayRefuse ? [] : counted(failed?.length ?? 0, 'calls failed')),
+      ...(mayRefuse ? [] : counted(refused?.length ?? 0, 'star codes refused')),
     ],
   };
 }

@@ -21,6 +21,15 @@ export interface WrongLook extends Look {
   readonly expected: ReadonlySet<string | null>;
 }
 
+/** A row of `lastcalls_freshest`. */
+interface Shown extends Record<string, unknown> {
+  readonly id: string;
+  readonly dialed: string | null;
+  readonly dialedAt: Date | null;
+  readonly missed: string | null;
+  readonly missedAt: Date | null;
+}
+
 /** What was judged since the last time. */
 export interface Findings {
   readonly calls: readonly Judgement[];
@@ -99,20 +108,21 @@ export class Town {
 
   /** Last calls of the model that the database does not show: each a lost record. */
   async lostAt(ownerUrl: string): Promise<string[]> {
-    const rows = await query<{ id: string; dialed: string | null; missed: string | null }>(
+    const rows = await query<Shown>(
       ownerUrl,
-      `SELECT terminal_id AS id, last_dialed_call AS dialed, last_received_call AS missed
-         FROM lastcall.lastcalls_freshest`,
+      `SELECT terminal_id AS id, last_dialed_call AS dialed, last_received_call AS missed,
+         last_dialed_date AS "dialedAt", last_received_date AS "missedAt" FROM lastcall.lastcalls_freshest`,
     );
     const found = new Map(rows.map((row) => [Number(row.id), row]));
     const now = Date.now();
     return [...this.#phones.terminals, ...this.#reported].flatMap(({ terminalId, number }) =>
       (['dialed', 'missed'] as const).flatMap((group) => {
         const expected = this.#model.at(group, number, now);
-        const shown = found.get(terminalId)?.[group] ?? null;
-        return expected.has(shown)
-          ? []
-          : [`${number} ${group} ${orList(expected)}, found ${orList([shown])}`];
+        const row = found.get(terminalId);
+        const shown = row?.[group] ?? null;
+        if (expected.has(shown)) return [];
+        const at = row?.[`${group}At`]?.toISOString().slice(11) ?? 'never';
+        return [`${number} ${group} ${orList(expected)}, found ${orList([shown])} of ${at}`];
       }),
     );
   }
