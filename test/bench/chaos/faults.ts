@@ -40,6 +40,17 @@ const away = (
   },
 });
 
+/** Long enough that what one process of the site records meanwhile must be known to the others. */
+const TOLD_MS = 8_000;
+
+const DATABASE_AWAY: Fault = {
+  name: "b's PostgreSQL away for a while",
+  strike: async ({ lab }) => {
+    await without(lab, ['b.postgres'], () => delay(TOLD_MS));
+    return {};
+  },
+};
+
 const REDIS_EMPTIED: Fault = {
   name: "b's Redis emptied while its PostgreSQL is away",
   strike: async ({ lab, endpoints }) => {
@@ -48,7 +59,7 @@ const REDIS_EMPTIED: Fault = {
       const redis = await connectRedis(endpoints.sites['b']?.redis ?? '');
       await redis.client.flushall();
       await redis.close();
-      await delay(AWAY_MS);
+      await delay(TOLD_MS);
     });
     return {};
   },
@@ -80,6 +91,7 @@ export const LONG: readonly Fault[] = [
   COORDINATOR_CUT_OFF,
   ROLLED_BACK,
   OPEN_TRANSACTION,
+  DATABASE_AWAY,
   REDIS_EMPTIED,
   BOTH_AWAY_AND_KILLED,
   away('site b loses its power', 'b', ({ lab }) => powerOff(lab, 'b')),

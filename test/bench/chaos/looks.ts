@@ -9,7 +9,7 @@ const ANSWER_MS = 4_000;
  * What one process of a site has recorded, another one may find a while later: it travels by way of the table, and by Redis
  * once the table has not answered for its time.
  */
-const TOLD_MS = 4_000;
+const TOLD_MS = 3_000;
 const CODES: Readonly<Record<Group, string>> = { dialed: '*52', missed: '*69' };
 
 /** Somebody asks every site's api, all the time, whom `*52` and `*69` would call. What was not answered is not counted. */
