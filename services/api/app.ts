@@ -28,6 +28,7 @@ import { consoleLoginRoute } from './routes/console-login.ts';
 import { eventRoute } from './routes/events.ts';
 import { failoverRoutes } from './routes/failovers.ts';
 import { lastCallsRoutes } from './routes/last-calls.ts';
+import { callRecordsRoute } from './routes/records.ts';
 import { replicationRoutes } from './routes/replication.ts';
 import { tableRoutes } from './routes/tables.ts';
 import { targetRoute } from './routes/target.ts';
@@ -112,6 +113,7 @@ export function buildApp(deps: ApiDeps): ApiApp {
   tokenRoutes(app, deps);
   consoleLoginRoute(app, deps, limits);
   auditRoute(app, deps);
+  callRecordsRoute(app, deps);
   eventRoute(app, deps);
   consoleRoutes(app, deps);
   return app;

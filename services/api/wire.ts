@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { trimAuditLog } from '../../shared/postgres/audit-log.ts';
+import { expireLastCalls, keepCallRecords } from '../../shared/postgres/call-records/write-call-records.ts';
 import { Database } from '../../shared/postgres/database.ts';
 import { databaseHealth, logDatabase } from '../../shared/postgres/database-reaction.ts';
 import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
@@ -34,6 +35,8 @@ import type { ApiApp } from './typebox-provider.ts';
 /** A revocation is heard at once; this is for when the listening connection is lost. */
 const TOKENS_EVERY_MS = 1_000;
 const TRIM_EVERY_MS = 3_600_000;
+/** A process that is restarted each hour must trim as well. */
+const FIRST_MS = 30_000;
 
 export interface WiredApi {
   readonly app: ApiApp;
@@ -158,6 +161,8 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     { name: 'tokens', start: () => tokenChanges.start(), stop: () => tokenChanges.close() },
     every('token reading', TOKENS_EVERY_MS, () => tokens.refresh()),
     every('audit trimming', TRIM_EVERY_MS, () => trimAuditLog(database, config.api.auditDays)),
+    every('call records', TRIM_EVERY_MS, () => keepCallRecords(database, calls.recordDays)),
+    every('expiry', TRIM_EVERY_MS, () => expireLastCalls(database, calls.retentionDays)),
     { name: 'failovers', stop: () => failovers.close() },
     {
       name: 'http',
@@ -184,13 +189,19 @@ function readTls({ certificate, key }: Config['api']): ApiDeps['tls'] {
 
 /** What is done again and again; the next time makes up for one that failed. */
 function every(name: string, everyMs: number, work: () => Promise<void>): Part {
+  let first: NodeJS.Timeout | undefined;
   let timer: NodeJS.Timeout | undefined;
+  const attempt = () => void work().catch(() => {});
   return {
     name,
     start: () => {
-      timer = setInterval(() => void work().catch(() => {}), everyMs);
+      first = setTimeout(attempt, Math.min(everyMs, FIRST_MS));
+      timer = setInterval(attempt, everyMs);
     },
-    stop: () => clearInterval(timer),
+    stop: () => {
+      clearTimeout(first);
+      clearInterval(timer);
+    },
   };
 }
 

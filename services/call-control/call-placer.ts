@@ -1,4 +1,5 @@
 import { type CallFacts, type Outcome, outcomeOf } from '../../shared/domain/call-record.ts';
+import type { NumberSource } from '../../shared/domain/finished-call.ts';
 import { type DialRule, isEmergency, toDialable } from '../../shared/domain/number.ts';
 import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
@@ -10,6 +11,7 @@ import type { CallForwarding } from './call-forwarding.ts';
 import { CallLegs } from './call-legs.ts';
 import type { CallMetrics, CallResult } from './call-metrics.ts';
 import type { CallRecorder } from './call-recorder.ts';
+import type { CallRecords } from './call-records.ts';
 import { forwardedBy } from './forwarded-by.ts';
 import {
   assertIdentity,
@@ -40,6 +42,10 @@ export interface Call {
   readonly inheritedPrivacy: readonly string[];
   /** The sender's Route leads on: the call goes there and nowhere else. */
   readonly alongRoute: boolean;
+  /** `performance.now()` when the INVITE came; absent: now. */
+  readonly cameMs?: number;
+  /** After a star code: where its number came from. */
+  readonly source?: NumberSource;
 }
 
 export interface CallPlacerOptions {
@@ -50,6 +56,8 @@ export interface CallPlacerOptions {
   readonly directory: TerminalDirectory;
   readonly forwarding: CallForwarding;
   readonly recorder: CallRecorder;
+  /** Null: finished calls are not written down. */
+  readonly records: Pick<CallRecords, 'ended'> | null;
   readonly metrics: CallMetrics;
   readonly dialRules: readonly DialRule[];
   readonly emergencyNumbers: readonly string[];
@@ -137,18 +145,21 @@ export class CallPlacer {
   }
 
   /** R15: a call from a peer site is written by that site, which may find the callee at yet another one. */
-  #refuseOffline({ code, originator, transaction }: Call, facts: CallFacts): void {
+  #refuseOffline(call: Call, facts: CallFacts): void {
+    const { code, originator, transaction } = call;
     const { metrics, recorder, site } = this.#options;
     const fromPeer = originator.sitesPassed.length > 0;
     // Before the caller hears of it: from then on it must survive this process.
     if (!fromPeer) recorder.ended(facts, 'missed');
     transaction.reply({ status: 480, ...(fromPeer && { headers: [offlineHeader(site)] }) });
     metrics.call(code, 'offline');
+    this.#ended(call, facts, performance.now(), 'offline', 480);
   }
 
   #forward(call: Call, facts: CallFacts, stages: Stages): void {
     const { forwarding, metrics, proxy, recorder, silence } = this.#options;
     const { code, originator, request, transaction } = call;
+    const began = performance.now();
     const legs = new CallLegs({
       forwarding,
       request,
@@ -173,9 +184,19 @@ export class CallPlacer {
         metrics.call(code, resultOf(outcome));
         if (!isPeers(outcome, legs) && !isOfAnotherSite(outcome, originator))
           recorder.ended(legs.facts, recordedOutcome(outcome));
+        this.#ended(call, legs.facts, began, resultOf(outcome), statusOf(outcome));
       },
     });
     legs.begin(asking);
+  }
+
+  /** One row a call, at the caller's site. */
+  #ended(call: Call, facts: CallFacts, began: number, result: CallResult, status: number): void {
+    const { records } = this.#options;
+    if (records === null || call.originator.sitesPassed.length > 0) return;
+    const { cameMs = began, code, dialed, source = null } = call;
+    const setupMs = performance.now() - cameMs;
+    records.ended({ facts, dialed: bounded(dialed), code, source, result, status, setupMs });
   }
 
   #edit(draft: MessageDraft, { inReplyTo, inheritedPrivacy, originator, request }: Call): void {
@@ -251,6 +272,18 @@ function recordedOutcome(outcome: ForwardOutcome<CallTarget>): Outcome {
     case 'cancelled':
     case 'abandoned':
       return 'missed';
+  }
+}
+
+function statusOf(outcome: ForwardOutcome<CallTarget>): number {
+  switch (outcome.kind) {
+    case 'answered':
+      return outcome.response.status;
+    case 'cancelled':
+      return 487;
+    case 'rejected':
+    case 'abandoned':
+      return outcome.status;
   }
 }
 

@@ -19,6 +19,7 @@ import type { Metrics } from '../../shared/runtime/metrics.ts';
 import { peerUrls } from '../../shared/runtime/peer-urls.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { CallRecorder } from './call-recorder.ts';
+import { CallRecords } from './call-records.ts';
 import { SiteSecrets } from './site-secrets.ts';
 import { SkewAlarm } from './skew-alarm.ts';
 import { TerminalDirectory } from './terminal-directory.ts';
@@ -39,6 +40,7 @@ export class CallState {
   readonly location: Location;
   readonly reader: LastCallsReader;
   readonly recorder: CallRecorder;
+  readonly records: CallRecords | null;
   readonly skew: SkewAlarm;
   readonly secrets: SiteSecrets;
   readonly #recording: Recording;
@@ -96,6 +98,16 @@ export class CallState {
       log,
       onRecord: (group, kept) => callMetrics.record(group, kept),
     });
+    this.records =
+      calls.recordDays === 0
+        ? null
+        : new CallRecords({
+            database,
+            clock: systemClock,
+            budgetMs: postgres.statementBudgetMs,
+            maxRows: calls.batchRows,
+            log,
+          });
     this.skew = new SkewAlarm({
       clock: systemClock,
       allowedSkewMs: calls.allowedSkewMs,
@@ -149,6 +161,7 @@ export class CallState {
     this.#watch.stop();
     clearInterval(this.#revalidation);
     await this.#recording.stop();
+    await this.records?.stop();
     this.bans.stop();
     await Promise.all([this.database.close(), this.#standIns.close()]);
     await this.redis.close();
@@ -208,6 +221,12 @@ export class CallState {
       'Addresses of record with live bindings known to this process',
       [],
       (gauge) => gauge.set(this.location.size),
+    );
+    metrics.gauge(
+      'call_records_dropped',
+      'Call records that were not written because PostgreSQL was away for long',
+      [],
+      (gauge) => gauge.set(this.records?.dropped ?? 0),
     );
   }
 }

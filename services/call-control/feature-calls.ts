@@ -14,10 +14,12 @@ import type { Answer, ServerTransaction } from '../../shared/sip/transaction/use
 import { unavailable } from './answers.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import type { CallPlacer } from './call-placer.ts';
+import type { CallRecords } from './call-records.ts';
 import type { FeatureAnswers } from './feature-answers.ts';
 import { unknownTags } from './option-tags.ts';
-import type { Originator } from './originator.ts';
+import { callerWith, type Originator } from './originator.ts';
 import type { SkewAlarm } from './skew-alarm.ts';
+import { bounded } from './user-part.ts';
 
 export interface FeatureCallsOptions {
   readonly codes: FeatureCodes;
@@ -25,6 +27,8 @@ export interface FeatureCallsOptions {
   readonly reader: Pick<LastCallsReader, 'read'>;
   readonly placer: CallPlacer;
   readonly answers: FeatureAnswers;
+  /** Null: finished calls are not written down. */
+  readonly records: Pick<CallRecords, 'ended'> | null;
   readonly skew: SkewAlarm;
   readonly metrics: CallMetrics;
   readonly log: Logger;
@@ -91,6 +95,8 @@ export class FeatureCalls {
       alongRoute: invite.alongRoute,
       dialed: number,
       code: feature,
+      cameMs: started,
+      source: { site, at: entry.at },
       inReplyTo: feature === 'return' ? entry.callId : null,
       inheritedPrivacy: feature === 'redial' ? inheritedPrivacy(entry, invite) : [],
     });
@@ -103,6 +109,22 @@ export class FeatureCalls {
 
   #refuseFor(invite: FeatureInvite, { reason, refusal, status }: RefusedFeature): void {
     this.#refuse(invite, status === 503 ? unavailable(reason) : { status, reason }, refusal);
+    const { feature, originator, request } = invite;
+    if (feature !== 'redial' && feature !== 'return') return;
+    this.#options.records?.ended({
+      facts: {
+        callId: bounded(request.callId ?? ''),
+        from: originator.terminal,
+        caller: callerWith(originator, originator.claims.privacy),
+        to: null,
+      },
+      dialed: null,
+      code: feature,
+      source: null,
+      result: refusal,
+      status,
+      setupMs: 0,
+    });
   }
 }
 

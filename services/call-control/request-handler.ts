@@ -11,6 +11,7 @@ import { DRAINING, NOT_READY, OPTION_TAGS, OPTIONS_OK, OVERLOADED } from './answ
 import type { CallGate } from './call-gate.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import type { CallPlacer } from './call-placer.ts';
+import type { CallRecords } from './call-records.ts';
 import type { FeatureAnswers } from './feature-answers.ts';
 import type { FeatureCalls } from './feature-calls.ts';
 import type { FlowHandover } from './flow-handover.ts';
@@ -48,6 +49,8 @@ export interface RequestHandlerOptions {
   readonly features: FeatureCalls;
   readonly featureAnswers: FeatureAnswers;
   readonly forwarder: RequestForwarder;
+  /** Null: finished calls are not written down. */
+  readonly records: Pick<CallRecords, 'hungUp'> | null;
   readonly metrics: CallMetrics;
   readonly log: Logger;
   readonly state: () => 'serving' | 'starting' | 'draining';
@@ -131,6 +134,7 @@ export class RequestHandler {
     }
     if (decided?.kind !== 'pass')
       return void transaction.refuse(decided?.kind === 'refuse' ? decided.answer : { status: 481 });
+    if (request.method === 'BYE') this.#options.records?.hungUp(request.callId);
     const target = { uri: proxy.routing(request).uri, flow: decided.flow, kind: 'dialog' };
     // RFC 3261 26.2.2: a request by sips goes over TLS or not at all.
     if (/^sips:/i.test(target.uri) && !isSecureFlow(target.flow))

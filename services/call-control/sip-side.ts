@@ -153,7 +153,7 @@ function handlerOf(
   overload: Overload,
 ): RequestHandler {
   const { calls, domain, site, sip } = config;
-  const { bans, directory, location, reader, recorder, secrets, skew } = callState;
+  const { bans, directory, location, reader, recorder, records, secrets, skew } = callState;
   const handover = new FlowHandover(secrets.keysFor('flows'));
   const digest: DigestAuthenticator = new DigestAuthenticator({
     realm: domain,
@@ -209,6 +209,7 @@ function handlerOf(
     directory,
     forwarding,
     recorder,
+    records,
     metrics,
     dialRules: dialRules(config),
     emergencyNumbers: emergency,
@@ -221,6 +222,7 @@ function handlerOf(
     reader,
     placer,
     answers,
+    records,
     skew,
     metrics,
     log,
@@ -256,6 +258,7 @@ function handlerOf(
     placer,
     features,
     featureAnswers: answers,
+    records,
     forwarder: new RequestForwarder({ domain, proxy, router, directory, features, addresses, silence }),
     metrics,
     log,

@@ -12,6 +12,7 @@ import { hookPacemaker, hookPatroni, hookRepmgr } from './commands/hook.ts';
 import { init } from './commands/init.ts';
 import { lookup } from './commands/lookup.ts';
 import { ready } from './commands/ready.ts';
+import { records } from './commands/records.ts';
 import { salvage } from './commands/salvage.ts';
 import { secretsList, secretsRotate } from './commands/secrets.ts';
 import { sitesAdd, sitesList, sitesRemove } from './commands/sites.ts';
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
   status,
   lookup,
   calls,
+  records,
   forget,
   terminalsAdd,
   terminalsList,

@@ -196,7 +196,7 @@ export function terminalLine(terminal: Terminal, format: LineFormat, credentials
 export const shownColumns = (credentials: boolean): readonly Column[] =>
   COLUMNS.filter((name) => name !== 'password' && (credentials || !name.startsWith('ha1')));
 
-function csvCell(value: unknown): string {
+export function csvCell(value: unknown): string {
   const text = Array.isArray(value) ? value.join('|') : String(value ?? '');
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -60,6 +60,7 @@ export function siteConfig(
       tokens: Object.entries(secrets.tokens).map(([role, token]) => ({ token, role })),
       ...(accounts.length > 0 ? { demoAccounts: accounts } : {}),
     },
+    calls: { recordDays: 7 },
     health: {
       callControl: `127.0.0.1:${own.ports.health['call-control']}`,
       replicator: `127.0.0.1:${own.ports.health.replicator}`,

@@ -193,6 +193,18 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     ),
     batchDelayMs: millis('How long a record waits for company', 5, 1_000),
     batchRows: integer('Terminals in one write at most', { min: 1, max: 10_000, default: 500 }),
+    recordDays: integer('How long a row for each finished call is kept; 0: none is written', {
+      min: 0,
+      max: 3_650,
+      unit: 'days',
+      default: 0,
+    }),
+    retentionDays: integer('Age at which last calls are forgotten at every site; 0: never', {
+      min: 0,
+      max: 36_500,
+      unit: 'days',
+      default: 0,
+    }),
     allowedSkewMs: millis('A date further ahead of this clock raises an alarm', 5_000),
   }),
 

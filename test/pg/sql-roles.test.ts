@@ -54,6 +54,8 @@ const TABLES: Readonly<Record<string, readonly [string, string, string]>> = {
   leases: [READ, READ, 'SELECT INSERT UPDATE'],
   // Only the api and the command line of this site; what is in the audit log stays as it is.
   api_tokens: ['SELECT INSERT DELETE', NOTHING, NOTHING],
+  call_records: ['SELECT INSERT', NOTHING, NOTHING],
+  call_records_kept: ['SELECT', NOTHING, NOTHING],
   audit_log: ['SELECT INSERT', NOTHING, NOTHING],
   failovers: [READ, NOTHING, WRITE],
   failover_steps: [READ, NOTHING, WRITE],
@@ -82,6 +84,8 @@ const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   advance_position: REPLICATING,
   end_workers: REPLICATING,
   trim_audit_log: ['app'],
+  keep_call_records: ['app'],
+  expire_last_calls: ['app'],
   is_live: ALL,
   take_lease: ['coordinator'],
   renew_lease: ['coordinator'],
@@ -110,7 +114,7 @@ describe('roles', () => {
       'owner',
       `SELECT c.relname::text AS name, coalesce(string_agg(p, ' ' ORDER BY n) FILTER (WHERE has_table_privilege($1, c.oid, p)), '') AS privileges
          FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) WITH ORDINALITY AS x (p, n)
-         WHERE c.relnamespace = 'lastcall'::regnamespace AND c.relkind IN ('r', 'v') GROUP BY 1`,
+         WHERE c.relnamespace = 'lastcall'::regnamespace AND c.relkind IN ('r', 'v', 'p') GROUP BY 1`,
       [`lastcall_${role}`],
     );
     const actual = Object.fromEntries(rows.map((row) => [row.name, row.privileges]));

@@ -68,6 +68,7 @@ describe('/v1/openapi.json', () => {
         'POST /v1/tokens',
         'DELETE /v1/tokens/{name}',
         'POST /v1/console/login',
+        'GET /v1/records',
         'GET /v1/audit',
         'GET /v1/events',
         'GET /v1/replication',
