@@ -169,6 +169,13 @@ BEGIN
   END IF;
 END $$;
 
+-- Ends an apply that compares no column by column with LC005: the copy has a newer date than what came. Nothing of it is
+-- written, and the same batch comes again with the comparison.
+CREATE FUNCTION refuse_older() RETURNS boolean LANGUAGE plpgsql SET search_path = lastcall, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION 'the copy has a newer date' USING ERRCODE = 'LC005';
+END $$;
+
 -- Resynchronisation: fill staging tables beside the copies, then swap them in at once (I6). Of all kinds, or of those
 -- named.
 

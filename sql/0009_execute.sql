@@ -10,5 +10,5 @@ GRANT EXECUTE ON FUNCTION forget(bigint, text, timestamptz), forget_key(text, te
   TO lastcall_app, lastcall_coordinator;
 GRANT EXECUTE ON FUNCTION is_forgotten(text, text, text, timestamptz), collect_forgotten(interval), sweep_forgotten(),
     beat(), owner_works(replication_owner), require_ownership(text, bigint), begin_resync(text, text[]),
-    swap_copies(text, text[]), advance_position(text, bigint, bigint, pg_lsn, boolean)
+    swap_copies(text, text[]), advance_position(text, bigint, bigint, pg_lsn, boolean), refuse_older()
   TO lastcall_replicator, lastcall_coordinator;

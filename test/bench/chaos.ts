@@ -1,17 +1,16 @@
+import { runNamed } from './run-named.ts';
+
 /** `npm run chaos -- NAME [arguments]`: faults and attacks under calls. Ends with 0 only when every bar holds. */
-const RUNS: Readonly<Record<string, () => Promise<{ chaos(args: readonly string[]): Promise<boolean> }>>> = {
-  failover: () => import('./chaos/failover.ts'),
-  kills: async () => ({ chaos: (await import('./chaos/failover.ts')).kills }),
-  fuzz: () => import('./chaos/fuzz.ts'),
+const RUNS = {
+  failover: async () => (await import('./chaos/failover.ts')).chaos,
+  kills: async () => (await import('./chaos/failover.ts')).kills,
+  fuzz: async () => (await import('./chaos/fuzz.ts')).chaos,
 };
 
 const [name = 'failover', ...args] = process.argv.slice(2);
-const load = RUNS[name];
-if (!load) {
-  console.error(
-    `usage: npm run chaos -- ${Object.keys(RUNS).join('|')} [--quick] [--only FAULT] [--rate CALLS_A_SECOND] [--messages N]`,
-  );
-  process.exitCode = 2;
-} else {
-  process.exitCode = (await (await load()).chaos(args)) ? 0 : 1;
-}
+const held = await runNamed(
+  RUNS,
+  [name, ...args],
+  `npm run chaos -- ${Object.keys(RUNS).join('|')} [--quick] [--only FAULT] [--rate CALLS_A_SECOND] [--messages N]`,
+);
+process.exitCode ??= held === true ? 0 : 1;

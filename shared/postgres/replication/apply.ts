@@ -15,6 +15,8 @@ import { qualified } from '../kinds/kind-sql.ts';
 import type { ByteWriter } from '../wire/byte-writer.ts';
 import type { Connection } from '../wire/connection.ts';
 import { endBind, startBinaryBind, writeParse } from '../wire/messages.ts';
+import { ServerError } from '../wire/server-error.ts';
+import type { TextResult } from '../wire/text-result.ts';
 import { advancingUpsertSql, deleteSql, partialUpdateSql, upsertSql } from './apply-sql.ts';
 import type { Batch } from './conflate.ts';
 import { type RowFilter, writeRowArray } from './encode-rows.ts';
@@ -43,6 +45,7 @@ export const APPLY_SETTINGS = {
 
 /** Of one message (rule 34); the server's own limit is 1 GB. */
 const BIND_LIMIT_BYTES = 64 * 1024 ** 2;
+const COPY_IS_NEWER = 'LC005';
 const ADVANCE = 'advance';
 const UNCHANGED_TOAST = 0x75;
 
@@ -78,10 +81,8 @@ export class Applier {
     for (const { layout } of batch.tables) if (!this.#statements.has(layout)) await this.#prepare(layout);
     const [only] = batch.tables;
     const isSmall = batch.tables.reduce((sum, table) => sum + encodedBytes(table), 0) <= BIND_LIMIT_BYTES;
-    if (only && batch.tables.length === 1 && isSmall && !durable && isPlain(only)) {
-      await this.#applyPlain(only, batch.endLsn);
-      return;
-    }
+    const mayBePlain = only && batch.tables.length === 1 && isSmall && !durable && isPlain(only);
+    if (mayBePlain && (await this.#applyPlain(only, batch.endLsn))) return;
     const steps = [
       (out: ByteWriter) => this.#writeAdvance(out, batch.endLsn, durable),
       ...marksFirst(batch.tables).flatMap((table) => this.#stepsOf(table)),
@@ -112,21 +113,29 @@ export class Applier {
     await this.#connection.pipeline((out) => this.#writeAdvance(out, lsn, true));
   }
 
-  async #applyPlain(table: TableBatch, endLsn: Lsn): Promise<void> {
+  /** False when the copy is newer in a date: nothing is written then, and the dates are to be compared group by group. */
+  async #applyPlain(table: TableBatch, endLsn: Lsn): Promise<boolean> {
     const { peer, epoch, generation } = this.#fence;
     const names = this.#statements.get(table.layout);
-    const [result] = await this.#connection.pipeline((out) => {
-      const bind = startBinaryBind(out, names?.advancing ?? '', 5);
-      writeRowArray(out, table, () => true);
-      out.int32(8).int64(endLsn).int32(Buffer.byteLength(peer)).utf8(peer);
-      out.int32(8).int64(generation).int32(8).int64(epoch);
-      endBind(out, bind);
-    });
+    let result: TextResult | undefined;
+    try {
+      [result] = await this.#connection.pipeline((out) => {
+        const bind = startBinaryBind(out, names?.advancing ?? '', 5);
+        writeRowArray(out, table, () => true);
+        out.int32(8).int64(endLsn).int32(Buffer.byteLength(peer)).utf8(peer);
+        out.int32(8).int64(generation).int32(8).int64(epoch);
+        endBind(out, bind);
+      });
+    } catch (cause) {
+      if (cause instanceof ServerError && cause.code === COPY_IS_NEWER) return false;
+      throw cause;
+    }
     // Nothing was written: the position did not move, and moving it alone says why not.
     if (result?.rowCount !== table.rowCount) {
       await this.advance(endLsn);
       throw new Error(`${result?.rowCount} of ${table.rowCount} rows applied`);
     }
+    return true;
   }
 
   async #prepare(layout: TableLayout): Promise<void> {

@@ -7,7 +7,7 @@ const GAP_MS_PER_RATE = 1.8 / 1_000;
 /** A small batch takes half a millisecond. When they take longer the processors are wanted elsewhere as well. */
 const UNHURRIED_MS = 0.9;
 const GAPS_PER_BATCH = 4;
-const LONGEST_GAP_MS = 8;
+const LONGEST_GAP_MS = 3;
 const WINDOW_MS = 100;
 const NEWEST_SHARE = 0.1;
 

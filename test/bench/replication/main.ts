@@ -1,5 +1,6 @@
 /** `npm run bench -- replication [--quick] [--rounds N] [--only TEXT]`: ours and native logical replication, interleaved in the same run. */
 import { parseArgs } from 'node:util';
+import { UsageError } from '../run-named.ts';
 import type { Engine } from './engine.ts';
 import { type Row, report } from './report.ts';
 import { catchUp, type Figures, fill, inTurn, resynchronise, steady } from './scenarios.ts';
@@ -24,6 +25,8 @@ export async function bench(args: readonly string[]): Promise<void> {
   });
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
   const stage = await buildStage();
+  const all = scenarios(stage, values.quick);
+  const chosen = all.filter(({ name }) => name.includes(values.only));
   const stop = async (): Promise<void> => {
     await Promise.all(stage.engines.map((engine) => engine.remove().catch(() => undefined)));
     await stage.remove();
@@ -35,11 +38,14 @@ export async function bench(args: readonly string[]): Promise<void> {
     process.exit(1);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void abandon());
+  if (chosen.length === 0) {
+    await stop();
+    const names = all.map(({ name }) => `\n  ${name}`).join('');
+    throw new UsageError(`no scenario is named like "${values.only}"; there are:${names}`);
+  }
   const rows: Row[] = [];
   try {
-    for (const scenario of scenarios(stage, values.quick).filter(({ name }) => name.includes(values.only))) {
-      rows.push(...(await measure(stage, scenario, rounds)));
-    }
+    for (const scenario of chosen) rows.push(...(await measure(stage, scenario, rounds)));
   } finally {
     await stop();
     // Also when a scenario failed: the others took long.
