@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import type { LastcallError } from '../domain/errors.ts';
 import { ContentWatch } from './content-watch.ts';
 import { translateRedisError } from './redis-error.ts';
+import { redisPlace } from './redis-place.ts';
 
 export interface RedisOptions {
   readonly url: string;
@@ -30,7 +31,8 @@ export class RedisConnection {
 
   constructor({ url, commandTimeoutMs, onState = () => {} }: RedisOptions) {
     this.#onState = onState;
-    this.client = new Redis(url, {
+    this.client = new Redis({
+      ...redisPlace(url),
       lazyConnect: true,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,

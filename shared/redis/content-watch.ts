@@ -5,11 +5,13 @@ import { contentMarkKey } from './keys.ts';
 /**
  * Whether Redis still holds what a site gave it. A mark beside the content stays as long as the content does; gone or
  * another one, the content is gone (FLUSHALL, a lost folder, a promoted replica that never had it), and who can gives it again.
+ * So it is with another server, or another life of one: a promoted replica has the mark, and may lack the last moments.
  */
 export class ContentWatch {
   readonly #redis: Redis;
   readonly #key: string;
   #mark: string | null = null;
+  #runId: string | null = null;
   #looking: Promise<void> | null = null;
   readonly #listeners: (() => Promise<void>)[] = [];
 
@@ -47,9 +49,11 @@ export class ContentWatch {
     const fresh = randomUUID();
     await this.#redis.set(this.#key, fresh, 'NX');
     const mark = (await this.#redis.get(this.#key)) ?? fresh;
-    if (mark === this.#mark) return;
+    const runId = /^run_id:(\w+)/m.exec(await this.#redis.info('server'))?.[1] ?? null;
+    if (mark === this.#mark && runId === this.#runId) return;
     // Remembered only when all is given again: what fails half-way begins anew.
     if (this.#mark !== null) await Promise.all(this.#listeners.map((listener) => listener()));
     this.#mark = mark;
+    this.#runId = runId;
   }
 }

@@ -8,6 +8,7 @@ import {
 } from 'bullmq';
 import type { Logger } from '../runtime/logger.ts';
 import { keyPrefix } from './keys.ts';
+import { redisPlace } from './redis-place.ts';
 
 /** The BullMQ queues of a site. */
 export type QueueName = 'journal' | 'failover' | `alert-${'command' | 'webhook' | 'mail'}` | 'switchover';
@@ -78,14 +79,8 @@ function connectionOptions(
   url: string,
   options: { enableOfflineQueue?: boolean; maxRetriesPerRequest: number | null },
 ) {
-  const { hostname, port, username, password, pathname, protocol } = new URL(url);
   return {
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: Number(port || 6379),
-    ...(username && { username: decodeURIComponent(username) }),
-    ...(password && { password: decodeURIComponent(password) }),
-    ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
-    ...(protocol === 'rediss:' && { tls: {} }),
+    ...redisPlace(url),
     retryStrategy: (attempt: number) => Math.min(2_000, 50 * 2 ** Math.min(attempt, 10)),
     ...options,
   };

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { redisUrlParts } from '../domain/redis-url.ts';
 
 /** What reading one value gives: the value, or why not. */
 export type Read<T> = { readonly value: T } | { readonly fault: string };
@@ -256,10 +257,9 @@ function isPostgresUrl(text: string): boolean {
 export function redisUrl(description: string): Field<string> {
   return field(
     description,
-    'redis://[user:password@]host[:port][/db] or rediss://...',
+    'redis://[user:password@]host[:port][/db], or redis+sentinel://[user:password@]host[:port],.../PRIMARY[/db] with the Sentinels; rediss for TLS',
     { secret: true },
-    (raw) =>
-      typeof raw === 'string' && /^rediss?:\/\/[^/\s]\S*$/.test(raw) && URL.canParse(raw) ? raw : undefined,
+    (raw) => (typeof raw === 'string' && redisUrlParts(raw) !== null ? raw : undefined),
   );
 }
 

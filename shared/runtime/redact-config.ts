@@ -30,7 +30,9 @@ function showFields(fields: Fields, value: unknown): unknown {
 
 /** URLs keep everything but their password; other secrets keep nothing. */
 function hide(value: unknown): string {
-  const masked = String(value).replace(/^([a-z+]+:\/\/[^:@/]*:)[^@]*@/i, '$1***@');
+  const masked = String(value)
+    .replace(/^([a-z+]+:\/\/[^:@/]*:)[^@]*@/i, '$1***@')
+    .replace(/(sentinelPassword=)[^&]*/i, '$1***');
   return /^[a-z+]+:\/\//i.test(masked) ? masked : '***';
 }
 

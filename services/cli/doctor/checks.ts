@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { ERRORS, LastcallError } from '../../../shared/domain/errors.ts';
 import type { Micros } from '../../../shared/domain/micros.ts';
 import { findPrimary, hostLabel } from '../../../shared/postgres/find-primary.ts';
+import { redisPlace } from '../../../shared/redis/redis-place.ts';
 import { readStatus } from '../commands/status.ts';
 import type { Context } from '../context.ts';
 import { judgeSettings, readDatabaseSettings } from './database-settings.ts';
@@ -58,9 +59,11 @@ const redis: Check = {
   name: 'redis',
   async run(context) {
     const { url, commandTimeoutMs } = context.config().config.redis;
-    const client = new Redis(url, {
+    const client = new Redis({
+      ...redisPlace(url),
       lazyConnect: true,
       retryStrategy: () => null,
+      sentinelRetryStrategy: () => null,
       commandTimeout: commandTimeoutMs * 4,
       connectTimeout: 2_000,
     });

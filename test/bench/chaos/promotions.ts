@@ -56,9 +56,11 @@ export const BEHIND: Fault = {
 export const NOBODY_ELSE: Fault = {
   name: "kill -9 of a's primary, nobody else has its last calls",
   prepare: standbyBehind,
-  approach: async ({ lab }) => {
+  // Nobody calls any more then: what is missing afterwards no later call makes good.
+  approach: async ({ lab, town }) => {
     await runLab(lab, '--halt', 'b.replicator');
     await delay(WHILE_MS);
+    await town.rest();
   },
   strike: async (stage) => {
     const { lab, endpoints } = stage;
