@@ -15,8 +15,8 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- A DELETE on the view sees every site's rows while it runs. That opens nothing but sight: any session can set such a
--- parameter, and then sees what it may read anyway.
+-- A DELETE on the view sees every site's rows while it runs, and marks what it takes from a copy, a superuser's too. That
+-- opens nothing but sight: any session can set such a parameter, and then sees what it may read anyway.
 CREATE FUNCTION deleting() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
   AS $$ SELECT coalesce(current_setting('lastcall.deleting', true), '') = 'on' $$;
 CREATE FUNCTION delete_everywhere() RETURNS trigger LANGUAGE plpgsql SET search_path = lastcall, pg_temp AS $$
@@ -340,7 +340,7 @@ BEGIN
     EXECUTE format($q$CREATE OR REPLACE TRIGGER keep_copy BEFORE UPDATE ON %I FOR EACH ROW
       WHEN (current_user <> 'lastcall_replicator') EXECUTE FUNCTION keep_copy()$q$, name);
     EXECUTE format($q$CREATE OR REPLACE TRIGGER forget_deleted AFTER DELETE ON %I FOR EACH ROW
-      WHEN (NOT writes_copies()) EXECUTE FUNCTION %I()$q$, name, of_kind || '_forget_deleted');
+      WHEN (deleting() OR NOT writes_copies()) EXECUTE FUNCTION %I()$q$, name, of_kind || '_forget_deleted');
   END IF;
 END $body$;
 

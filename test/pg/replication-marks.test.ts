@@ -136,6 +136,16 @@ describe('S3 S6 a removal', () => {
   });
 });
 
+test('C9 a superuser’s DELETE through the view reaches every site as well', async () => {
+  await dial(a, 20, 'only at a');
+  await dial(b, 21, 'own');
+  await untilSettled();
+  await query(server.url('site_b'), 'DELETE FROM lastcall.lastcalls WHERE terminal_id IN (20, 21)');
+  await untilSettled();
+  expect([await rowsAt(a, 20, 21), await rowsAt(b, 20, 21)]).toEqual([0, 0]);
+  await expectCopiesEqualOrigins([a, b]);
+});
+
 describe('a row that somebody has locked', () => {
   test('does not stall the direction: its mark is applied, readers ignore the row, the sweep finishes it', async () => {
     await dial(b, 30, 'locked');

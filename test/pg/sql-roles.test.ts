@@ -75,6 +75,7 @@ const FUNCTIONS: Readonly<Record<string, readonly string[]>> = {
   beat: REPLICATING,
   judge_beat: REPLICATING,
   owner_works: REPLICATING,
+  refuse_older: ['replicator', 'coordinator'],
   begin_resync: REPLICATING,
   swap_copies: REPLICATING,
   sweep_forgotten: REPLICATING,

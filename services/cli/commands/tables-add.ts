@@ -69,7 +69,9 @@ export const tablesAdd: Command = {
       `table ${name} added at site ${site}${adopted === null ? '' : `, with ${adopted} rows of ${from}, which stays as it is`}`,
       ...(others.length === 0
         ? []
-        : [`next: the same at ${others.join(', ')}; until then \`lastcall status\` shows waiting-for-peer`]),
+        : [
+            `next: the same at ${others.join(', ')}, where it is not there yet; until then \`lastcall status\` shows waiting-for-peer`,
+          ]),
     ];
     return { data: { table: name, site, adopted }, text: text.join('\n') };
   },
