@@ -85,6 +85,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     pending: writer,
     budgetMs: postgres.lookupBudgetMs,
     standIns: () => [...peers.all.values()],
+    unproven: () => database.isUnproven,
   });
   const directory = new TerminalDirectory(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
   const watch = new TerminalWatch({

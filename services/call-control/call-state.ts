@@ -91,6 +91,7 @@ export class CallState {
       pending: writer,
       budgetMs,
       standIns: () => [...this.#standIns.all.values()],
+      unproven: () => this.database.isUnproven,
     });
     this.recorder = new CallRecorder({
       writer,

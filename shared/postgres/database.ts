@@ -51,6 +51,8 @@ interface Primary extends FoundPrimary {
 const SEARCH_FIRST_MS = 50;
 const SEARCH_LONGEST_MS = 2_000;
 const DEFAULT_BUDGET_MS = 10_000;
+/** A failover is over in ten seconds, with a million rows. */
+const UNPROVEN_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 2_000;
 const GOODBYE_MS = 1_000;
 const WATCH_MS = 1_000;
@@ -67,6 +69,7 @@ export class Database implements Queryable {
   readonly #types = typeParsers();
   readonly #statements = new PreparedStatements();
   #primary: Primary | null = null;
+  #foundAtMs = Number.NEGATIVE_INFINITY;
   #state: DatabaseState;
   #searching: Promise<void> | null = null;
   #asking = false;
@@ -95,6 +98,11 @@ export class Database implements Queryable {
   /** Where the primary is now; null while there is none. */
   get primaryUrl(): string | null {
     return this.#primary?.url ?? null;
+  }
+
+  /** Found so lately that it may lack what a failover, or a heal, has not brought back yet. */
+  get isUnproven(): boolean {
+    return performance.now() - this.#foundAtMs < UNPROVEN_MS;
   }
 
   /** Other hosts of the site that take writes as well: an old primary that nobody has stopped. */
@@ -289,6 +297,7 @@ export class Database implements Queryable {
     const primary = { ...found, pool };
     pool.on('error', (error) => this.#askServer(primary, error.message));
     this.#primary = primary;
+    this.#foundAtMs = performance.now();
     this.#enter({ state: 'up', host: hostLabel(url) }, attempt);
   }
 

@@ -10,6 +10,7 @@ import { makeSite, query, type SiteDatabase, siteOf } from '../support/replicati
 
 const BUDGET_MS = 500;
 let servers: PostgresServer[];
+let a: SiteDatabase;
 let b: SiteDatabase;
 let own: Database;
 let peer: Database;
@@ -20,7 +21,7 @@ const recent = new Map<number, LastCalls>();
 beforeAll(async () => {
   servers = await Promise.all([startPostgres(), startPostgres()]);
   const [serverA, serverB] = servers as [PostgresServer, PostgresServer];
-  const a = await makeSite('a', ['b'], siteOf(serverA));
+  a = await makeSite('a', ['b'], siteOf(serverA));
   b = await makeSite('b', ['a'], siteOf(serverB));
   own = new Database({ url: a.app, applicationName: 'test' });
   peer = new Database({ url: b.replicator, applicationName: 'test' });
@@ -45,10 +46,36 @@ afterAll(async () => {
   await Promise.all(servers.map((server) => server.remove()));
 });
 
-const redial = async (terminal: number) => {
-  const { sources, marks } = await reader.read(terminal);
+const redial = async (terminal: number, by = reader) => {
+  const { sources, marks } = await by.read(terminal);
   return chooseFreshest(['dialed'], sources, marks);
 };
+
+test('I2 while the own database may lack what a failover brings back, the newer of the two copies is the answer; C9 the peer marks hold; a peer that is away holds up nothing', async () => {
+  const unsure = new LastCallsReader({
+    database: own,
+    site: 'a',
+    pending: { pending: async () => new Map() },
+    budgetMs: BUDGET_MS,
+    standIns: () => [peer],
+    unproven: () => true,
+  });
+  expect(await redial(1, unsure)).toMatchObject({ kind: 'number', number: '100', degraded: [] });
+  await query(
+    a.owner,
+    `INSERT INTO lastcall.lastcalls_a (terminal_id, last_dialed_call, last_dialed_date)
+     VALUES (1, '099', now() - interval '1 hour'), (2, '201', now()), (4, '400', now())`,
+  );
+  expect(await redial(1, unsure)).toMatchObject({ kind: 'number', number: '100' });
+  expect(await redial(2, unsure), 'forgotten at the peer').toMatchObject({ kind: 'none' });
+  expect(await redial(4, unsure)).toMatchObject({ kind: 'number', number: '400' });
+  servers[1]?.pause();
+  const startedAt = performance.now();
+  expect(await redial(1, unsure)).toMatchObject({ kind: 'number', number: '099' });
+  expect(performance.now() - startedAt).toBeLessThan(BUDGET_MS);
+  servers[1]?.resume();
+  await query(a.owner, 'TRUNCATE lastcall.lastcalls_a');
+});
 
 test('C6 while the own database is away a peer copy answers, as degraded; C7 what it lacks is unreadable, never "no data"; C9 its marks hold; C8 what was written here lately is newer', async () => {
   expect(await redial(1), 'the own tables are empty and readable').toMatchObject({ kind: 'none' });

@@ -27,6 +27,11 @@ export interface LastCallsReaderOptions {
   readonly budgetMs: number;
   /** Peers' databases, as of now: each holds a copy of every table, so one of them answers while none here can be read. */
   readonly standIns?: () => readonly Queryable[];
+  /**
+   * Whether the database was found so lately that it may still lack what a failover brings back from the peers: their
+   * copies are sources then as well, so that no terminal's freshest date goes back (I2).
+   */
+  readonly unproven?: () => boolean;
 }
 
 interface Waiting {
@@ -94,6 +99,11 @@ export class LastCallsReader {
     const standIns = this.#options.standIns?.() ?? [];
     const reading = this.#readTables(ids);
     if (standIns.length === 0) return reading;
+    if (this.#options.unproven?.() === true) {
+      const copies = await firstCopies(standIns, ids, budgetMs * OWN_SHARE);
+      const own = await reading;
+      if (!isUnreadable(own)) return copies === null ? own : besides(own, copies);
+    }
     // While the database is being lost its first lookups take long to fail; the peers must still have time to answer.
     const early = await Promise.race([reading, delay(budgetMs * OWN_SHARE, null)]);
     if (early !== null && !isUnreadable(early)) return early;
@@ -204,6 +214,27 @@ async function readCopies(
       await delay(Math.min(PEER_RETRY_MS, left));
     }
   }
+}
+
+/** Asked once: who does not answer at once holds up no lookup. */
+function firstCopies(
+  peers: readonly Queryable[],
+  ids: readonly number[],
+  budgetMs: number,
+): Promise<Tables | null> {
+  return Promise.any(peers.map((peer) => readLastCalls(peer, ids, budgetMs))).catch(() => null);
+}
+
+function besides(own: Tables, copies: Tables): Tables {
+  return new Map(
+    [...own].map(([id, { sources, marks }]) => {
+      const copy = copies.get(id);
+      return [
+        id,
+        { sources: [...sources, ...(copy?.sources ?? [])], marks: [...marks, ...(copy?.marks ?? [])] },
+      ];
+    }),
+  );
 }
 
 function isUnreadable(tables: Tables): boolean {
