@@ -1,12 +1,14 @@
 import { isBelow, raisedFloor, type ServerIdentity } from '../../shared/domain/server-identity.ts';
 import { hostUrls } from '../../shared/postgres/find-primary.ts';
 import { HostWatch } from '../../shared/postgres/host-watch.ts';
+import { connectPatiently, Patience } from '../../shared/postgres/replication/patient-connect.ts';
 import {
   type ConnectOptions,
   connectToPrimary,
   type Floor,
 } from '../../shared/postgres/replication/primary.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
+import { connectionTarget } from '../../shared/postgres/wire/connection-target.ts';
 
 const WATCH_MS = 1_000;
 /** Of one host; the others are not kept by it. */
@@ -18,12 +20,14 @@ const ANSWER_MS = 5_000;
  */
 export class SitePrimary implements Floor {
   readonly url: string;
+  readonly patience: Patience;
   readonly #watches: readonly HostWatch[];
   readonly #listeners = new Set<() => void>();
   #newest: ServerIdentity | null = null;
 
   constructor(url: string) {
     this.url = url;
+    this.patience = new Patience(connectionTarget(url).connectTimeoutMs);
     const urls = hostUrls(url);
     // A single host has nobody to be promoted past it.
     this.#watches = urls.length === 1 ? [] : urls.map((host) => this.#watchOf(host));
@@ -37,18 +41,16 @@ export class SitePrimary implements Floor {
     for (const watch of this.#watches) watch.stop();
   }
 
-  /** Rejects at once when the signal ends: a host that accepts and says nothing would hold it for seconds. */
-  async connect(options: Omit<ConnectOptions, 'floor'>, signal?: AbortSignal): Promise<Connection> {
-    signal?.throwIfAborted();
-    const opening = connectToPrimary(this.url, { ...options, floor: this });
-    if (!signal) return opening;
-    let giveUp = (): void => undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      giveUp = () => reject(signal.reason as Error);
-      signal.addEventListener('abort', giveUp, { once: true });
-    });
-    opening.then((late) => signal.aborted && late.destroy()).catch(() => undefined);
-    return Promise.race([opening, aborted]).finally(() => signal.removeEventListener('abort', giveUp));
+  /** However slow the link is. Rejects at once when the signal ends, or when a server says more than nothing. */
+  async connect(
+    options: Omit<ConnectOptions, 'floor' | 'connectTimeoutMs'>,
+    signal?: AbortSignal,
+  ): Promise<Connection> {
+    return connectPatiently(
+      (connectTimeoutMs) => connectToPrimary(this.url, { ...options, connectTimeoutMs, floor: this }),
+      this.patience,
+      signal,
+    );
   }
 
   current(): ServerIdentity | null {

@@ -19,6 +19,8 @@ import type { ReplicatorSettings } from './settings.ts';
 export interface StreamDirectionOptions {
   readonly direction: Direction;
   readonly settings: ReplicatorSettings;
+  /** How long the publisher may be silent on this link. */
+  readonly silenceLimitMs: number;
   readonly own: Connection;
   readonly walsender: Connection;
   readonly epoch: bigint;
@@ -51,7 +53,7 @@ export async function streamDirection(options: StreamDirectionOptions): Promise<
   });
   const failure = new Failure();
   own.onClosed = (cause) => failure.ofOwnDatabase(cause);
-  const statusIntervalMs = await statusInterval(walsender, settings.silenceLimitMs);
+  const statusIntervalMs = await statusInterval(walsender, options.silenceLimitMs);
   const stream: ReplicationStream = new ReplicationStream({
     walsender,
     slot: slotName(direction.to),
@@ -59,7 +61,7 @@ export async function streamDirection(options: StreamDirectionOptions): Promise<
     from: position.lsn,
     sink: conflater,
     statusIntervalMs,
-    silenceLimitMs: settings.silenceLimitMs,
+    silenceLimitMs: options.silenceLimitMs,
     onKeepalive: (serverLsn) => pump.onKeepalive(serverLsn),
     onRead: () => {
       direction.receivedAtMs = Date.now();
@@ -131,10 +133,16 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+const SERVER_SHARE = 2;
+
 /** A third of the server's wal_sender_timeout at most (rule 9), and often enough to notice silence. */
 async function statusInterval(walsender: Connection, silenceLimitMs: number): Promise<number> {
-  const [result] = await walsender.simple(
-    `SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'`,
+  // On a slow link the server must be patient as well.
+  const patientMs = Math.ceil(silenceLimitMs * SERVER_SHARE);
+  const [, result] = await walsender.simple(
+    `SELECT set_config('wal_sender_timeout', greatest(setting::int, ${patientMs})::text, false)
+       FROM pg_settings WHERE name = 'wal_sender_timeout' AND setting::int > 0;
+     SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'`,
   );
   const serverTimeoutMs = Number(result?.rows[0]?.['setting'] ?? 60_000) || 60_000;
   return Math.max(50, Math.min(serverTimeoutMs / 3, silenceLimitMs / 4));

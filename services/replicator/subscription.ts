@@ -161,6 +161,7 @@ export class Subscription {
         ...this.#options,
         own,
         walsender,
+        silenceLimitMs: Math.max(this.#options.settings.silenceLimitMs, peer.patience.silenceMs),
         epoch,
         position: position as StoredPosition,
         kinds: matched.kinds,

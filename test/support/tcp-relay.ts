@@ -1,12 +1,21 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A link that can be cut: a TCP port in front of another. */
+/** How a link carries each piece of what is sent, milliseconds; a lost one is sent again after `retransmissionMs`. */
+export interface Weather {
+  readonly delayMs: number;
+  readonly jitterMs: number;
+  readonly lossShare: number;
+  readonly retransmissionMs: number;
+}
+
+/** A link that can be cut or slowed: a TCP port in front of another. */
 export class TcpRelay {
   #targetPort: number;
   readonly #server: Server;
   readonly #pairs = new Set<[Socket, Socket]>();
   #open = true;
   #silent = false;
+  #weather: Weather | null = null;
 
   private constructor(targetPort: number) {
     this.#targetPort = targetPort;
@@ -25,8 +34,8 @@ export class TcpRelay {
       };
       client.on('error', end).on('close', end);
       upstream.on('error', end).on('close', end);
-      client.on('data', (chunk) => this.#silent || upstream.write(chunk));
-      upstream.on('data', (chunk) => this.#silent || client.write(chunk));
+      this.#carry(client, upstream);
+      this.#carry(upstream, client);
     });
     this.#server.on('error', () => undefined);
   }
@@ -52,6 +61,25 @@ export class TcpRelay {
     this.#targetPort = targetPort;
   }
 
+  /** What is sent from now on is carried so, in order: TCP hides the rest. */
+  slow(weather: Weather): void {
+    this.#weather = weather;
+  }
+
+  #carry(from: Socket, to: Socket): void {
+    let lastMs = 0;
+    from.on('data', (chunk) => {
+      if (this.#silent) return;
+      if (this.#weather === null && lastMs < performance.now()) {
+        to.write(chunk);
+        return;
+      }
+      const arrivesMs = performance.now() + (this.#weather === null ? 0 : delayOf(this.#weather));
+      lastMs = Math.max(arrivesMs, lastMs);
+      setTimeout(() => to.writable && !this.#silent && to.write(chunk), lastMs - performance.now());
+    });
+  }
+
   /** Breaks every connection and refuses new ones. */
   cut(): void {
     this.#open = false;
@@ -69,10 +97,17 @@ export class TcpRelay {
   heal(): void {
     this.#open = true;
     this.#silent = false;
+    this.#weather = null;
   }
 
   async close(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
+}
+
+function delayOf({ delayMs, jitterMs, lossShare, retransmissionMs }: Weather): number {
+  let sum = delayMs + jitterMs * (2 * Math.random() - 1);
+  while (Math.random() < lossShare) sum += retransmissionMs;
+  return sum;
 }

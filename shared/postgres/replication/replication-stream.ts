@@ -117,11 +117,10 @@ export class ReplicationStream {
   };
 
   #onTimer(): void {
-    const silentMs = performance.now() - this.receivedAtMs;
+    const { walsender } = this.#options;
+    const silentMs = performance.now() - Math.max(this.receivedAtMs, walsender.readAtMs);
     if (!this.#paused && silentMs > this.#options.silenceLimitMs) {
-      this.#options.walsender.destroy(
-        new ConnectionLost(`the publisher has been silent for ${Math.round(silentMs)} ms`),
-      );
+      walsender.destroy(new ConnectionLost(`the publisher has been silent for ${Math.round(silentMs)} ms`));
       return;
     }
     this.#sendStatus(silentMs > this.#options.statusIntervalMs / 2);

@@ -3,7 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionTarget } from './connection-target.ts';
 import type { FrameBuffer } from './frame-buffer.ts';
-import { ConnectionLost, ProtocolRefused } from './server-error.ts';
+import { ConnectionLost, NoAnswer, ProtocolRefused } from './server-error.ts';
 
 export interface ByteStreamEvents {
   /** New bytes stand in the frame buffer. */
@@ -70,7 +70,8 @@ async function openTls(target: ConnectionTarget, host: string, port: number): Pr
     plain.once('data', resolve);
     plain.once('error', reject);
     plain.once('close', () => reject(new ConnectionLost(`${host}:${port} closed the connection before TLS`)));
-    plain.setTimeout(target.connectTimeoutMs, () => plain.destroy());
+    const { connectTimeoutMs } = target;
+    plain.setTimeout(connectTimeoutMs, () => plain.destroy(new NoAnswer(`no TLS in ${connectTimeoutMs} ms`)));
   });
   plain.setTimeout(0);
   if (answer.length !== 1 || answer[0] !== 0x53) {
@@ -95,10 +96,11 @@ function opened<S extends Socket>(
   timeoutMs: number,
 ): Promise<S> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => socket.destroy(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(() => socket.destroy(new NoAnswer(`no answer in ${timeoutMs} ms`)), timeoutMs);
     const onFault = (cause: Error): void => {
       clearTimeout(timer);
-      reject(new ConnectionLost(`cannot connect: ${cause.message}`, { cause }));
+      const Fault = cause instanceof NoAnswer ? NoAnswer : ConnectionLost;
+      reject(new Fault(`cannot connect: ${cause.message}`, { cause }));
     };
     socket.once('error', onFault);
     socket.once(event, () => {

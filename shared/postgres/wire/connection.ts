@@ -19,7 +19,7 @@ import {
   writeText,
   writeTextBind,
 } from './messages.ts';
-import { ConnectionLost, type ServerError } from './server-error.ts';
+import { ConnectionLost, NoAnswer, type ServerError } from './server-error.ts';
 import { type TextResult, TextResults } from './text-result.ts';
 
 /** Takes CopyData bodies in place: copy what is kept. */
@@ -33,6 +33,8 @@ export interface OpenOptions {
   readonly applicationName: string;
   /** Run-time parameters for the startup message. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Silence while it is opened that is too long; default the target's. */
+  readonly connectTimeoutMs?: number | undefined;
 }
 
 interface Operation {
@@ -54,6 +56,8 @@ export class Connection {
   onClosed: ((cause: Error) => void) | null = null;
   readonly parameters = new Map<string, string>();
   backendPid = 0;
+  /** When the last bytes came, by the monotonic clock. */
+  readAtMs = performance.now();
 
   readonly #out = new ByteWriter();
   readonly #frames = new FrameBuffer();
@@ -215,9 +219,16 @@ export class Connection {
     if (!this.#socket) this.#fail(cause ?? null);
   }
 
-  async #open({ target, host, replication, applicationName, settings }: OpenOptions): Promise<void> {
+  async #open({ host, replication, applicationName, settings, ...options }: OpenOptions): Promise<void> {
+    const { connectTimeoutMs = options.target.connectTimeoutMs } = options;
+    const target = { ...options.target, connectTimeoutMs };
+    let waiting: NodeJS.Timeout | undefined;
     const stream = await openByteStream(target, host, this.#frames, {
-      onBytes: () => this.#onBytes(),
+      onBytes: () => {
+        // A link that passes a byte makes progress.
+        waiting?.refresh();
+        this.#onBytes();
+      },
       onClose: (cause) => this.#fail(cause),
     });
     this.#socket = stream.socket;
@@ -226,7 +237,8 @@ export class Connection {
       send: (write) => this.#send(write),
       fail: (cause) => this.destroy(cause),
     });
-    const timer = setTimeout(() => this.destroy(new Error('login took too long')), target.connectTimeoutMs);
+    const giveUp = () => this.destroy(new NoAnswer(`no word of the login in ${connectTimeoutMs} ms`));
+    waiting = setTimeout(giveUp, connectTimeoutMs);
     const startup = {
       user: target.user,
       database: target.database,
@@ -238,7 +250,8 @@ export class Connection {
     try {
       await this.#run({ start: () => this.#send((out) => writeStartup(out, startup)), onMessage: login });
     } finally {
-      clearTimeout(timer);
+      clearTimeout(waiting);
+      waiting = undefined;
     }
   }
 
@@ -290,6 +303,7 @@ export class Connection {
 
   /** What a handler throws ends the connection: its state is unknown from here on. */
   #onBytes(): void {
+    this.readAtMs = performance.now();
     try {
       this.#frames.drain(this.#onMessage);
     } catch (cause) {

@@ -20,6 +20,9 @@ export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
+/** It waited in vain; a slower link might have answered. */
+export class NoAnswer extends ConnectionLost {}
+
 /** The server speaks something this client refuses or does not know. Another try will not help. */
 export class ProtocolRefused extends Error {
   override readonly name = 'ProtocolRefused';
