@@ -6,12 +6,15 @@ import { Metrics } from '../../shared/runtime/metrics.ts';
 import type { Listener } from '../../shared/sip/transport/listener.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { CallState } from './call-state.ts';
+import type { Siblings } from './siblings.ts';
 import { SipSide } from './sip-side.ts';
 import { StartGate } from './start-gate.ts';
 
 export interface CallControlOptions {
   readonly config: Config;
   readonly log: Logger;
+  /** The other processes behind the same listeners; null for one alone. */
+  readonly siblings?: Siblings | null;
 }
 
 /** The whole service without its process: parts to start in order and to stop in reverse, and what its health says. */
@@ -23,8 +26,9 @@ export class CallControl {
   readonly #drainSeconds: number;
   #draining = false;
 
-  constructor({ config, log }: CallControlOptions) {
-    this.metrics = new Metrics({ site: config.site });
+  constructor({ config, log, siblings = null }: CallControlOptions) {
+    const process = siblings === null ? {} : { process: String(siblings.seat.index) };
+    this.metrics = new Metrics({ site: config.site, ...process });
     const callMetrics = new CallMetrics(this.metrics);
     this.#drainSeconds = config.sip.drainSeconds;
     this.#state = new CallState({ config, log, metrics: this.metrics, callMetrics });
@@ -41,6 +45,7 @@ export class CallControl {
       metrics: this.metrics,
       callMetrics,
       callState: this.#state,
+      siblings,
       state: () => (this.#draining ? 'draining' : serving()),
       opened: (withinMs) => this.#gate.opened(withinMs),
     });

@@ -36,7 +36,9 @@ export class OwnAddresses {
   get routeUri(): string {
     const { listeners } = this.#server;
     const reachable =
-      listeners.find(({ transport }) => transport === 'udp' || transport === 'tcp') ?? listeners[0];
+      listeners.find(({ own }) => own) ??
+      listeners.find(({ transport }) => transport === 'udp' || transport === 'tcp') ??
+      listeners[0];
     return reachable?.routeUri ?? '';
   }
 }

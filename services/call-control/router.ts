@@ -175,6 +175,7 @@ export class Router {
     const handedOver = {
       ...plain,
       nextHop: owner,
+      flow: server.ownFlow(owner),
       edit: (draft: MessageDraft) => handover.ask(draft, token),
     };
     return { here: [handedOver], past };

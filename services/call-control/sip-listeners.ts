@@ -5,8 +5,8 @@ import type { Certificate, ListenerOptions } from '../../shared/sip/transport/li
 
 const TRANSPORTS = ['udp', 'tcp', 'tls', 'ws', 'wss'] as const;
 
-/** The configured listeners. Throws `ConfigError` when there is none, or TLS lacks a readable certificate. */
-export function sipListeners({ sip }: Config): ListenerOptions[] {
+/** The configured listeners; one of several processes has one more, of its own, for the others to reach it. Throws `ConfigError` when there is none, or TLS lacks a readable certificate. */
+export function sipListeners({ sip }: Config, amongOthers = false): ListenerOptions[] {
   const certificate = sip.tls === null && sip.wss === null ? null : readCertificate(sip.certificate, sip.key);
   const listeners = TRANSPORTS.flatMap((transport): ListenerOptions[] => {
     const address = sip[transport];
@@ -21,10 +21,16 @@ export function sipListeners({ sip }: Config): ListenerOptions[] {
       },
     ];
   });
-  if (listeners.length > 0) return listeners;
+  const [first] = listeners;
+  if (first !== undefined) return amongOthers ? [...listeners, ownListener(first, sip.advertise)] : listeners;
   throw new ConfigError([
     { path: 'sip', fault: `no listener; set at least one of ${TRANSPORTS.join(', ')}` },
   ]);
+}
+
+function ownListener({ host }: ListenerOptions, advertised: string | null): ListenerOptions {
+  const advertise = advertised === null ? {} : { advertise: { host: advertised } };
+  return { transport: 'udp', host, port: 0, own: true, ...advertise };
 }
 
 function readCertificate(certificateFile: string | null, keyFile: string | null): Certificate {

@@ -28,6 +28,7 @@ import { RequestForwarder } from './request-forwarder.ts';
 import { RequestHandler } from './request-handler.ts';
 import { ReservedPlaces } from './reserved-places.ts';
 import { type CallTarget, Router } from './router.ts';
+import type { Siblings } from './siblings.ts';
 import { sipListeners } from './sip-listeners.ts';
 import { exposeSip } from './sip-metrics.ts';
 import { SiteMarker } from './site-marker.ts';
@@ -40,6 +41,7 @@ export interface SipSideOptions {
   readonly metrics: Metrics;
   readonly callMetrics: CallMetrics;
   readonly callState: CallState;
+  readonly siblings: Siblings | null;
   readonly state: () => 'serving' | 'starting' | 'draining';
   readonly opened: (withinMs: number) => Promise<void>;
 }
@@ -50,15 +52,18 @@ export class SipSide {
   readonly #proxy: StatefulProxy;
   readonly #processes: SiteProcesses;
   readonly #sources: TrustedSources;
+  readonly #siblings: Siblings | null;
   readonly #overload: Overload;
   #listening = false;
 
   constructor(options: SipSideOptions) {
     const { config, log, metrics } = options;
     const { sip } = config;
+    this.#siblings = options.siblings;
     const flows = new RegisteredFlows(options.callState.location);
     this.#server = new SipServer({
-      listeners: sipListeners(config),
+      listeners: sipListeners(config, options.siblings !== null),
+      ...(options.siblings !== null && { steering: options.siblings.steering }),
       ownNames: [config.domain],
       connections: {
         maxPerSource: sip.maxConnectionsPerSource,
@@ -116,6 +121,7 @@ export class SipSide {
   async start(): Promise<void> {
     this.#overload.start();
     await this.#server.start();
+    await this.#siblings?.listen(this.#server.deliver, (error) => this.#server.faulted(error));
     this.#listening = true;
     this.#processes.start();
   }
@@ -134,6 +140,7 @@ export class SipSide {
   async stop(): Promise<void> {
     this.#listening = false;
     this.#overload.stop();
+    this.#siblings?.stop();
     await this.#server.stop();
   }
 }
@@ -143,7 +150,7 @@ const FAREWELL_MS = 1_600;
 
 /** Wires what decides about a request. */
 function handlerOf(
-  { callMetrics: metrics, callState, config, log, opened, state }: SipSideOptions,
+  { callMetrics: metrics, callState, config, log, opened, siblings, state }: SipSideOptions,
   server: SipServer,
   proxy: StatefulProxy,
   addresses: OwnAddresses,
@@ -161,11 +168,14 @@ function handlerOf(
     algorithms: sip.digestAlgorithms as readonly DigestAlgorithm[],
     nonceLifetimeMs: sip.nonceLifetimeSeconds * 1000,
     keys: secrets.keysFor('nonces'),
+    processMark: siblings?.steering.mark,
+    onGuess: (guess) => siblings?.guessed(guess),
     onFailure: (failure) => {
       log.warn(failedLogin(failure), 'login failed');
       if (failure.heldUntilMs !== null) bans.show(() => digest.bans());
     },
   });
+  if (siblings !== null) siblings.onGuess = (guess) => digest.heard(guess);
   bans.onLift((nameOrSource) => {
     const lifted = digest.lift(nameOrSource);
     log.info({ nameOrSource, lifted }, 'bans lifted');

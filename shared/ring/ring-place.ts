@@ -38,7 +38,9 @@ export class RingPlace {
       const name = `${site}.${service}-${randomBytes(4).toString('hex')}`;
       const lock = createServer((socket) => socket.destroy());
       await new Promise<void>((resolve, reject) => {
-        lock.once('error', reject).listen(socketPath(directory, directoryFd, name), resolve);
+        // Exclusive: of several processes (node:cluster) each holds its own, and lets it go when it dies.
+        const path = socketPath(directory, directoryFd, name);
+        lock.once('error', reject).listen({ path, exclusive: true }, resolve);
       });
       lock.unref();
       return new RingPlace(directory, directoryFd, name, lock);

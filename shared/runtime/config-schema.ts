@@ -154,6 +154,11 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       default: 1_000,
     }),
     maxEventLoopDelayMs: millis('Event-loop delay beyond which new INVITEs get 503', 500, 60_000),
+    processes: text('Processes of one call-control behind the same listeners; auto: as many as processors', {
+      pattern: /^(auto|[1-9]|[12][0-9]|3[0-6])$/,
+      expected: '`auto` or 1 to 36',
+      default: '1',
+    }),
     drainSeconds: integer('How long calls in progress may finish after SIGTERM', {
       min: 0,
       max: 3_600,

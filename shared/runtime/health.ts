@@ -24,10 +24,18 @@ export interface HealthOptions {
   readonly draining: () => boolean;
 }
 
+/** What may be asked for over HTTP; the metrics may be those of several processes. */
+export type HealthRoutes = Omit<HealthOptions, 'metrics'> & {
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+};
+
 const CHECK_BUDGET_MS = 1_000;
 
 /** What a load balancer should know: ready and degraded take traffic, the others do not. */
-export async function readiness({ checks, draining }: HealthOptions): Promise<Readiness> {
+export async function readiness({
+  checks,
+  draining,
+}: Pick<HealthOptions, 'checks' | 'draining'>): Promise<Readiness> {
   const results = await Promise.all(
     Object.entries(checks).map(async ([name, { required, check }]) => ({
       name,
@@ -61,7 +69,7 @@ async function bounded(check: HealthCheck['check']): Promise<CheckResult> {
 }
 
 /** Adds /healthz, /readyz and /metrics to an app: the api's own, or the small one of {@link startHealth}. */
-export function healthRoutes(app: FastifyInstance, options: HealthOptions): void {
+export function healthRoutes(app: FastifyInstance, options: HealthRoutes): void {
   app.get('/healthz', async () => ({ status: 'alive' }));
   app.get('/readyz', async (_request, reply) => {
     const ready = await readiness(options);
@@ -73,7 +81,7 @@ export function healthRoutes(app: FastifyInstance, options: HealthOptions): void
 }
 
 /** The health listener of a service without REST of its own. Resolves when it listens. */
-export async function startHealth(options: HealthOptions, listen: HostPort): Promise<FastifyInstance> {
+export async function startHealth(options: HealthRoutes, listen: HostPort): Promise<FastifyInstance> {
   const app = fastify({ forceCloseConnections: true });
   healthRoutes(app, options);
   await app.listen({ host: listen.host, port: listen.port });

@@ -5,6 +5,7 @@ import type { MessageDraft } from './message/draft.ts';
 import { DEFAULT_LIMITS, type Limits } from './message/limits.ts';
 import type { SipRequest, SipResponse } from './message/message.ts';
 import { randomKeys } from './random-keys.ts';
+import { parseUri } from './syntax/uri.ts';
 import { newBranch } from './transaction/identifiers.ts';
 import { TransactionLayer } from './transaction/layer.ts';
 import type { PendingInvites } from './transaction/pending-invites.ts';
@@ -19,6 +20,7 @@ import type { Listener, ListenerOptions, TransportName } from './transport/liste
 import { isLoopback, isOwnInterface } from './transport/own-interfaces.ts';
 import { type Destination, Resolver } from './transport/resolver.ts';
 import { responseFlow } from './transport/response-route.ts';
+import type { Deliver, Steering } from './transport/steering.ts';
 import type { Transport } from './transport/transport.ts';
 
 /** Worth a log line; the server carries on. */
@@ -51,6 +53,8 @@ export interface SipServerOptions {
    * so that dialogs go on; random unless given.
    */
   readonly keys?: SigningKeySource;
+  /** With other processes behind the same listeners; started and stopped by its owner. */
+  readonly steering?: Steering;
   /** For tests, which move it themselves; the server drives its own otherwise. */
   readonly wheel?: TimerWheel;
 }
@@ -67,6 +71,7 @@ export class SipServer {
   readonly #layer: TransactionLayer;
   readonly #resolver: Resolver;
   readonly #quota: ConnectionQuota;
+  readonly #steering: Steering | undefined;
   readonly #drivesWheel: boolean;
   readonly #onFault: (fault: SipFault) => void;
   #ticking: NodeJS.Timeout | undefined;
@@ -74,6 +79,7 @@ export class SipServer {
   constructor(options: SipServerOptions) {
     this.#onFault = options.onFault ?? (() => {});
     this.keys = options.keys ?? randomKeys();
+    this.#steering = options.steering;
     this.#drivesWheel = options.wheel === undefined;
     this.wheel = options.wheel ?? new TimerWheel();
     this.wheel.onFault = (error) => this.faulted(error);
@@ -166,6 +172,12 @@ export class SipServer {
     return this.#resolver.size;
   }
 
+  /** For what another process received on the UDP listener that is shared with it. */
+  readonly deliver: Deliver = (text, address, port) => {
+    const shared = this.#transports.find(({ listener }) => listener.transport === 'udp' && !listener.own);
+    shared?.deliver?.(text, address, port);
+  };
+
   /** A flow to where a datagram once came from; undefined where no listener can send to. */
   datagramFlow(address: string, port: number): Flow | undefined {
     const found = this.#flowTo({ transport: 'udp', host: address, address, port });
@@ -193,7 +205,7 @@ export class SipServer {
   /** Sends a request of one's own (e.g. an OPTIONS ping) in a client transaction; Via is added. */
   request(draft: MessageDraft, hop: Hop, user: ClientTransactionUser): void {
     const method = draft.startLine.slice(0, draft.startLine.indexOf(' '));
-    const branch = newBranch();
+    const branch = this.newBranch();
     this.route(hop, (found) => {
       if (found instanceof Error) {
         user.onTransportError(found, undefined);
@@ -202,6 +214,25 @@ export class SipServer {
       draft.push('via', viaValue(found, branch));
       this.send(method, branch, draft.serialize(), found, user);
     });
+  }
+
+  newBranch(): string {
+    return newBranch(this.#steering?.mark);
+  }
+
+  /** Where this process stands among several with the same listeners; undefined for one alone. */
+  get processIndex(): number | undefined {
+    return this.#steering?.index;
+  }
+
+  /**
+   * A flow to an IP address and port from the listener that is this process's own, for what the other processes behind the same
+   * address must take for another's. Undefined without such a listener.
+   */
+  ownFlow(uriText: string): Flow | undefined {
+    const own = this.#transports.find(({ listener }) => listener.own);
+    const uri = own && parseUri(uriText);
+    return uri?.kind === 'sip' ? own?.flowTo(bareHost(uri.host), uri.port ?? 5060) : undefined;
   }
 
   /** Tells the owner of something that went wrong outside any request. */
@@ -241,6 +272,7 @@ export class SipServer {
       counters: this.counters,
       receiver: this.#layer,
       keys: this.keys,
+      steering: options.steering,
       onError: (error: Error) => this.#fault('transport-error', error),
       onFault: (error: unknown) => this.faulted(error),
       onClosed: guarded((error) => this.faulted(error), options.onFlowClosed ?? (() => {})),

@@ -25,8 +25,8 @@ beforeEach(() => clearLastCalls(sites));
 afterEach(() => sites.stopPhones());
 afterAll(() => sites.stop());
 
-const ready = ({ callControl: { checks, draining, metrics } }: RunningSite) =>
-  readiness({ checks, metrics, draining: () => draining });
+const ready = ({ callControl: { checks, draining } }: RunningSite) =>
+  readiness({ checks, draining: () => draining });
 
 const untilStatus = (site: RunningSite, wanted: string) =>
   waitFor(

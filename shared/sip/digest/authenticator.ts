@@ -17,6 +17,7 @@ import type {
   DigestOptions,
   DigestVerdict,
   FailedLogin,
+  Guess,
   VerifyOptions,
 } from './types.ts';
 
@@ -58,17 +59,22 @@ export class DigestAuthenticator {
   readonly #guesses: Guesses;
   readonly #isOwn: (uri: SipUri) => boolean;
   readonly #onFailure: DigestOptions['onFailure'];
+  readonly #onGuess: DigestOptions['onGuess'];
   readonly #now: () => number;
 
   constructor(options: DigestOptions) {
     this.#realm = options.realm;
     this.#algorithms = options.algorithms ?? DEFAULT_ALGORITHMS;
     this.#nonceLifetimeMs = options.nonceLifetimeMs ?? DEFAULT_NONCE_LIFETIME_MS;
-    this.#nonces = new NonceSource(options.keys ?? randomKeys(), options.realm);
+    this.#nonces = new NonceSource(
+      options.keys ?? randomKeys(),
+      `${options.realm}${options.processMark ?? ''}`,
+    );
     this.#replay = new ReplayGuard(options.replayCapacity ?? DEFAULT_REPLAY_CAPACITY, this.#nonceLifetimeMs);
     this.#guesses = new Guesses(options.limits);
     this.#isOwn = options.isOwn ?? (() => false);
     this.#onFailure = options.onFailure;
+    this.#onGuess = options.onGuess;
     this.#now = options.now ?? Date.now;
   }
 
@@ -93,6 +99,12 @@ export class DigestAuthenticator {
     if (ha1 === undefined) return this.#failed(options, username, 'unknown-user');
     if (!matches) return this.#failed(options, username, 'wrong-response');
     return this.#accept(credentials, issuedMs, options);
+  }
+
+  /** What another process behind the same address was told: it counts here as well (G7). */
+  heard({ name, outcome, source }: Guess): void {
+    if (outcome === 'succeeded') this.#guesses.succeeded(name, source);
+    else this.#guesses.failed(name, source, outcome === 'failed', this.#now());
   }
 
   /** Who is held back now. */
@@ -120,7 +132,8 @@ export class DigestAuthenticator {
     const count = auth === undefined ? 1 : Number.parseInt(auth.nc, 16);
     if (!this.#replay.accept(nonce, issuedMs, count, this.#now()))
       return this.#challenge(options, 'replayed');
-    this.#guesses.succeeded(username, options.source);
+    if (this.#guesses.succeeded(username, options.source))
+      this.#onGuess?.({ name: username, source: options.source, outcome: 'succeeded' });
     return { kind: 'ok', username, algorithm };
   }
 
@@ -132,6 +145,7 @@ export class DigestAuthenticator {
     const { source } = options;
     const exists = reason !== 'unknown-user';
     const { count, untilMs } = this.#guesses.failed(name, source, exists, this.#now());
+    this.#onGuess?.({ name, source, outcome: exists ? 'failed' : 'unknown' });
     this.#onFailure?.({ name, source, reason, failures: count, heldUntilMs: untilMs === 0 ? null : untilMs });
     return this.#challenge(options, reason);
   }

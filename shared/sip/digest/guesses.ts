@@ -47,17 +47,18 @@ export class Guesses {
     return { ...ofPair, untilMs: Math.max(ofPair.untilMs, ofName.untilMs) };
   }
 
-  /** Clears what this pair failed, nothing else: neither another name's failures nor this name's elsewhere. */
-  succeeded(name: string, source: string): void {
+  /**
+   * Clears what this pair failed, nothing else: neither another name's failures nor this name's elsewhere.
+   * @returns whether that was news.
+   */
+  succeeded(name: string, source: string): boolean {
     const pair = pairKey(name, source);
-    this.#pairs.forget(pair);
-    this.#known.delete(pair);
+    const cleared = this.#pairs.forget(pair);
+    const known = this.#known.delete(pair);
     this.#known.add(pair);
-    if (this.#known.size <= KNOWN_PAIRS) return;
-    for (const oldest of this.#known) {
-      this.#known.delete(oldest);
-      return;
-    }
+    const [oldest] = this.#known.size > KNOWN_PAIRS ? this.#known : [];
+    if (oldest !== undefined) this.#known.delete(oldest);
+    return cleared || !known;
   }
 
   /** Who is held back now, the longest first. */

@@ -13,6 +13,7 @@ export class NonceSource {
   readonly #keys: SigningKeySource;
   readonly #realm: string;
 
+  /** `realm` may hold more than the realm: a nonce is good for those who give the same. */
   constructor(keys: SigningKeySource, realm: string) {
     this.#keys = keys;
     this.#realm = realm;

@@ -63,8 +63,17 @@ export interface FailedLogin {
   readonly heldUntilMs: number | null;
 }
 
+/** What a login tells about who guesses, for other processes behind the same address. */
+export interface Guess {
+  readonly name: string;
+  readonly source: string;
+  readonly outcome: 'succeeded' | 'failed' | 'unknown';
+}
+
 export interface DigestOptions {
   readonly realm: string;
+  /** Of several processes with the same keys: a nonce is good at the one that gave it, which alone knows its counts; stale elsewhere. */
+  readonly processMark?: string | undefined;
   /** Offered in this order; default SHA-256 then MD5. */
   readonly algorithms?: readonly DigestAlgorithm[];
   /** Sign nonces; random for each process unless given. */
@@ -79,6 +88,8 @@ export interface DigestOptions {
   readonly isOwn?: (uri: SipUri) => boolean;
   /** Hears of every response to a valid nonce of ours that was wrong. */
   readonly onFailure?: (failure: FailedLogin) => void;
+  /** Hears of what {@link Guess} is worth telling: every failure, and a success that is news. */
+  readonly onGuess?: ((guess: Guess) => void) | undefined;
   /** Milliseconds since 1970; `Date.now` unless given. */
   readonly now?: () => number;
 }

@@ -165,7 +165,7 @@ export class Branch<T extends Target> implements ClientTransactionUser, TimerTas
       const added = addRecordRoute(draft, ticket, source, out);
       this.#dialog = { dialogs, ticket, from: 'caller', ends, added };
     }
-    const branch = forwardBranch(plan.loopHash);
+    const branch = forwardBranch(this.#server.newBranch(), plan.loopHash);
     draft.push('via', viaValue(out, branch));
     this.#transaction = this.#server.send(request.method, branch, draft.serialize(), out, this);
     if (request.method === 'INVITE') this.#armTimerC();

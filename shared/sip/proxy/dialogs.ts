@@ -74,12 +74,13 @@ const unreachable: DialogVerdict = { kind: 'refuse', answer: { status: 480 } };
 export class Dialogs {
   readonly #options: DialogsOptions;
   readonly #office: TicketOffice;
-  readonly #instance = randomBytes(4).toString('hex');
+  readonly #instance: string;
   readonly #entries = new Map<string, DialogEntry>();
   #sweptAtMs = 0;
 
   constructor(options: DialogsOptions) {
     this.#options = options;
+    this.#instance = newInstance(options.server.processIndex);
     this.#office = new TicketOffice(options.server.keys, this.#instance);
   }
 
@@ -248,6 +249,13 @@ export class Dialogs {
     if (host === end.address) return true;
     return this.#options.isTrusted({ transport: 'udp', remoteAddress: host, remotePort: 0 });
   }
+}
+
+/** Of several processes behind one address the first byte says which: they hand its requests on to it. */
+function newInstance(processIndex: number | undefined): string {
+  const bytes = randomBytes(4);
+  if (processIndex !== undefined) bytes.writeUInt8(processIndex, 0);
+  return bytes.toString('hex');
 }
 
 const isAt = (end: DialogEnd, source: Flow): boolean =>

@@ -1,6 +1,5 @@
 import type { SipRequest } from '../message/message.ts';
 import { parseVia } from '../syntax/via.ts';
-import { newBranch } from '../transaction/identifiers.ts';
 
 /**
  * What decides where a request goes, as a short hash (RFC 3261 16.6 item 8, RFC 5393 4.2.1): a request that comes back
@@ -12,8 +11,8 @@ export function loopHash(request: SipRequest, routes: readonly string[]): string
   return fnv1a(text);
 }
 
-/** The branch of a forwarded copy: random, then the loop hash. */
-export const forwardBranch = (hash: string): string => `${newBranch()}.${hash}`;
+/** The branch of a forwarded copy: a new one, then the loop hash. */
+export const forwardBranch = (branch: string, hash: string): string => `${branch}.${hash}`;
 
 /** True when one of the request's Vias is this server's with that hash (RFC 3261 16.3 item 4). */
 export function hasLooped(

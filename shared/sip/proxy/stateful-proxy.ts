@@ -1,7 +1,6 @@
 import { MessageDraft } from '../message/draft.ts';
 import type { SipRequest } from '../message/message.ts';
 import { type SipServer, viaValue } from '../server.ts';
-import { newBranch } from '../transaction/identifiers.ts';
 import type { Answer, ServerTransaction } from '../transaction/user.ts';
 import type { Flow } from '../transport/flow.ts';
 import { Dialogs, type DialogVerdict } from './dialogs.ts';
@@ -134,7 +133,7 @@ export class StatefulProxy {
     draft.set('max-forwards', String((ack.maxForwards ?? 71) - 1));
     edit?.(draft, verdict.flow);
     nextHopOf(draft, routing.uri);
-    draft.push('via', viaValue(verdict.flow, newBranch()));
+    draft.push('via', viaValue(verdict.flow, this.#server.newBranch()));
     verdict.flow.send(draft.serialize());
   }
 

@@ -20,5 +20,5 @@ function randomIdentifier(): string {
 /** A From or To tag. */
 export const newTag = (): string => randomIdentifier();
 
-/** RFC 3261 8.1.1.7. */
-export const newBranch = (): string => `${MAGIC_COOKIE}${randomIdentifier()}`;
+/** RFC 3261 8.1.1.7. `mark` tells the processes behind one address apart. */
+export const newBranch = (mark = ''): string => `${MAGIC_COOKIE}${mark}${randomIdentifier()}`;

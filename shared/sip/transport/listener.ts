@@ -17,6 +17,8 @@ export interface ListenerOptions {
   readonly port: number;
   /** Host and port written into Via and Record-Route; the bound address unless given. */
   readonly advertise?: { readonly host: string; readonly port?: number };
+  /** Of this process alone, where the other listeners are shared with other processes (node:cluster). */
+  readonly own?: boolean;
   /** Needed by tls and wss. */
   readonly certificate?: Certificate;
 }
@@ -29,6 +31,8 @@ export interface Listener {
   /** What it is bound to; `host` and `port` are what others are told. */
   readonly boundHost: string;
   readonly boundPort: number;
+  /** Not shared with another process of this machine. */
+  readonly own: boolean;
   /** Bound to 0.0.0.0 or ::. */
   readonly everyInterface: boolean;
   /** The address families it sends to and receives from; :: takes both. */
@@ -51,6 +55,7 @@ export function listenerAt(options: ListenerOptions, boundPort: number): Listene
     port,
     boundHost: options.host,
     boundPort,
+    own: options.own ?? false,
     everyInterface: options.host === '0.0.0.0' || options.host === '::',
     families: options.host === '::' ? [4, 6] : [familyOf(options.host)],
     sentBy,

@@ -5,6 +5,7 @@ import type { SipMessage } from '../message/message.ts';
 import type { ConnectionQuota } from './connection-quota.ts';
 import type { Flow } from './flow.ts';
 import type { Listener, ListenerOptions } from './listener.ts';
+import type { Deliver, Steering } from './steering.ts';
 
 /** Where received messages go. Nothing it does may throw. */
 export interface Receiver {
@@ -19,6 +20,8 @@ export interface TransportContext {
   readonly receiver: Receiver;
   /** Sign UDP flow tokens. */
   readonly keys: SigningKeySource;
+  /** Of the processes that read the same UDP port. */
+  readonly steering: Steering | undefined;
   readonly quota: ConnectionQuota;
   readonly onError: (error: Error) => void;
   /** A connection is gone, and its token with it. */
@@ -39,6 +42,8 @@ export interface Transport {
    * `host` is the name that a new TLS connection's certificate must carry; the address unless given.
    */
   flowTo(address: string, port: number, host?: string): Flow | undefined;
+  /** UDP: takes a datagram that another process received for this one. */
+  deliver?: Deliver;
   /** The open flow of that token. */
   flow(token: string): Flow | undefined;
 }

@@ -8,6 +8,7 @@ import { familyOf, plainAddress } from './address.ts';
 import type { Flow, SendErrorSink } from './flow.ts';
 import { isKeepalive, PING, PONG } from './keepalive.ts';
 import { type Listener, listenerAt } from './listener.ts';
+import type { Steering } from './steering.ts';
 import type { Transport, TransportContext } from './transport.ts';
 
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
@@ -42,7 +43,7 @@ export class UdpTransport implements Transport {
     this.#dualStack = family === 6;
     return new Promise((resolve, reject) => {
       socket.once('error', reject);
-      socket.bind({ address: options.host, port: options.port }, () => {
+      socket.bind({ address: options.host, port: options.port, exclusive: options.own ?? false }, () => {
         socket.off('error', reject);
         socket.on('error', onError);
         socket.on(
@@ -110,16 +111,26 @@ export class UdpTransport implements Transport {
     return this.#dualStack && family === 4 ? `::ffff:${address}` : address;
   }
 
-  #onDatagram(bytes: Buffer, remote: RemoteInfo): void {
+  /** From another process; it knew that this is a message, and whose. */
+  deliver(text: string, address: string, port: number): void {
+    this.#receive(text, address, port, undefined);
+  }
+
+  #onDatagram(bytes: Buffer, { address, port }: RemoteInfo): void {
+    const { options, steering } = this.context;
+    this.#receive(bytes.toString('latin1'), address, port, options.own ? undefined : steering);
+  }
+
+  #receive(text: string, address: string, port: number, steering: Steering | undefined): void {
     const { counters, limits, receiver } = this.context;
-    const text = bytes.toString('latin1');
-    const flow = new UdpFlow(this, plainAddress(remote.address), remote.port, remote.address);
+    const flow = new UdpFlow(this, plainAddress(address), port, address);
     if (isKeepalive(text)) {
       if (text === PING) flow.send(PONG);
       return;
     }
-    counters.messagesIn.udp++;
     const message = parseMessage(text, limits);
+    if (message !== undefined && steering?.pass(message, address, port)) return;
+    counters.messagesIn.udp++;
     if (message === undefined) counters.dropped++;
     else receiver.onMessage(message, flow);
   }
