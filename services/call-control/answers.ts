@@ -14,6 +14,8 @@ export const DRAINING = unavailable('Draining', 1);
 /** Not every dependency has been reached since the start. */
 export const NOT_READY = unavailable('Starting');
 export const OVERLOADED = unavailable('Overloaded');
+/** To a phone that registers: all of them come back, but not all at once. */
+export const registerLater = (): Answer => unavailable('Overloaded', 5 + Math.floor(Math.random() * 25));
 export const DATABASE_AWAY = unavailable('Terminals Unreadable');
 
 /** What this server does itself or lets pass. */

@@ -1,4 +1,10 @@
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import {
+  type EventLoopUtilization,
+  type IntervalHistogram,
+  monitorEventLoopDelay,
+  performance,
+} from 'node:perf_hooks';
+import { EVERYBODY, nextAdmittance } from '../../shared/domain/load-shedding.ts';
 
 export interface OverloadOptions {
   readonly maxCalls: number;
@@ -9,14 +15,21 @@ export interface OverloadOptions {
 }
 
 const SAMPLE_MS = 250;
+const ROUND_MS = 100;
 const RESOLUTION_MS = 10;
 
-/** Says when new calls are better refused at once than served late: before retransmissions make it worse. */
+/**
+ * Says when new calls are better refused at once than served late: before retransmissions make it worse. A process that
+ * never rests has a queue that it cannot see, in the sockets: it lets in fewer, registrations first.
+ */
 export class Overload {
   readonly #options: OverloadOptions;
   #histogram: IntervalHistogram | undefined;
   #sampling: NodeJS.Timeout | undefined;
   #delayMs = 0;
+  #shedding: NodeJS.Timeout | undefined;
+  #worked: EventLoopUtilization = performance.eventLoopUtilization();
+  #admittance = EVERYBODY;
 
   constructor(options: OverloadOptions) {
     this.#options = options;
@@ -26,20 +39,36 @@ export class Overload {
     this.#histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
     this.#histogram.enable();
     this.#sampling = setInterval(() => this.#sample(), SAMPLE_MS).unref();
+    this.#shedding = setInterval(() => this.#adapt(), ROUND_MS).unref();
   }
 
   stop(): void {
     clearInterval(this.#sampling);
+    clearInterval(this.#shedding);
     this.#histogram?.disable();
   }
 
   /** Why a new call from that address should be refused now; null when it should not. Whole sites and proxies have no quota. */
-  reason(address: string, hasQuota: boolean): 'calls' | 'calls-of-source' | 'event-loop' | null {
+  reason(
+    address: string,
+    hasQuota: boolean,
+  ): 'calls' | 'calls-of-source' | 'event-loop' | 'saturated' | null {
     const { calls, maxCalls, maxEventLoopDelayMs } = this.#options;
     // The call at hand counts already.
     if (calls.total > maxCalls) return 'calls';
     if (hasQuota && this.isOverQuota(address)) return 'calls-of-source';
-    return this.#delayMs > maxEventLoopDelayMs ? 'event-loop' : null;
+    if (this.#delayMs > maxEventLoopDelayMs) return 'event-loop';
+    return Math.random() < this.#admittance.calls ? null : 'saturated';
+  }
+
+  /** Whether a new registration should be refused now, for the phone to try again. */
+  get refusesRegistration(): boolean {
+    return Math.random() >= this.#admittance.registrations;
+  }
+
+  /** Of new calls and registrations, from 0 to 1. */
+  get admittance(): { readonly calls: number; readonly registrations: number } {
+    return this.#admittance;
   }
 
   /** Whether that address has more calls being set up than one address may: the only limit of a stranger's emergency calls. */
@@ -51,6 +80,15 @@ export class Overload {
   /** The 90th percentile of the last quarter second, without the sampling interval itself. */
   get eventLoopDelaySeconds(): number {
     return this.#delayMs / 1000;
+  }
+
+  #adapt(): void {
+    const now = performance.eventLoopUtilization();
+    this.#admittance = nextAdmittance(
+      this.#admittance,
+      performance.eventLoopUtilization(now, this.#worked).utilization,
+    );
+    this.#worked = now;
   }
 
   #sample(): void {

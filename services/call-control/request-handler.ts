@@ -7,7 +7,7 @@ import type { SipServer } from '../../shared/sip/server.ts';
 import type { Answer, ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import type { Flow } from '../../shared/sip/transport/flow.ts';
 import type { Admission } from './admission.ts';
-import { DRAINING, NOT_READY, OPTION_TAGS, OPTIONS_OK, OVERLOADED } from './answers.ts';
+import { DRAINING, NOT_READY, OPTION_TAGS, OPTIONS_OK, OVERLOADED, registerLater } from './answers.ts';
 import type { CallGate } from './call-gate.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import type { CallPlacer } from './call-placer.ts';
@@ -57,7 +57,7 @@ export interface RequestHandlerOptions {
   /** Resolves once this process serves, at the latest after so many milliseconds. */
   readonly opened: (withinMs: number) => Promise<void>;
   /** Why new calls are refused now. */
-  readonly overload: Pick<Overload, 'reason' | 'isOverQuota'>;
+  readonly overload: Pick<Overload, 'reason' | 'isOverQuota' | 'refusesRegistration'>;
 }
 
 /** Takes every request that enters, and decides in the order of the rules whose business it is. */
@@ -76,7 +76,7 @@ export class RequestHandler {
   }
 
   async #handle(request: SipRequest, transaction: ServerTransaction): Promise<void> {
-    const { featureAnswers, proxy, registrar, site, state } = this.#options;
+    const { featureAnswers, proxy, site, state } = this.#options;
     const sender = this.#senderOf(request, transaction.source);
     const inDialog = request.to?.tag !== undefined;
     if (request.method === 'OPTIONS' && !inDialog) return this.#ping(request, sender, transaction);
@@ -94,7 +94,7 @@ export class RequestHandler {
     const asked = { request, transaction, sender, dialed, preloaded: routing.kind === 'preloaded' };
     if (this.#isEmergency(asked)) return this.#emergency(asked);
     if (state() === 'draining') return this.#shed(sender, transaction, 'draining');
-    if (request.method === 'REGISTER') return registrar.register(request, transaction);
+    if (request.method === 'REGISTER') return this.#register(request, transaction);
     return this.#enter(asked);
   }
 
@@ -163,7 +163,7 @@ export class RequestHandler {
     const { request, sender, transaction } = asked;
     const isCall = request.method === 'INVITE';
     if (isCall && overload.reason(transaction.source.remoteAddress, sender.asker === 'stranger') !== null)
-      return this.#shed(sender, transaction, 'overload');
+      return this.#shedAtOnce(transaction, OVERLOADED);
     if (this.#handedOver(request, transaction)) return;
     let held = false;
     const worthWaiting = () => {
@@ -263,6 +263,20 @@ export class RequestHandler {
     if (unsupported !== undefined) answer(sender, transaction, unsupported);
     else if (state === 'serving') answer(sender, transaction, OPTIONS_OK);
     else this.#shed(sender, transaction, state);
+  }
+
+  /** One that answers a challenge was let in a moment ago: half of the work is done. */
+  #register(request: SipRequest, transaction: ServerTransaction): Promise<void> | void {
+    const { overload, registrar } = this.#options;
+    const isNew = request.indexOf('authorization') < 0;
+    if (isNew && overload.refusesRegistration) return this.#shedAtOnce(transaction, registerLater());
+    return registrar.register(request, transaction);
+  }
+
+  /** Without a transaction for its retransmissions, whoever asked: what is refused now must cost next to nothing. */
+  #shedAtOnce(transaction: ServerTransaction, what: Answer): void {
+    this.#options.metrics.shed('overload');
+    transaction.refuse(what);
   }
 
   #shed(sender: Sender, transaction: ServerTransaction, reason: keyof typeof SHED): void {

@@ -40,4 +40,8 @@ export function exposeSip(
   metrics.gauge('overload_delay_seconds', 'Event-loop delay that sheds calls beyond its limit', [], (gauge) =>
     gauge.set(overload.eventLoopDelaySeconds),
   );
+  metrics.gauge('overload_admitted_ratio', 'Share of new requests that are let in', ['kind'], (gauge) => {
+    gauge.set({ kind: 'call' }, overload.admittance.calls);
+    gauge.set({ kind: 'registration' }, overload.admittance.registrations);
+  });
 }

@@ -4,6 +4,9 @@ import { runNamed } from './run-named.ts';
 const BENCHES = {
   replication: async () => (await import('./replication/main.ts')).bench,
   sip: async () => (await import('./sip/main.ts')).bench,
+  overload: async () => (await import('./sip/overload.ts')).bench,
+  avalanche: async () => (await import('./sip/avalanche.ts')).bench,
+  rest: async () => (await import('./rest/main.ts')).bench,
 };
 
 await runNamed(

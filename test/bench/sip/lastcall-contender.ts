@@ -20,13 +20,15 @@ export interface LastcallOptions {
   readonly postgres: PostgresServer;
   readonly terminals: number;
   readonly answererPort: number;
+  /** As `sip.processes`. */
+  readonly processes?: number;
   /** Arguments for Node, such as `--cpu-prof`. */
   readonly nodeArgs?: readonly string[];
 }
 
 /** One call-control of a site that trusts 127.0.0.1 and hands calls to the answerer, with its Redis. */
 export async function startLastcall(options: LastcallOptions): Promise<Contender> {
-  const { postgres, terminals, answererPort, nodeArgs = [] } = options;
+  const { postgres, terminals, answererPort, processes = 1, nodeArgs = [] } = options;
   await postgres.createDatabase(DATABASE);
   const database = await makeSite('a', ['b'], (user, password) => postgres.url(DATABASE, user, password));
   await populate(database.owner, terminals);
@@ -46,6 +48,7 @@ export async function startLastcall(options: LastcallOptions): Promise<Contender
         trustedPeers: ['127.0.0.1'],
         nextHop: `sip:127.0.0.1:${answererPort}`,
         drainSeconds: 1,
+        processes,
       },
       journal: { ringDirectory: folder },
       health: { callControl: `127.0.0.1:${health}` },
@@ -98,12 +101,12 @@ export function resident(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) / 1024;
 }
 
-async function populate(owner: string, terminals: number): Promise<void> {
+export async function populate(owner: string, terminals: number): Promise<void> {
   const { number, target, date } = POPULATION;
   await query(
     owner,
     `INSERT INTO lastcall.terminals_a (terminal_id, user_id, username, aor, ha1_md5, number, number_id)
-     SELECT i, i, ${number}, 'sip:' || ${number} || '@lastcall.test', md5(i::text), ${number}, i
+     SELECT i, i, ${number}, 'sip:' || ${number} || '@lastcall.test', md5(${number} || ':lastcall.test:secret'), ${number}, i
      FROM generate_series(1, ${terminals}) i`,
   );
   for (const site of ['a', 'b'] as const) {

@@ -91,8 +91,15 @@ const CALL_MS = 300;
 /** Callers give a call up after this, and SIPp is ended for good some time later. */
 const RECEIVE_TIMEOUT_MS = 8_000;
 
-async function runCaller(target: string, folder: string, calls: number, rate: number): Promise<void> {
-  const scenario = join(packageRoot(), 'sip-scenarios/bench-caller.xml');
+/** SIPp calls from `callers.csv` in `folder`, and writes its logs there. */
+export async function runCaller(
+  target: string,
+  folder: string,
+  calls: number,
+  rate: number,
+  name = 'bench-caller',
+): Promise<void> {
+  const scenario = join(packageRoot(), `sip-scenarios/${name}.xml`);
   const args = [target, '-sf', scenario, '-inf', join(folder, 'callers.csv'), '-i', '127.0.0.1', '-nostdin'];
   args.push('-m', String(calls), '-r', String(rate), '-l', '1000000', '-buff_size', '4000000');
   args.push(
@@ -132,7 +139,7 @@ async function missingRecords(contender: Contender, since: number, calls: number
 }
 
 /** The cumulative columns of the last line that SIPp wrote. */
-async function lastStatistics(file: string): Promise<{ failed: number; retransmissions: number }> {
+export async function lastStatistics(file: string): Promise<{ failed: number; retransmissions: number }> {
   const [head = '', ...lines] = (await readFile(file, 'latin1')).trim().split('\n');
   const columns = head.split(';');
   const values = lines.at(-1)?.split(';') ?? [];
@@ -150,5 +157,5 @@ async function postDialDelays(file: string): Promise<number[]> {
     .sort((a, b) => a - b);
 }
 
-const percentile = (sorted: readonly number[], share: number): number =>
+export const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / 100))] ?? Number.NaN;

@@ -1,4 +1,4 @@
-/** `npm run bench -- sip [--quick] [--rounds N] [--rates 500,1000] [--dials *52,plain] [--only NAME] [--no-ladder] [--profile]`: Lastcall beside Kamailio. */
+/** `npm run bench -- sip [--quick] [--rounds N] [--rates 500,1000] [--dials *52,plain] [--only NAME] [--processes N] [--no-ladder] [--profile]`: Lastcall beside Kamailio. */
 import { parseArgs } from 'node:util';
 import { freePort } from '../../../shared/servers/free-port.ts';
 import type { PostgresServer } from '../../../shared/servers/postgres-server.ts';
@@ -23,6 +23,7 @@ export async function bench(args: readonly string[]): Promise<void> {
       rounds: { type: 'string' },
       rates: { type: 'string', default: '500,1000' },
       dials: { type: 'string', default: 'plain,*52,*69' },
+      processes: { type: 'string', default: '1' },
       only: { type: 'string', default: 'lastcall,kamailio' },
       profile: { type: 'boolean', default: false },
       ladder: { type: 'boolean', default: true },
@@ -33,7 +34,7 @@ export async function bench(args: readonly string[]): Promise<void> {
   const seconds = values.quick ? 5 : 12;
   const rates = values.rates.split(',').map(Number);
   const dials = values.dials.split(',') as Dialed[];
-  const stage = await buildStage(values.only.split(','), values.profile);
+  const stage = await buildStage(values.only.split(','), values.profile, Number(values.processes));
   const rows: Row[] = [];
   try {
     for (const { contender } of stage.contenders) await warmUp(contender, stage.callers);
@@ -62,7 +63,7 @@ interface Stage {
 }
 
 /** Both contenders on one PostgreSQL with durable commits, one answerer for both. */
-async function buildStage(only: readonly string[], profile: boolean): Promise<Stage> {
+async function buildStage(only: readonly string[], profile: boolean, processes: number): Promise<Stage> {
   const postgres = await startPostgres({
     settings: {
       fsync: 'on',
@@ -77,7 +78,7 @@ async function buildStage(only: readonly string[], profile: boolean): Promise<St
   const options = { postgres, terminals: TERMINALS, answererPort };
   const contenders: { contender: Contender }[] = [];
   if (only.includes('lastcall'))
-    contenders.push({ contender: await startLastcall({ ...options, nodeArgs: args }) });
+    contenders.push({ contender: await startLastcall({ ...options, nodeArgs: args, processes }) });
   if (only.includes('kamailio')) contenders.push({ contender: await startKamailio(options) });
   return {
     postgres,
@@ -92,8 +93,9 @@ async function buildStage(only: readonly string[], profile: boolean): Promise<St
   };
 }
 
+/** A server runs for weeks: until its code is compiled and its caches are as full as ever. */
 async function warmUp(contender: Contender, callers: Callers): Promise<void> {
-  for (const dialed of contender.dials) await runLoad(contender, callers, { dialed, rate: 200, seconds: 3 });
+  for (const dialed of contender.dials) await runLoad(contender, callers, { dialed, rate: 500, seconds: 8 });
 }
 
 async function measured(
