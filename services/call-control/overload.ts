@@ -4,7 +4,7 @@ import {
   monitorEventLoopDelay,
   performance,
 } from 'node:perf_hooks';
-import { EVERYBODY, nextAdmittance } from '../../shared/domain/load-shedding.ts';
+import { EVERYBODY, FEW, nextAdmittance } from '../../shared/domain/load-shedding.ts';
 
 export interface OverloadOptions {
   readonly maxCalls: number;
@@ -30,6 +30,8 @@ export class Overload {
   #shedding: NodeJS.Timeout | undefined;
   #worked: EventLoopUtilization = performance.eventLoopUtilization();
   #admittance = EVERYBODY;
+  /** In this round. */
+  #asked = { calls: 0, registrations: 0 };
 
   constructor(options: OverloadOptions) {
     this.#options = options;
@@ -58,12 +60,12 @@ export class Overload {
     if (calls.total > maxCalls) return 'calls';
     if (hasQuota && this.isOverQuota(address)) return 'calls-of-source';
     if (this.#delayMs > maxEventLoopDelayMs) return 'event-loop';
-    return Math.random() < this.#admittance.calls ? null : 'saturated';
+    return this.#letsIn('calls') ? null : 'saturated';
   }
 
   /** Whether a new registration should be refused now, for the phone to try again. */
-  get refusesRegistration(): boolean {
-    return Math.random() >= this.#admittance.registrations;
+  refusesRegistration(): boolean {
+    return !this.#letsIn('registrations');
   }
 
   /** Of new calls and registrations, from 0 to 1. */
@@ -82,13 +84,16 @@ export class Overload {
     return this.#delayMs / 1000;
   }
 
+  #letsIn(kind: 'calls' | 'registrations'): boolean {
+    return ++this.#asked[kind] <= FEW || Math.random() < this.#admittance[kind];
+  }
+
   #adapt(): void {
     const now = performance.eventLoopUtilization();
-    this.#admittance = nextAdmittance(
-      this.#admittance,
-      performance.eventLoopUtilization(now, this.#worked).utilization,
-    );
+    const { utilization: utilisation } = performance.eventLoopUtilization(now, this.#worked);
+    this.#admittance = nextAdmittance(this.#admittance, { utilisation, ...this.#asked });
     this.#worked = now;
+    this.#asked = { calls: 0, registrations: 0 };
   }
 
   #sample(): void {

@@ -94,7 +94,9 @@ export class ProcessGroup implements Part {
   #check(): CheckResult {
     const serving = this.#serving;
     if (serving === this.#count) return { state: 'up' };
-    return { state: serving === 0 ? 'down' : 'degraded', reason: `${serving} of ${this.#count} serve` };
+    // At the start what is whose still changes with each that joins.
+    const state = serving === 0 || !this.#allServed ? 'down' : 'degraded';
+    return { state, reason: `${serving} of ${this.#count} serve` };
   }
 
   /** One that does not answer counts in `processes`. */

@@ -269,7 +269,7 @@ export class RequestHandler {
   #register(request: SipRequest, transaction: ServerTransaction): Promise<void> | void {
     const { overload, registrar } = this.#options;
     const isNew = request.indexOf('authorization') < 0;
-    if (isNew && overload.refusesRegistration) return this.#shedAtOnce(transaction, registerLater());
+    if (isNew && overload.refusesRegistration()) return this.#shedAtOnce(transaction, registerLater());
     return registrar.register(request, transaction);
   }
 

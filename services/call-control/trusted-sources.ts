@@ -3,10 +3,14 @@ import type { Flow } from '../../shared/sip/transport/flow.ts';
 
 type Source = Pick<Flow, 'remoteAddress'>;
 
+/** Addresses whose trust is remembered: each is asked for several times a message. */
+const REMEMBERED = 10_000;
+
 /** The configured networks of proxies and gateways: whose word is believed. Another site proves itself by its key instead (G5). */
 export class TrustedSources {
   readonly #networks: BlockList;
   readonly #fromNetworks: BlockList;
+  readonly #known = new Map<string, boolean>();
 
   /** `networks`: whose P-Asserted-Identity is believed. `fromNetworks`: those of them whose From is, where that is missing. */
   constructor(networks: readonly string[], fromNetworks: readonly string[] = []) {
@@ -15,7 +19,13 @@ export class TrustedSources {
   }
 
   has(source: Source): boolean {
-    return holds(this.#networks, source);
+    const { remoteAddress } = source;
+    const known = this.#known.get(remoteAddress);
+    if (known !== undefined) return known;
+    if (this.#known.size >= REMEMBERED) this.#known.clear();
+    const trusted = holds(this.#networks, source);
+    this.#known.set(remoteAddress, trusted);
+    return trusted;
   }
 
   hasFrom(source: Source): boolean {

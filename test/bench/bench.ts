@@ -6,6 +6,7 @@ const BENCHES = {
   sip: async () => (await import('./sip/main.ts')).bench,
   overload: async () => (await import('./sip/overload.ts')).bench,
   avalanche: async () => (await import('./sip/avalanche.ts')).bench,
+  soak: async () => (await import('./sip/soak.ts')).bench,
   rest: async () => (await import('./rest/main.ts')).bench,
 };
 

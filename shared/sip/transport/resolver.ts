@@ -18,12 +18,15 @@ export interface ResolverOptions extends NameLookupOptions {
   readonly ownNames: readonly string[];
 }
 
+const REMEMBERED = 1_000;
 const TRANSPORTS: ReadonlySet<string> = new Set(['udp', 'tcp', 'tls', 'ws', 'wss']);
 
 /** Finds the address of a URI. IP literals answer at once. */
 export class Resolver {
   readonly #names: NameLookup;
   readonly #ownNames: ReadonlySet<string>;
+  /** Of URIs with an address: a gateway or a peer is sent to all the time. */
+  readonly #literals = new Map<string, Destination>();
 
   constructor(options: ResolverOptions) {
     this.#names = new NameLookup(options);
@@ -37,6 +40,11 @@ export class Resolver {
 
   /** Calls back with the destination, or an error for what is no SIP URI or an unknown name; synchronously for a literal. */
   resolve(uriText: string, done: (found: Destination | Error) => void): void {
+    const literal = this.#literals.get(uriText);
+    if (literal !== undefined) {
+      done(literal);
+      return;
+    }
     const uri = parseUri(uriText);
     const transport = uri?.kind === 'sip' ? transportOf(uri) : undefined;
     if (uri?.kind !== 'sip' || transport === undefined) {
@@ -45,9 +53,18 @@ export class Resolver {
     }
     const port = uri.port ?? (transport === 'tls' || transport === 'wss' ? 5061 : 5060);
     const host = bareHost(uri.host);
-    this.#find(bareHost(uri.parameters.get('maddr') ?? uri.host), (found) =>
-      done(typeof found === 'string' ? { transport, host, address: found, port } : found),
-    );
+    const to = bareHost(uri.parameters.get('maddr') ?? uri.host);
+    this.#find(to, (found) => {
+      if (typeof found !== 'string') return done(found);
+      const destination = { transport, host, address: found, port };
+      if (found === to) this.#remember(uriText, destination);
+      done(destination);
+    });
+  }
+
+  #remember(uriText: string, destination: Destination): void {
+    if (this.#literals.size >= REMEMBERED) this.#literals.clear();
+    this.#literals.set(uriText, destination);
   }
 
   #find(host: string, done: (found: string | Error) => void): void {

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { stringify } from 'yaml';
 import { packageRoot } from '../../../shared/runtime/package-root.ts';
 import { freePort } from '../../../shared/servers/free-port.ts';
@@ -16,6 +17,13 @@ import { POPULATION } from './town.ts';
 
 const DATABASE = 'lastcall_bench';
 
+export interface LastcallContender extends Contender {
+  readonly pid: number;
+  /** `host:port` of its health listener. */
+  readonly health: string;
+  redisKeys(): Promise<number>;
+}
+
 export interface LastcallOptions {
   readonly postgres: PostgresServer;
   readonly terminals: number;
@@ -27,7 +35,7 @@ export interface LastcallOptions {
 }
 
 /** One call-control of a site that trusts 127.0.0.1 and hands calls to the answerer, with its Redis. */
-export async function startLastcall(options: LastcallOptions): Promise<Contender> {
+export async function startLastcall(options: LastcallOptions): Promise<LastcallContender> {
   const { postgres, terminals, answererPort, processes = 1, nodeArgs = [] } = options;
   await postgres.createDatabase(DATABASE);
   const database = await makeSite('a', ['b'], (user, password) => postgres.url(DATABASE, user, password));
@@ -70,6 +78,9 @@ export async function startLastcall(options: LastcallOptions): Promise<Contender
   await server.untilReady(30_000);
   return {
     name: 'lastcall',
+    pid: server.pid,
+    health: `127.0.0.1:${health}`,
+    redisKeys: () => redisKeys(redis.url),
     target: `127.0.0.1:${sip}`,
     dials: ['plain', '*52', '*69'],
     recordsPlainCalls: true,
@@ -95,6 +106,13 @@ export async function startLastcall(options: LastcallOptions): Promise<Contender
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function redisKeys(url: string): Promise<number> {
+  const client = new Redis(url);
+  const keys = await client.dbsize();
+  client.disconnect();
+  return keys;
 }
 
 export function resident(pid: number): number {

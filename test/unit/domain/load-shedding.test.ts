@@ -1,34 +1,55 @@
 import { expect, it } from 'vitest';
-import { type Admittance, EVERYBODY, nextAdmittance } from '../../../shared/domain/load-shedding.ts';
+import {
+  type Admittance,
+  EVERYBODY,
+  nextAdmittance,
+  type Round,
+} from '../../../shared/domain/load-shedding.ts';
 
-const after = (rounds: number, utilisation: number, from: Admittance = EVERYBODY): Admittance =>
-  Array.from({ length: rounds }).reduce<Admittance>((now) => nextAdmittance(now, utilisation), from);
+const round = (utilisation: number, calls: number, registrations: number): Round => ({
+  utilisation,
+  calls,
+  registrations,
+});
+const after = (rounds: number, each: Round, from: Admittance = EVERYBODY): Admittance =>
+  Array.from({ length: rounds }).reduce<Admittance>((now) => nextAdmittance(now, each), from);
+const AVALANCHE = round(1, 50, 500);
+const CALLS = round(1, 300, 0);
 
 it('a short burst refuses nobody', () => {
-  expect(after(2, 1)).toMatchObject({ registrations: 1, calls: 1 });
+  expect(after(2, AVALANCHE)).toMatchObject({ registrations: 1, calls: 1 });
 });
 
-it('a process that never rests lets in fewer registrations, and calls as ever', () => {
-  const shed = after(5, 1);
+it('a process that is busy with anything else refuses nobody, however long', () => {
+  expect(after(100, round(1, 5, 5))).toMatchObject({ registrations: 1, calls: 1 });
+});
+
+it('an avalanche of registrations costs registrations first, and calls as few as possible', () => {
+  const shed = after(5, AVALANCHE);
   expect(shed.registrations).toBeLessThan(0.2);
   expect(shed.calls).toBe(1);
+  expect(after(12, AVALANCHE).calls).toBeLessThan(1);
 });
 
-it('when that is not enough it lets in fewer calls, never none', () => {
-  expect(after(12, 1).calls).toBeLessThan(0.4);
-  expect(after(200, 1).calls).toBeGreaterThan(0);
-  expect(after(200, 1).registrations).toBeGreaterThan(0);
+it('G7 a flood of registrations refuses no call while few call', () => {
+  expect(after(100, round(1, 10, 5_000)).calls).toBe(1);
+});
+
+it('too many calls cost calls, never all of them', () => {
+  expect(after(12, CALLS)).toMatchObject({ registrations: 1 });
+  expect(after(12, CALLS).calls).toBeLessThan(0.4);
+  expect(after(200, CALLS).calls).toBeGreaterThan(0);
 });
 
 it('busy but not saturated changes nothing', () => {
-  const shed = after(12, 1);
-  expect(after(5, 0.95, shed)).toMatchObject({ calls: shed.calls, registrations: shed.registrations });
+  const shed = after(12, CALLS);
+  expect(after(5, round(0.95, 300, 0), shed)).toMatchObject({ calls: shed.calls, busyRounds: 0 });
 });
 
 it('with room again all calls are let in within two seconds of rounds, registrations after them', () => {
-  const shed = after(200, 1);
-  const recovered = after(20, 0.5, shed);
+  const shed = after(200, AVALANCHE);
+  const recovered = after(20, round(0.5, 80, 0), shed);
   expect(recovered.calls).toBe(1);
   expect(recovered.registrations).toBeLessThan(0.2);
-  expect(after(40, 0.5, shed)).toEqual(EVERYBODY);
+  expect(after(40, round(0.5, 80, 0), shed)).toEqual(EVERYBODY);
 });
