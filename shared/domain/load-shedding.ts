@@ -15,7 +15,7 @@ export interface Round {
   readonly calls: number;
 }
 
-/** So many of each kind a round are let in whatever happens: it is not they who saturate a process. */
+/** So many of each kind a round are let in whatever happens: not they are what saturates it. */
 export const FEW = 10;
 
 /** Of a round, that the process worked: beyond it, its queue grows; below the other one there is room. */
