@@ -7,7 +7,7 @@ import type { Replicator } from './replicator.ts';
 /** `lastcall_replication_*`, labelled by direction and read at scrape time. A figure that is not known has no sample. */
 export function exposeReplication(
   metrics: Metrics,
-  replicator: Pick<Replicator, 'directions'>,
+  replicator: Pick<Replicator, 'directions' | 'targets'>,
   heartbeatMs: number,
 ): void {
   const each = (name: string, help: string, read: (direction: Direction) => number | null): void => {
@@ -42,6 +42,21 @@ export function exposeReplication(
         gauge.set({ from, to, state, reason: reason ?? '' }, 1);
     },
   );
+  metrics.gauge(
+    'target_state',
+    '1 for the state and reason at hand',
+    ['target', 'state', 'reason'],
+    (gauge) => {
+      gauge.reset();
+      for (const { target, state, reason } of replicator.targets)
+        gauge.set({ target, state, reason: reason ?? '' }, 1);
+    },
+  );
+  metrics.gauge('target_lag_seconds', 'From a commit at this site to the target', ['target'], (gauge) => {
+    gauge.reset();
+    for (const { target, lagMs: lag } of replicator.targets)
+      if (lag !== null) gauge.set({ target }, lag / 1000);
+  });
   each('lag_seconds', 'End-to-end lag by heartbeat', (d) => inSeconds(lagMs(d, Date.now(), heartbeatMs)));
   each('lag_bytes', 'WAL of the publisher not yet applied here', (d) =>
     d.currentLsn === 0n ? null : lagBytes(d.currentLsn, d.appliedLsn),

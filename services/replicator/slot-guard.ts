@@ -1,10 +1,11 @@
 /**
- * The slots that other sites hold at this one. A slot over budget is dropped on purpose, with its reason left for the
- * subscriber to read: a dead peer must never fill a healthy site's disk (rule 17).
+ * The slots that other sites and targets hold at this one. A slot over budget is dropped on purpose, with its reason left
+ * for the subscriber to read: a dead peer or target must never fill a healthy site's disk (rule 17).
  */
 
 import { parseLsn } from '../../shared/domain/lsn.ts';
 import { judgeSlot } from '../../shared/domain/slot-budget.ts';
+import { TARGET_SLOT } from '../../shared/postgres/directions/targets.ts';
 import { describeTransaction, oldestTransaction } from '../../shared/postgres/replication/old-transaction.ts';
 import { dropSlot } from '../../shared/postgres/replication/slot-commands.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
@@ -93,13 +94,17 @@ export class SlotGuard {
   }
 }
 
-/** A subscriber at work reads its slot, or copies on sessions that bear its site's name. */
+/** A subscriber at work reads its slot, or copies on sessions that bear its name. */
 async function readHeldSlots(connection: Connection): Promise<HeldSlot[]> {
   const { rows } = await connection.query(
     `SELECT slot_name, pg_current_wal_lsn()::text AS current, restart_lsn::text AS restart, confirmed_flush_lsn::text AS confirmed,
        (pg_current_wal_lsn() - restart_lsn)::bigint::text AS retained,
-       active OR EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'lastcall-resync-' || site) AS busy
-     FROM lastcall.sites JOIN pg_replication_slots ON slot_name IN ('lastcall_' || site, 'next_lastcall_' || site)
+       active OR EXISTS (SELECT FROM pg_stat_activity WHERE application_name = session) AS busy
+     FROM (
+       SELECT ARRAY['lastcall_' || site, 'next_lastcall_' || site] AS slots, 'lastcall-resync-' || site AS session FROM lastcall.sites
+       UNION ALL
+       SELECT ARRAY['${TARGET_SLOT}' || target], 'lastcall-target-' || target FROM lastcall.targets) held
+     JOIN pg_replication_slots ON slot_name = ANY (slots)
      WHERE database = current_database() AND restart_lsn IS NOT NULL`,
   );
   return rows.map((row) => ({

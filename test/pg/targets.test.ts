@@ -207,20 +207,20 @@ describe.each([MARIADB, POSTGRES])('a target: $target', (engine) => {
     await untilCaughtUp(engine, '200', 5);
     expect((await compared(target)).equal).toBe(true);
   }, 60_000);
-
-  test('removed, it is fed no more, keeps its rows and leaves no slot', async () => {
-    if (engine === MARIADB) return; // The outage comes first.
-    expect((await lastcall('targets', 'remove', target)).exit).toBe(0);
-    await waitFor(
-      async () =>
-        (await query(a.owner, `SELECT FROM pg_replication_slots WHERE slot_name = 'lastcall__${target}'`))
-          .length === 0,
-      { what: 'the slot to go' },
-    );
-    expect((await engine.rows('SELECT terminal_id FROM lastcalls')).length).toBeGreaterThan(200);
-    expect((await lastcall('targets', 'show', target)).err).toContain('TARGET_UNKNOWN');
-  }, 30_000);
 });
+
+test('a target that is removed is fed no more, keeps its rows and leaves no slot', async () => {
+  const { target } = POSTGRES;
+  expect((await lastcall('targets', 'remove', target)).exit).toBe(0);
+  await waitFor(
+    async () =>
+      (await query(a.owner, `SELECT FROM pg_replication_slots WHERE slot_name = 'lastcall__${target}'`))
+        .length === 0,
+    { what: 'the slot to go' },
+  );
+  expect((await POSTGRES.rows('SELECT terminal_id FROM lastcalls')).length).toBeGreaterThan(200);
+  expect((await lastcall('targets', 'show', target)).err).toContain('TARGET_UNKNOWN');
+}, 30_000);
 
 test('I1 under a load with the target killed in the middle, it is equal afterwards, without a resync', async () => {
   await untilState('billing', 'streaming');
@@ -275,3 +275,29 @@ test.each([
   expect(run.err).toContain(said);
   expect(run.err).not.toContain('secret');
 });
+
+test('rule 17 a target that stays away keeps no more WAL than the budget, and is filled anew when it is back', async () => {
+  await atA.replicator.stop();
+  atA = startReplicator(a, { b: b.replicator }, { slotBudgetBytes: 1_048_576 });
+  await untilState('billing', 'streaming');
+  await mariadb.kill();
+  await untilState('billing', 'stopped', 'target-unreachable');
+  const slotOf = async () =>
+    query(a.owner, `SELECT FROM pg_replication_slots WHERE slot_name = 'lastcall__billing'`);
+  const write = async () => {
+    await query(a.app, DIAL, [1, 2_000, 'away']);
+    return (await slotOf()).length === 0;
+  };
+  await waitFor(write, { what: 'its slot to be dropped', deadlineMs: 30_000 });
+  const status = await lastcall('status');
+  expect([status.exit, status.out]).toEqual([
+    3,
+    expect.stringMatching(/billing .*stopped +target-unreachable/),
+  ]);
+  await mariadb.start();
+  await untilState('billing', 'streaming');
+  await waitFor(async () => (await compared('billing')).equal, {
+    what: 'it to be equal',
+    deadlineMs: 60_000,
+  });
+}, 120_000);

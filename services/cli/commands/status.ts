@@ -4,10 +4,12 @@ import {
   type DirectionStatus,
   directionJson,
 } from '../../../shared/postgres/directions/replication-status.ts';
+import { readTargets, type TargetStatus } from '../../../shared/postgres/directions/targets.ts';
 import type { Command, ExitStatus } from '../command.ts';
 import type { Context } from '../context.ts';
 import { LagHistory } from '../lag-history.ts';
 import { bytesText, millisecondsText, table } from '../table.ts';
+import { isTargetWell, targetTable } from '../target-table.ts';
 
 const BUDGET_MS = 3_000;
 const WATCH_EVERY_MS = 1_000;
@@ -15,7 +17,7 @@ const WATCH_EVERY_MS = 1_000;
 export const status: Command = {
   name: 'status',
   summary:
-    "each direction's state, lag and slot, as its subscriber reports it; exit status 3 unless all stream",
+    "each direction's state, lag and slot, as its subscriber reports it, and this site's targets; exit status 3 unless all stream",
   options: [
     {
       flags: '--watch',
@@ -27,9 +29,10 @@ export const status: Command = {
     const live = context.outIsTerminal && !input.flag('json');
     for (;;) {
       const directions = await readStatus(context);
-      const exit: ExitStatus = directions.every(isWell) ? 0 : 3;
-      const data = { site: context.config().config.site, directions: directions.map(directionJson) };
-      if (!input.flag('watch')) return { data, text: statusText(directions), exit };
+      const targets = await readOwnTargets(context);
+      const exit: ExitStatus = directions.every(isWell) && targets.every(isTargetWell) ? 0 : 3;
+      const data = { site: context.config().config.site, directions: directions.map(directionJson), targets };
+      if (!input.flag('watch')) return { data, text: statusText(directions, targets), exit };
       seen.add(directions);
       if (input.flag('json')) context.out(`${JSON.stringify(data)}\n`);
       else if (live)
@@ -69,19 +72,28 @@ export function readStatus(context: Context): Promise<DirectionStatus[]> {
   return readAllDirections(databases, BUDGET_MS);
 }
 
+/** None while the own database is away: the directions say so. */
+const readOwnTargets = async (context: Context): Promise<TargetStatus[]> => {
+  try {
+    return await readTargets(await context.database());
+  } catch {
+    return [];
+  }
+};
+
 function isWell(direction: DirectionStatus): boolean {
   const flows = direction.state === 'streaming' || direction.state === 'catching-up';
   return flows && direction.kinds.length === 0;
 }
 
-function statusText(directions: readonly DirectionStatus[]): string {
+function statusText(directions: readonly DirectionStatus[], targets: readonly TargetStatus[]): string {
   const tables = directions.flatMap(({ from, to, kinds }) =>
     kinds.map(({ kind, state, reason, detail }) => [`${from} > ${to}`, kind, state, reason, detail]),
   );
-  const text = directionTable(directions);
-  return tables.length === 0
-    ? text
-    : `${text}\n\n${table(['direction', 'table', 'state', 'reason', ''], tables)}`;
+  const parts = [directionTable(directions)];
+  if (tables.length > 0) parts.push(table(['direction', 'table', 'state', 'reason', 'detail'], tables));
+  if (targets.length > 0) parts.push(targetTable(targets));
+  return parts.join('\n\n');
 }
 
 function directionTable(directions: readonly DirectionStatus[]): string {

@@ -8,7 +8,8 @@ import { compareTarget } from '../../../shared/targets/compare-target.ts';
 import { checkTargetUrl, openSink } from '../../../shared/targets/open-sink.ts';
 import { type Command, WrongUsage } from '../command.ts';
 import type { Context } from '../context.ts';
-import { millisecondsText, table } from '../table.ts';
+import { table } from '../table.ts';
+import { isTargetWell, targetTable } from '../target-table.ts';
 
 const NAME = [{ name: 'NAME', description: 'the target' }];
 
@@ -137,25 +138,6 @@ export const targetsCompare: Command = {
     };
   },
 };
-
-export const isTargetWell = ({ state }: TargetStatus): boolean =>
-  state === 'streaming' || state === 'catching-up';
-
-export function targetTable(targets: readonly TargetStatus[]): string {
-  return table(
-    ['target', 'tables', 'state', 'reason', 'lag', 'received', 'applied', ''],
-    targets.map(({ target, kinds, state, reason, lagMs, rowsReceived, rowsApplied, detail }) => [
-      target,
-      kinds.join(', '),
-      state,
-      reason,
-      millisecondsText(lagMs),
-      rowsReceived,
-      rowsApplied,
-      detail,
-    ]),
-  );
-}
 
 async function namedTarget(database: Queryable, name: string): Promise<TargetStatus> {
   const targets = await readTargets(database);

@@ -6,7 +6,8 @@ import type { Connection } from '../wire/connection.ts';
 
 /** Two underscores, which no site's name can begin with. */
 export const TARGETS_PUBLICATION = 'lastcall__targets';
-export const targetSlotName = (target: string): string => `lastcall__${target}`;
+export const TARGET_SLOT = 'lastcall__';
+export const targetSlotName = (target: string): string => TARGET_SLOT + target;
 
 export interface StoredTarget {
   readonly target: string;
@@ -45,8 +46,8 @@ export async function readTargetDefinitions(connection: Connection): Promise<Sto
 export async function dropSlotsOfNoTarget(connection: Connection): Promise<void> {
   const [result] = await connection.simple(
     `SELECT slot_name FROM pg_replication_slots
-     WHERE slot_name ~ '^lastcall__' AND database = current_database() AND NOT active
-       AND substr(slot_name, 11) NOT IN (SELECT target FROM lastcall.targets)`,
+     WHERE starts_with(slot_name, '${TARGET_SLOT}') AND database = current_database() AND NOT active
+       AND substr(slot_name, ${TARGET_SLOT.length + 1}) NOT IN (SELECT target FROM lastcall.targets)`,
   );
   for (const row of result?.rows ?? []) await dropSlot(connection, row['slot_name'] ?? '');
 }

@@ -43,7 +43,7 @@ export async function describeMetrics(): Promise<readonly DescribedMetric[]> {
   const wiring: readonly (readonly [service: string, wire: () => unknown])[] = [
     ['call-control', () => new CallControl({ config, log })],
     ['api', () => wireApi(config, log)],
-    ['replicator', () => exposeReplication(new Metrics(), { directions: [] }, 1_000)],
+    ['replicator', () => exposeReplication(new Metrics(), { directions: [], targets: [] }, 1_000)],
     ['coordinator', () => coordinatorMetrics(new Metrics(), () => null)],
   ];
   for (const [service, wire] of wiring)
