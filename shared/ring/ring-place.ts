@@ -62,7 +62,7 @@ export class RingPlace {
       const owner = file.split('.').slice(0, 2).join('.');
       if (owner === this.#name) {
         if (file !== basename(this.path)) taken.push(join(this.#directory, file));
-      } else if (!(await this.#lives(owner))) {
+      } else if (!(await lives(socketPath(this.#directory, this.#directoryFd, owner)))) {
         const mine = join(this.#directory, `${this.#name}.${randomBytes(4).toString('hex')}.ring`);
         if (renamed(join(this.#directory, file), mine)) taken.push(mine);
         rmSync(join(this.#directory, `${owner}.lock`), { force: true });
@@ -77,20 +77,41 @@ export class RingPlace {
     rmSync(join(this.#directory, `${this.#name}.lock`), { force: true });
     closeSync(this.#directoryFd);
   }
+}
 
-  /** In doubt it lives: a file of a living process is never touched. */
-  #lives(owner: string): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = connect(socketPath(this.#directory, this.#directoryFd, owner));
-      const decide = (lives: boolean) => {
-        socket.destroy();
-        resolve(lives);
-      };
-      socket.once('connect', () => decide(true));
-      socket.once('error', ({ code }: NodeJS.ErrnoException) =>
-        decide(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
-      );
-    });
+/** In doubt it lives: a file of a living process is never touched. */
+function lives(lock: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(lock);
+    const decide = (alive: boolean) => {
+      socket.destroy();
+      resolve(alive);
+    };
+    socket.once('connect', () => decide(true));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
+      decide(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
+    );
+  });
+}
+
+/** The ring files of a site's processes on this host, and whether each still has its process. Throws what the disk throws. */
+export async function ringFiles(
+  directory: string,
+  site: string,
+): Promise<{ readonly file: string; readonly lives: boolean }[]> {
+  const files = readdirSync(directory).filter(
+    (file) => file.startsWith(`${site}.`) && file.endsWith('.ring'),
+  );
+  const directoryFd = openSync(directory, 'r');
+  try {
+    return await Promise.all(
+      files.map(async (file) => {
+        const owner = file.split('.').slice(0, 2).join('.');
+        return { file, lives: await lives(socketPath(directory, directoryFd, owner)) };
+      }),
+    );
+  } finally {
+    closeSync(directoryFd);
   }
 }
 

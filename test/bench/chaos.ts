@@ -11,6 +11,6 @@ const [name = 'failover', ...args] = process.argv.slice(2);
 const held = await runNamed(
   RUNS,
   [name, ...args],
-  `npm run chaos -- ${Object.keys(RUNS).join('|')} [--quick] [--only FAULT] [--rate CALLS_A_SECOND] [--messages N]`,
+  `npm run chaos -- ${Object.keys(RUNS).join('|')} [--quick] [--only FAULT] [--rows N] [--rate CALLS_A_SECOND] [--messages N]`,
 );
 process.exitCode ??= held === true ? 0 : 1;

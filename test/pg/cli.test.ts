@@ -236,6 +236,8 @@ describe('lastcall failover', () => {
     expect(row).toEqual({ site: 'b', reason: 'drill', requested_by: 'cli', state: 'running' });
     expect((await at('a', 'failovers')).out).toContain(data.id);
     expect((await json('a', 'failovers', data.id)).data).toMatchObject({ id: data.id, site: 'b', steps: [] });
+    expect((await at('b', 'failovers')).out, 'asked at the other site').toContain(data.id);
+    expect((await json('b', 'failovers', data.id)).data).toMatchObject({ id: data.id });
     expect((await at('a', 'failovers', 'nonsense')).err).toContain('FAILOVER_NOT_FOUND');
   });
 

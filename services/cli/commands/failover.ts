@@ -4,9 +4,8 @@ import {
   type FailoverReport,
   failoverJson,
   failoverReportJson,
-  listFailovers,
-  readFailover,
 } from '../../../shared/postgres/directions/failovers.ts';
+import { allFailovers, findFailover } from '../all-failovers.ts';
 import type { Command, Option, Result } from '../command.ts';
 import type { Context } from '../context.ts';
 import { failoverReportText, failoverTable } from '../failover-text.ts';
@@ -61,13 +60,20 @@ export const heal: Command = {
 
 export const failovers: Command = {
   name: 'failovers',
-  summary: 'the latest failovers, or the report of one: every step with its time, counts and salvaged rows',
+  summary:
+    'the latest failovers of every site, or the report of one: every step with its time, counts and salvaged rows',
   arguments: [{ name: 'ID', description: 'as listed', optional: true }],
   async run(input, context) {
     const id = input.maybeText('ID');
     if (id !== null) return reportResult(await report(context, id));
-    const list = await listFailovers(await context.database());
-    return { data: list.map(failoverJson), text: failoverTable(list) };
+    const { failovers: list, unasked } = await allFailovers(context);
+    const missing = Object.entries(unasked).map(
+      ([site, reason]) => `\nsite ${site} was not asked: ${reason}`,
+    );
+    return {
+      data: list.map((found) => ({ ...failoverJson(found), writtenAt: found.writtenAt })),
+      text: `${failoverTable(list)}${missing.join('')}`,
+    };
   },
 };
 
@@ -78,7 +84,7 @@ function asked(id: string): Result {
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 async function report(context: Context, id: string): Promise<FailoverReport> {
-  const found = UUID.test(id) ? await readFailover(await context.database(), id) : null;
+  const found = UUID.test(id) ? await findFailover(context, id) : null;
   if (found) return found;
   throw new LastcallError('FAILOVER_NOT_FOUND', { details: { id } });
 }

@@ -8,6 +8,7 @@ import { readStatus } from '../commands/status.ts';
 import type { Context } from '../context.ts';
 import { judgeSettings, readDatabaseSettings } from './database-settings.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
+import { examineLeases, examineRings } from './kept-records.ts';
 import { examinePrimaries } from './primaries.ts';
 
 /** A check answers with findings and throws what it could not find out; the doctor turns that into a failure. */
@@ -166,6 +167,19 @@ const primaries: Check = {
   run: (context) => examinePrimaries(context.config().config),
 };
 
+const rings: Check = {
+  name: 'ring files',
+  run: async (context) => [await examineRings(context.config().config)],
+};
+
+const leases: Check = {
+  name: 'failovers',
+  async run(context) {
+    if (context.config().config.postgres.coordinatorUrl === null) return [];
+    return [await examineLeases(await context.database('coordinator'))];
+  },
+};
+
 const backup: Check = {
   name: 'backup',
   async run(context) {
@@ -202,6 +216,8 @@ export const checks: readonly Check[] = [
   redis,
   peers,
   replication,
+  leases,
+  rings,
   api,
   backup,
 ];

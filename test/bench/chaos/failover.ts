@@ -7,6 +7,7 @@ import { waitFor } from '../../support/wait-for.ts';
 import { untilEqual, untilStreaming } from './asked-lab.ts';
 import type { Fault, Stage } from './fault.ts';
 import { kill, LONG, SHORT } from './faults.ts';
+import { fill } from './fill.ts';
 import { primaryUrl } from './ha-pair.ts';
 import { counted, type FaultReport, reportSummary, reportTable, tallyFindings } from './tally.ts';
 import { Town, terminalsFor } from './town.ts';
@@ -24,10 +25,11 @@ export async function chaos(args: readonly string[]): Promise<boolean> {
       quick: { type: 'boolean', default: false },
       rate: { type: 'string', default: '50' },
       only: { type: 'string', default: '' },
+      rows: { type: 'string', default: '0' },
     },
   });
   const faults = (values.quick ? SHORT : LONG).filter(({ name }) => new RegExp(values.only).test(name));
-  return underFaults(faults, Number(values.rate));
+  return underFaults(faults, Number(values.rate), Number(values.rows));
 }
 
 /** Call-control is killed again and again, at this site and that, under as many calls as it serves. */
@@ -42,7 +44,7 @@ export async function kills(args: readonly string[]): Promise<boolean> {
   return underFaults(faults, Number(values.rate));
 }
 
-async function underFaults(faults: readonly Fault[], rate: number): Promise<boolean> {
+async function underFaults(faults: readonly Fault[], rate: number, rows = 0): Promise<boolean> {
   console.log('Starting two sites, site a with a standby under repmgr ...');
   const lab = await startLab(['--ha', '--pg', 'system', '--terminals', String(terminalsFor(rate))]);
   const reports: FaultReport[] = [];
@@ -50,6 +52,7 @@ async function underFaults(faults: readonly Fault[], rate: number): Promise<bool
   try {
     const endpoints = await lab.endpoints();
     await untilStreaming(endpoints, 'a');
+    if (rows > 0) await fill(endpoints, rows);
     town = await Town.settle(endpoints, join(lab.dataDir, 'sipp'), rate);
     for (const fault of faults) {
       const report = await underFault(fault, { lab, endpoints, town });
