@@ -15,8 +15,8 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- A DELETE on the view sees every site's rows while it runs, and marks what it takes from a copy, a superuser's too. That
--- opens nothing but sight: any session can set such a parameter, and then sees what it may read anyway.
+-- A DELETE on the view sees every site's rows while it runs, and marks what it takes from a copy, a superuser's too.
+-- That opens nothing but sight: any session can set such a parameter, and then sees what it may read anyway.
 CREATE FUNCTION deleting() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
   AS $$ SELECT coalesce(current_setting('lastcall.deleting', true), '') = 'on' $$;
 CREATE FUNCTION delete_everywhere() RETURNS trigger LANGUAGE plpgsql SET search_path = lastcall, pg_temp AS $$
@@ -261,9 +261,11 @@ BEGIN
   EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I TO %s', name, writers);
 END $$;
 
--- Call-control and api keep copies of terminals, for when this database is away: they hear of each one that changes or goes,
--- wherever it was written, by a row or by a mark that hides one. `now` is what counts from here on, null for a removed one.
-CREATE FUNCTION tell_terminal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
+-- Call-control and api keep copies of terminals, for when this database is away: they hear of each one that changes or
+-- goes, wherever it was written, by a row or by a mark that hides one. `now` is what counts from here on, null for a
+-- removed one.
+CREATE FUNCTION tell_terminal() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
 DECLARE
   of_mark boolean := TG_TABLE_NAME LIKE 'marks\_%';
   changed bigint;
@@ -319,7 +321,8 @@ BEGIN
             SELECT string_agg(format('new.%I', c.name), ', ') FROM kind_columns c
             WHERE c.kind = of_kind AND (c.name = c.date_column OR c.is_single_date)), allowed_skew()),
       of_kind || '_date_insert');
-    -- Only where it would change or refuse something: an update to newer dates, as every recorded call is, costs no call of it.
+    -- Only where it would change or refuse something: an update to newer dates, as every recorded call is, costs no
+    -- call of it.
     EXECUTE format($q$CREATE OR REPLACE TRIGGER guard_update BEFORE UPDATE ON %I FOR EACH ROW
       WHEN (current_user <> 'lastcall_owner' AND (%s OR %s)) EXECUTE FUNCTION %I()$q$, name,
       (SELECT string_agg(format('new.%1$I < old.%1$I OR new.%1$I IS NULL AND old.%1$I IS NOT NULL', date_column)

@@ -9,7 +9,8 @@ CREATE TABLE replication_position (
   generation bigint NOT NULL,
   lsn pg_lsn NOT NULL,
   applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  -- What was found wrong with the lineage. Kept until the copy is made anew: a log that grows past the position hides it.
+  -- What was found wrong with the lineage. Kept until the copy is made anew: a log that grows past the position hides
+  -- it.
   verdict text
 );
 
@@ -110,8 +111,9 @@ GRANT INSERT, UPDATE, DELETE ON replication_position, replication_owner, replica
   TO lastcall_replicator, lastcall_coordinator;
 GRANT INSERT, UPDATE ON replication_control TO lastcall_app;
 
--- Every beat of this site, for days: the last one that a copy applied must be among them before anything is streamed to it
--- (rule 29). A disk that was put back has the same timeline, and its log soon grows past every position; its beats are gone.
+-- Every beat of this site, for days: the last one that a copy applied must be among them before anything is streamed
+-- to it (rule 29). A disk that was put back has the same timeline, and its log soon grows past every position; its
+-- beats are gone.
 CREATE TABLE own_beats (beat_at timestamptz(6) PRIMARY KEY);
 GRANT SELECT ON own_beats TO lastcall_replicator, lastcall_coordinator, lastcall_peer;
 
@@ -169,8 +171,8 @@ BEGIN
   END IF;
 END $$;
 
--- Ends an apply that compares no column by column with LC005: the copy has a newer date than what came. Nothing of it is
--- written, and the same batch comes again with the comparison.
+-- Ends an apply that compares no column by column with LC005: the copy has a newer date than what came. Nothing of it
+-- is written, and the same batch comes again with the comparison.
 CREATE FUNCTION refuse_older() RETURNS boolean LANGUAGE plpgsql SET search_path = lastcall, pg_temp AS $$
 BEGIN
   RAISE EXCEPTION 'the copy has a newer date' USING ERRCODE = 'LC005';
@@ -212,8 +214,9 @@ CREATE FUNCTION bound_lock_waits(waits_until timestamptz) RETURNS void
     greatest(1, extract(epoch FROM waits_until - clock_timestamp()) * 1000)::integer || 'ms', true)
 $$;
 
--- Caller sets lock_timeout, for all locks together, and retries: the locks wait behind no long reader, so no other reader waits behind them.
--- The views come first: a reader locks them before it locks the tables below, and so does this.
+-- Caller sets lock_timeout, for all locks together, and retries: the locks wait behind no long reader, so no other
+-- reader waits behind them. The views come first: a reader locks them before it locks the tables below, and so does
+-- this.
 CREATE FUNCTION swap_copies(peer text, of_kinds text[] DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
 DECLARE

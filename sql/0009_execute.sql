@@ -5,7 +5,8 @@ ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION this_site(), later_than(timestamptz), deleting(), writes_copies(),
     removal_reach(text, text, timestamptz)
   TO lastcall_app, lastcall_replicator, lastcall_coordinator, lastcall_peer;
-GRANT EXECUTE ON FUNCTION forget_dropped_slot(text), judge_beat(timestamptz) TO lastcall_replicator, lastcall_coordinator, lastcall_peer;
+GRANT EXECUTE ON FUNCTION forget_dropped_slot(text), judge_beat(timestamptz)
+  TO lastcall_replicator, lastcall_coordinator, lastcall_peer;
 GRANT EXECUTE ON FUNCTION forget(bigint, text, timestamptz), forget_key(text, text, text, timestamptz)
   TO lastcall_app, lastcall_coordinator;
 GRANT EXECUTE ON FUNCTION is_forgotten(text, text, text, timestamptz), collect_forgotten(interval), sweep_forgotten(),

@@ -1,5 +1,6 @@
--- F21: a terminal's number is dialable characters only. Checked where people and programs write, not where replication does.
--- (What was called is checked when it is handed out: it may stand in a table since before, or come from another site.)
+-- F21: a terminal's number is dialable characters only. Checked where people and programs write, not where replication
+-- does. (What was called is checked when it is handed out: it may stand in a table since before, or come from another
+-- site.)
 CREATE FUNCTION refuse_number() RETURNS trigger LANGUAGE plpgsql SET search_path = lastcall, pg_temp AS $$
 BEGIN
   IF NEW.number !~ '^[0-9+*#A-D]{1,32}$' THEN

@@ -1,5 +1,6 @@
--- Who works on what, for seconds at a time by this server's clock (replication rule 32). A lease that has ended, or whose
--- holder's session is gone, is anybody's; each taking is a new epoch, and what an older one still wants to do is refused.
+-- Who works on what, for seconds at a time by this server's clock (replication rule 32). A lease that has ended, or
+-- whose holder's session is gone, is anybody's; each taking is a new epoch, and what an older one still wants to do is
+-- refused.
 CREATE TABLE leases (
   name text PRIMARY KEY,
   holder text NOT NULL,
@@ -32,7 +33,8 @@ $$;
 CREATE FUNCTION renew_lease(lease text, of_epoch bigint, seconds double precision) RETURNS boolean LANGUAGE sql
   SET search_path = lastcall, pg_temp AS $$
   WITH renewed AS (
-    UPDATE leases l SET expires_at = clock_timestamp() + make_interval(secs => seconds), pid = s.pid, session_began = s.backend_start
+    UPDATE leases l
+      SET expires_at = clock_timestamp() + make_interval(secs => seconds), pid = s.pid, session_began = s.backend_start
       FROM pg_stat_get_activity(pg_backend_pid()) s WHERE l.name = lease AND l.epoch = of_epoch RETURNING 1)
   SELECT EXISTS (SELECT FROM renewed)
 $$;
@@ -55,12 +57,14 @@ END $$;
 CREATE FUNCTION end_workers(of_peer text) RETURNS integer LANGUAGE sql
   SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
   SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 2000))::integer FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IN ('lastcall_replicator', 'lastcall_coordinator')
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+      AND usename IN ('lastcall_replicator', 'lastcall_coordinator')
       AND application_name IN ('lastcall-apply-' || of_peer, 'lastcall-resync-' || this_site())
 $$;
 
-REVOKE ALL ON FUNCTION is_live(leases), take_lease(text, text, double precision), renew_lease(text, bigint, double precision),
-  release_lease(text, bigint), require_lease(text, bigint), end_workers(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION is_live(leases), take_lease(text, text, double precision),
+  renew_lease(text, bigint, double precision), release_lease(text, bigint), require_lease(text, bigint),
+  end_workers(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION is_live(leases) TO lastcall_app, lastcall_replicator, lastcall_coordinator;
 GRANT EXECUTE ON FUNCTION take_lease(text, text, double precision), renew_lease(text, bigint, double precision),
   release_lease(text, bigint), require_lease(text, bigint) TO lastcall_coordinator;

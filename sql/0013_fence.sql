@@ -1,7 +1,8 @@
--- What the coordinator does to a primary that another server was promoted past (replication rule 28): nobody of Lastcall
--- writes or reads here any more, so that what is salvaged from here is all there is. The right is taken from the schema, not
--- from the roles: those are the whole cluster's, and another site may live in it. A server that is rejoined as a standby
--- has the new primary's catalog, and with it the right again; unfence() gives it back to one that stays primary after all.
+-- What the coordinator does to a primary that another server was promoted past (replication rule 28): nobody of
+-- Lastcall writes or reads here any more, so that what is salvaged from here is all there is. The right is taken from
+-- the schema, not from the roles: those are the whole cluster's, and another site may live in it. A server that is
+-- rejoined as a standby has the new primary's catalog, and with it the right again; unfence() gives it back to one
+-- that stays primary after all.
 
 -- Whether it has become fenced with this; refused on the newest server.
 CREATE FUNCTION fence(newest_timeline integer) RETURNS boolean LANGUAGE plpgsql
@@ -10,7 +11,8 @@ DECLARE
   own_timeline integer := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer;
 BEGIN
   IF own_timeline >= newest_timeline THEN
-    RAISE EXCEPTION 'timeline % was not left behind by timeline %', own_timeline, newest_timeline USING ERRCODE = 'LC004';
+    RAISE EXCEPTION 'timeline % was not left behind by timeline %', own_timeline, newest_timeline
+      USING ERRCODE = 'LC004';
   END IF;
   IF NOT has_schema_privilege('lastcall_app', 'lastcall', 'USAGE') THEN RETURN false; END IF;
   REVOKE USAGE ON SCHEMA lastcall FROM lastcall_app, lastcall_replicator, lastcall_peer;

@@ -43,7 +43,8 @@ GRANT SELECT, INSERT ON audit_log TO lastcall_app;
 -- Entries older than `days`; a month at least is kept whoever asks.
 CREATE FUNCTION trim_audit_log(days integer) RETURNS bigint LANGUAGE sql
   SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
-  WITH gone AS (DELETE FROM audit_log WHERE at < clock_timestamp() - make_interval(days => greatest(days, 30)) RETURNING 1)
+  WITH gone AS (
+    DELETE FROM audit_log WHERE at < clock_timestamp() - make_interval(days => greatest(days, 30)) RETURNING 1)
   SELECT count(*) FROM gone
 $$;
 REVOKE ALL ON FUNCTION trim_audit_log(integer) FROM PUBLIC;

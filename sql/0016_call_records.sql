@@ -1,5 +1,5 @@
--- One row a finished call of this site's subscribers, when the configuration asks for it. Not published: each site has its
--- own. A day is a partition, so that what is too old goes without a trace and without a vacuum.
+-- One row a finished call of this site's subscribers, when the configuration asks for it. Not published: each site has
+-- its own. A day is a partition, so that what is too old goes without a trace and without a vacuum.
 CREATE TABLE call_records (
   record_id uuid NOT NULL,
   -- When the INVITE came.
@@ -33,7 +33,8 @@ GRANT SELECT, INSERT, UPDATE (talk_ms) ON call_records TO lastcall_app;
 CREATE VIEW call_records_kept AS
   SELECT r.* FROM call_records r
   WHERE NOT EXISTS (SELECT FROM marks_by_site m WHERE m.forgotten_at >= r.at AND (
-      m.key = r.from_terminal_id::text AND (m.kind = 'terminals' OR m.kind = 'lastcalls' AND m.scope IN ('all', 'dialed'))
+      m.key = r.from_terminal_id::text
+        AND (m.kind = 'terminals' OR m.kind = 'lastcalls' AND m.scope IN ('all', 'dialed'))
       OR m.key = r.to_terminal_id::text
         AND (m.kind = 'terminals' OR m.kind = 'lastcalls' AND m.scope IN ('all', 'received', 'terminated'))));
 GRANT SELECT ON call_records_kept TO lastcall_app;
@@ -66,8 +67,8 @@ BEGIN
       AND NOT EXISTS (SELECT FROM call_records_kept k WHERE k.at = g.at AND k.record_id = g.record_id);
 END $$;
 
--- Forgets last calls of this site's own table that are older than `days`, everywhere: each by a mark of its own date, so
--- that a newer one that is not known here yet stands. Returns how many; those beyond `most` wait for the next time.
+-- Forgets last calls of this site's own table that are older than `days`, everywhere: each by a mark of its own date,
+-- so that a newer one that is not known here yet stands. Returns how many; those beyond `most` wait for the next time.
 CREATE FUNCTION expire_last_calls(days integer, most integer DEFAULT 20000) RETURNS bigint LANGUAGE plpgsql
   SECURITY DEFINER SET search_path = lastcall, pg_temp AS $$
 DECLARE

@@ -13,11 +13,11 @@ import type { Clock } from '../../shared/runtime/clock.ts';
 import type { HealthOptions } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import type { ConsoleSettings } from './console-settings.ts';
+import type { NamedTerminals } from './named-terminals.ts';
 import type { RateLimitOptions } from './rate-limits.ts';
-import type { TerminalDirectory } from './terminal-directory.ts';
 import type { Tokens } from './tokens.ts';
 
-export type FailoverRequest = Pick<Failover, 'id' | 'site' | 'reason' | 'requestedBy'>;
+export type FailoverJob = Pick<Failover, 'id' | 'site' | 'reason' | 'requestedBy'>;
 
 /** What the site's rules say about recording and looking up. */
 export interface CallPolicy {
@@ -47,7 +47,7 @@ export interface ApiDeps {
   readonly policy: CallPolicy;
   /** This site's database as lastcall_app. */
   readonly database: Pick<Database, 'query' | 'transaction'>;
-  readonly directory: Pick<TerminalDirectory, 'find' | 'byId'>;
+  readonly directory: Pick<NamedTerminals, 'find' | 'byId'>;
   readonly lookupBudgetMs: number;
   readonly statementBudgetMs: number;
   /** The other sites' databases as lastcall_coordinator, always as of now. */
@@ -58,7 +58,7 @@ export interface ApiDeps {
   readonly callOnce: Pick<CallOnce, 'run'>;
   readonly bans: Pick<BanBoard, 'list' | 'lift'>;
   /** The BullMQ queue that the coordinator works on; rejects when Redis is away. */
-  readonly enqueueFailover: (request: FailoverRequest) => Promise<void>;
+  readonly enqueueFailover: (request: FailoverJob) => Promise<void>;
   /** Compares every copy with its origin; with `repair` copies the origin's rows over what differs. */
   readonly compare: (repair: boolean) => Promise<Comparison>;
   readonly consoleSettings: ConsoleSettings;

@@ -1,3 +1,4 @@
+import { isFlowing } from '../../shared/domain/direction-state.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
 import { readAllDirections } from '../../shared/postgres/directions/all-directions.ts';
 import {
@@ -49,7 +50,7 @@ export async function viewSite(deps: ApiDeps): Promise<ReadonlyMap<string, FeedE
 
 function directionAlerts(directions: Directions) {
   return directions
-    .filter(({ paused, state }) => paused || (state !== 'streaming' && state !== 'catching-up'))
+    .filter(({ paused, state }) => paused || !isFlowing(state))
     .map(({ from, paused, reason, state, to }) => ({
       kind: 'direction',
       about: `${from} > ${to}`,

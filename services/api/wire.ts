@@ -28,7 +28,7 @@ import { buildApp } from './app.ts';
 import { consoleSettings } from './console-settings.ts';
 import type { ApiDeps } from './deps.ts';
 import { FailoverQueue } from './failover-queue.ts';
-import { TerminalDirectory } from './terminal-directory.ts';
+import { NamedTerminals } from './named-terminals.ts';
 import { Tokens } from './tokens.ts';
 import type { ApiApp } from './typebox-provider.ts';
 
@@ -87,7 +87,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     standIns: () => [...peers.all.values()],
     unproven: () => database.isUnproven,
   });
-  const directory = new TerminalDirectory(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
+  const directory = new NamedTerminals(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
   const watch = new TerminalWatch({
     database,
     applicationName: 'lastcall-api',

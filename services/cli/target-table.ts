@@ -1,8 +1,8 @@
+import { isFlowing } from '../../shared/domain/direction-state.ts';
 import type { TargetStatus } from '../../shared/postgres/directions/targets.ts';
 import { millisecondsText, table } from './table.ts';
 
-export const isTargetWell = ({ state }: TargetStatus): boolean =>
-  state === 'streaming' || state === 'catching-up';
+export const isTargetWell = ({ state }: TargetStatus): boolean => isFlowing(state);
 
 export function targetTable(targets: readonly TargetStatus[]): string {
   return table(

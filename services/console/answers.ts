@@ -1,6 +1,8 @@
 /** What the REST API answers, as far as the console reads it (docs/api.md). Dates are RFC 3339, UTC, six decimals. */
 
-export type DirectionState = 'streaming' | 'catching-up' | 'resyncing' | 'needs-resync' | 'stopped';
+import type { DirectionState } from '../../shared/domain/direction-state.ts';
+
+export type { DirectionState };
 
 export interface Direction {
   readonly from: string;

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { LastcallError, type RetryClass } from '../../shared/domain/errors.ts';
 import { translatePostgresError } from '../../shared/postgres/postgres-error.ts';
+import { SQLSTATE } from '../../shared/postgres/sqlstate.ts';
 import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/wire/server-error.ts';
 import { retryDelayMs } from '../../shared/runtime/retry.ts';
 import { LeaseLost, LeaseTaken } from './lease.ts';
@@ -16,11 +17,18 @@ export class FlowRefused extends Error {
   override readonly name = 'FlowRefused';
 }
 
-const BY_SQLSTATE: readonly (readonly [RegExp, RetryClass])[] = [
-  [/^28/, 'authentication'],
-  [/^(42704|55000|55006|LC00.)$/, 'slot-missing'],
-  [/^(42501|42P01|42883|3F000)$/, 'never'],
-];
+/** By SQLSTATE class (two characters) or SQLSTATE. */
+const BY_SQLSTATE: Readonly<Record<string, RetryClass>> = {
+  '28': 'authentication',
+  LC: 'slot-missing',
+  [SQLSTATE.UNDEFINED_OBJECT]: 'slot-missing',
+  [SQLSTATE.OBJECT_NOT_IN_PREREQUISITE_STATE]: 'slot-missing',
+  [SQLSTATE.OBJECT_IN_USE]: 'slot-missing',
+  [SQLSTATE.INSUFFICIENT_PRIVILEGE]: 'never',
+  [SQLSTATE.UNDEFINED_TABLE]: 'never',
+  [SQLSTATE.UNDEFINED_FUNCTION]: 'never',
+  [SQLSTATE.INVALID_SCHEMA_NAME]: 'never',
+};
 const TRANSIENT = [FlowWaits, ConnectionLost, LeaseTaken, LeaseLost];
 /** An error that nobody foresaw is tried again this often, then the flow ends with it. */
 const UNFORESEEN_ATTEMPTS = 8;
@@ -30,7 +38,7 @@ function classifyFlowFault(cause: unknown, attempt: number): RetryClass {
   if (TRANSIENT.some((kind) => cause instanceof kind)) return 'transient';
   if (cause instanceof ServerError || cause instanceof pg.DatabaseError) {
     const code = cause.code ?? '';
-    return BY_SQLSTATE.find(([pattern]) => pattern.test(code))?.[1] ?? 'transient';
+    return BY_SQLSTATE[code] ?? BY_SQLSTATE[code.slice(0, 2)] ?? 'transient';
   }
   const known = cause instanceof LastcallError ? cause : translatePostgresError(cause);
   if (known.code === 'INTERNAL') return attempt < UNFORESEEN_ATTEMPTS ? 'transient' : 'never';

@@ -8,7 +8,7 @@ import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { FlowRefused, FlowWaits } from './flow-fault.ts';
 import type { Observations } from './observe.ts';
 import type { Pair } from './pair.ts';
-import type { Outcome } from './steps.ts';
+import type { StepOutcome } from './steps.ts';
 
 /** One direction of the pair as the check step left it, and as the report shows it. */
 export interface Plan {
@@ -64,7 +64,7 @@ async function checkEnds(pair: Pair, { from, to }: Plan): Promise<void> {
 export const fencedOwner = (failover: string): string => `failover:${failover}`;
 
 /** Stops the replicators of what will be made anew: by word, and by a newer epoch for one that did not hear it (rule 7). */
-export async function fence(pair: Pair, plans: readonly Plan[], failover: string): Promise<Outcome> {
+export async function fence(pair: Pair, plans: readonly Plan[], failover: string): Promise<StepOutcome> {
   const held = plans.filter(({ resync }) => resync !== null);
   for (const { from, to } of held) {
     const subscriber = await pair.connect(to);

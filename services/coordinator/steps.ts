@@ -23,9 +23,9 @@ export interface StepBoundary {
   readonly tookMs: number;
 }
 
-export type Outcome = { readonly skipped?: boolean; readonly detail: StepDetail };
+export type StepOutcome = { readonly skipped?: boolean; readonly detail: StepDetail };
 
-type StepWork = (signal: AbortSignal) => Promise<Outcome>;
+type StepWork = (signal: AbortSignal) => Promise<StepOutcome>;
 
 export interface StepsOptions {
   readonly failover: string;
@@ -85,7 +85,7 @@ export class Steps {
     return { failover: this.#options.failover, direction, step, position };
   }
 
-  async #withinTime(work: StepWork): Promise<Outcome> {
+  async #withinTime(work: StepWork): Promise<StepOutcome> {
     const { signal, stepTimeoutMs } = this.#options;
     const end = AbortSignal.any([signal, AbortSignal.timeout(stepTimeoutMs)]);
     let stop: () => void = () => undefined;

@@ -1,8 +1,7 @@
 import type { KindReason } from '../../shared/domain/decide-kinds.ts';
+import type { DirectionState } from '../../shared/domain/direction-state.ts';
 import type { ResyncReason } from '../../shared/domain/lineage.ts';
 import { type Lsn, NO_LSN } from '../../shared/domain/lsn.ts';
-
-export type DirectionState = 'streaming' | 'catching-up' | 'resyncing' | 'needs-resync' | 'stopped';
 
 /** Why a direction does not stream; the same word in the table, the API, logs and metrics. */
 export type DirectionReason =

@@ -1,6 +1,7 @@
 import { OldTransaction } from '../../shared/postgres/replication/old-transaction.ts';
 import { LeftBehind } from '../../shared/postgres/replication/primary.ts';
 import { SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
+import { SQLSTATE } from '../../shared/postgres/sqlstate.ts';
 import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/wire/server-error.ts';
 import type { DirectionReason } from './direction.ts';
 
@@ -19,15 +20,15 @@ const APPLY = { firstDelayMs: 1_000, lastDelayMs: 30_000 };
 
 /** By SQLSTATE class (two characters) or SQLSTATE; errors of the peer and of this site's database read the same. */
 const BY_SQLSTATE: Readonly<Record<string, FaultClass>> = {
-  LC001: { reason: 'ownership-lost', ...SLOT },
-  LC002: { reason: 'position-moved', firstDelayMs: 100, lastDelayMs: 2_000 },
-  '42704': { reason: 'slot-missing', ...SLOT },
+  [SQLSTATE.OWNERSHIP_LOST]: { reason: 'ownership-lost', ...SLOT },
+  [SQLSTATE.POSITION_MOVED]: { reason: 'position-moved', firstDelayMs: 100, lastDelayMs: 2_000 },
+  [SQLSTATE.UNDEFINED_OBJECT]: { reason: 'slot-missing', ...SLOT },
   // Slot names are the whole cluster's: another database's site has a subscriber of the same name.
-  '42710': { reason: 'slot-name-taken', ...REFUSED },
-  '55006': { reason: 'slot-busy', firstDelayMs: 200, lastDelayMs: 2_000 },
-  '55000': { reason: 'slot-lost', ...SLOT },
+  [SQLSTATE.DUPLICATE_OBJECT]: { reason: 'slot-name-taken', ...REFUSED },
+  [SQLSTATE.OBJECT_IN_USE]: { reason: 'slot-busy', firstDelayMs: 200, lastDelayMs: 2_000 },
+  [SQLSTATE.OBJECT_NOT_IN_PREREQUISITE_STATE]: { reason: 'slot-lost', ...SLOT },
   '28': { reason: 'authentication-failed', ...REFUSED },
-  '3D000': { reason: 'authentication-failed', ...REFUSED },
+  [SQLSTATE.INVALID_CATALOG_NAME]: { reason: 'authentication-failed', ...REFUSED },
   '57': { reason: 'peer-unreachable', ...CONNECTION },
   '53': { reason: 'peer-unreachable', ...CONNECTION },
 };

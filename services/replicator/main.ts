@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
 import type { FastifyInstance } from 'fastify';
+import { isFlowing } from '../../shared/domain/direction-state.ts';
 import { ConfigError } from '../../shared/runtime/config.ts';
 import { builtOrExit, configOrExit } from '../../shared/runtime/config-or-exit.ts';
 import { type CheckResult, startHealth } from '../../shared/runtime/health.ts';
@@ -78,7 +79,7 @@ await runProcess(
 
 function checkDirections(): CheckResult {
   const broken = replicator.directions.filter(
-    ({ state, reason }) => state !== 'streaming' && state !== 'catching-up' && reason !== 'standby',
+    ({ state, reason }) => !isFlowing(state) && reason !== 'standby',
   );
   if (broken.length === 0) return { state: 'up' };
   return {

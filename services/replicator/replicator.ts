@@ -1,7 +1,9 @@
 /** All of one site's incoming directions, its own heartbeat, and the watch over the slots that its peers hold here. */
+
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isFlowing } from '../../shared/domain/direction-state.ts';
 import { NO_LSN } from '../../shared/domain/lsn.ts';
 import { renewOwnership } from '../../shared/postgres/replication/owner.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
@@ -212,7 +214,7 @@ export class Replicator {
   /** Streaming or catching up: only the lag tells. */
   #judgeLag(): void {
     for (const direction of this.directions) {
-      if (direction.state !== 'streaming' && direction.state !== 'catching-up') continue;
+      if (!isFlowing(direction.state)) continue;
       const lag = lagMs(direction, Date.now(), this.#options.settings.heartbeatMs);
       const bytes = Number(direction.currentLsn - direction.appliedLsn);
       // Without a beat yet, or from a peer that writes none, the bytes tell alone.

@@ -2,7 +2,9 @@
  * One direction: this site's copies of one peer. Loops through attempts; an attempt takes the ownership, checks the
  * lineage, then streams or resynchronises. Every attempt starts from what stands in the two databases, so it may end anywhere.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
+import type { DirectionState } from '../../shared/domain/direction-state.ts';
 import {
   decideStream,
   KEPT_VERDICTS,
@@ -29,7 +31,7 @@ import { storeKindsSql } from '../../shared/postgres/replication/stored-kinds.ts
 import { KindMismatch, SchemaMismatch } from '../../shared/postgres/replication/table-layout.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import type { Control, ControlWatch } from './control-watch.ts';
-import type { Direction, DirectionReason, DirectionState } from './direction.ts';
+import type { Direction, DirectionReason } from './direction.ts';
 import { classifyFault, OwnDatabaseFault } from './fault.ts';
 import { logDecisions, type MatchedKinds, matchKinds, storeDecisions } from './match-kinds.ts';
 import type { ReplicatorLog, ReplicatorSettings } from './settings.ts';

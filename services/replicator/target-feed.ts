@@ -3,7 +3,9 @@
  * change, then their freshest rows, and saves the position in the transaction that writes them. Every attempt starts from
  * what stands in the two databases, so it may end anywhere.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
+import type { DirectionState } from '../../shared/domain/direction-state.ts';
 import { decideStream } from '../../shared/domain/lineage.ts';
 import { formatLsn, type Lsn, laterLsn, NO_LSN } from '../../shared/domain/lsn.ts';
 import { seesAll } from '../../shared/domain/snapshot-sees.ts';
@@ -26,7 +28,6 @@ import {
 import { openSink } from '../../shared/targets/open-sink.ts';
 import { inTransaction, reconcile } from '../../shared/targets/reconcile.ts';
 import { type Sink, type TargetPosition, TargetTaken, TargetUnreachable } from '../../shared/targets/sink.ts';
-import type { DirectionState } from './direction.ts';
 import { classifyFault } from './fault.ts';
 import type { ReplicatorLog, ReplicatorSettings } from './settings.ts';
 import type { SitePrimary } from './site-primary.ts';

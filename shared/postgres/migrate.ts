@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { LastcallError } from '../domain/errors.ts';
 import { packageRoot } from '../runtime/package-root.ts';
+import { SQLSTATE } from './sqlstate.ts';
 
 interface Migration {
   readonly version: number;
@@ -93,7 +94,8 @@ export async function unraced<T>(change: () => Promise<T>): Promise<T> {
       return await change();
     } catch (error) {
       const code = (error as { code?: unknown }).code;
-      if (attempt === ATTEMPTS || (code !== 'XX000' && code !== '23505')) throw error;
+      if (attempt === ATTEMPTS || (code !== SQLSTATE.INTERNAL_ERROR && code !== SQLSTATE.UNIQUE_VIOLATION))
+        throw error;
       await delay(Math.random() * 50 * attempt);
     }
   }

@@ -1,4 +1,5 @@
 import { LastcallError } from '../domain/errors.ts';
+import { SQLSTATE } from './sqlstate.ts';
 
 const SOCKET_ERRORS = new Set([
   'ECONNREFUSED',
@@ -15,6 +16,11 @@ const LOST = /^(08...|57P0[1235]|25006)$/;
 const LOGIN = /^28...$/;
 /** Deadlock, serialisation, no room, no disk, a fault inside the server: nothing is wrong with what was asked. */
 const BUSY = /^(40...|53...|55...|57...|58...|F0...|XX...)$/;
+const MISSING = new Set<string>([
+  SQLSTATE.UNDEFINED_TABLE,
+  SQLSTATE.INVALID_SCHEMA_NAME,
+  SQLSTATE.INVALID_CATALOG_NAME,
+]);
 
 /** What an error of `pg` means to an operator. Anything not known here stays an internal error with its cause. */
 export function translatePostgresError(cause: unknown): LastcallError {
@@ -24,15 +30,15 @@ export function translatePostgresError(cause: unknown): LastcallError {
     return new LastcallError('DATABASE_UNREACHABLE', { cause, details: { sqlstate: code } });
   if (LOGIN.test(code))
     return new LastcallError('DATABASE_LOGIN_REFUSED', { cause, details: { sqlstate: code } });
-  if (code === '57014' || code === '55P03')
+  if (code === SQLSTATE.QUERY_CANCELED || code === SQLSTATE.LOCK_NOT_AVAILABLE)
     return new LastcallError('DATABASE_TIMEOUT', { cause, details: { sqlstate: code } });
   if (BUSY.test(code))
     return new LastcallError('DATABASE_BUSY', { cause, details: { sqlstate: code, message } });
-  if (code === '42501')
+  if (code === SQLSTATE.INSUFFICIENT_PRIVILEGE)
     return new LastcallError('DATABASE_PERMISSION_DENIED', { cause, details: { sqlstate: code, message } });
-  if (code === '42P01' || code === '3F000' || code === '3D000')
+  if (MISSING.has(code))
     return new LastcallError('SCHEMA_MISSING', { cause, details: { sqlstate: code, message } });
-  if (code === '23505')
+  if (code === SQLSTATE.UNIQUE_VIOLATION)
     return new LastcallError('TERMINAL_EXISTS', { cause, details: { constraint, message } });
   if (/^2[23]...$/.test(code))
     return new LastcallError('INVALID_VALUE', {

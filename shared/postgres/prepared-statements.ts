@@ -1,12 +1,14 @@
 import { hash } from 'node:crypto';
 import type pg from 'pg';
+import { SQLSTATE } from './sqlstate.ts';
 
 /** Statements whose names are remembered; the code has a few dozen, and a site adds a handful. */
 const REMEMBERED = 500;
 /** The server, or a pooler between, has no such statement, or has it already: connections change under us. */
-const UNKNOWN_OR_TAKEN = ['26000', '42P05'];
-/** What a statement returns has changed since it was prepared. */
-const RESULT_CHANGED = '0A000';
+const UNKNOWN_OR_TAKEN: readonly string[] = [
+  SQLSTATE.INVALID_SQL_STATEMENT_NAME,
+  SQLSTATE.DUPLICATE_PREPARED_STATEMENT,
+];
 
 /**
  * Runs statements by name, so that a connection plans each one once. Behind a pooler that gives every transaction another
@@ -42,7 +44,7 @@ export class PreparedStatements {
   /** True when the statement did not run, and the same text without a name may. */
   #learns(error: unknown): boolean {
     const code = (error as { code?: unknown }).code;
-    if (code === RESULT_CHANGED) {
+    if (code === SQLSTATE.FEATURE_NOT_SUPPORTED) {
       this.#epoch++;
       this.#names.clear();
       return true;

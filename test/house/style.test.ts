@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
@@ -18,6 +18,27 @@ test('no file grows beyond what one can hold in mind', () => {
     (file) => file.text.split('\n').length > LONGEST_FILE_LINES,
   );
   expect(long.map((file) => file.path)).toEqual([]);
+});
+
+test('no line of SQL is wider than 120', () => {
+  const folder = join(packageRoot(), 'sql');
+  const wide = readdirSync(folder)
+    .filter((name) => name.endsWith('.sql'))
+    .flatMap((name) =>
+      readFileSync(join(folder, name), 'utf8')
+        .split('\n')
+        .flatMap((line, index) => (line.length > 120 ? [`${name}:${index + 1}`] : [])),
+    );
+  expect(wide).toEqual([]);
+});
+
+test('a SQLSTATE that decides something is named in shared/postgres/sqlstate.ts', () => {
+  // The servers that tests and the lab start know nothing of Lastcall.
+  const literal = /'(?:LC00\d|\d\w[P\d]\d\d)'/;
+  const bare = readSources('shared', 'services').filter(
+    ({ path, text }) => !/^shared\/(servers\/|postgres\/sqlstate.ts)/.test(path) && literal.test(text),
+  );
+  expect(bare.map((file) => file.path)).toEqual([]);
 });
 
 test('no test is skipped, focused or left to do', () => {

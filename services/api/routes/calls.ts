@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import { CallRecorder } from '../call-recorder.ts';
+import { CallReports } from '../call-reports.ts';
 import type { ApiDeps } from '../deps.ts';
 import { CallAnswer, type CallAnswerBody, CallReport, type CallReportBody } from '../schemas/call.ts';
 import type { ApiApp } from '../typebox-provider.ts';
@@ -12,7 +12,7 @@ function fingerprint(body: CallReportBody): string {
 }
 
 export function callRoutes(app: ApiApp, deps: ApiDeps): void {
-  const recorder = new CallRecorder(deps);
+  const recorder = new CallReports(deps);
   const results = deps.health.metrics.counter('api_calls_total', 'Calls reported over REST', [
     'event',
     'result',

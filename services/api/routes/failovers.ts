@@ -8,7 +8,7 @@ import {
   listFailovers,
   readFailover,
 } from '../../../shared/postgres/directions/failovers.ts';
-import type { ApiDeps, FailoverRequest } from '../deps.ts';
+import type { ApiDeps, FailoverJob } from '../deps.ts';
 import { Failover, FailoverReport, FailoverRequestBody } from '../schemas/replication.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 
@@ -81,7 +81,7 @@ export function failoverRoutes(app: ApiApp, deps: ApiDeps): void {
 }
 
 /** In PostgreSQL and as a job: either is enough for the coordinator to find it. Throws `REQUEST_NOT_KEPT` when both are away. */
-async function keep(deps: ApiDeps, request: FailoverRequest): Promise<void> {
+async function keep(deps: ApiDeps, request: FailoverJob): Promise<void> {
   const kept = await Promise.allSettled([
     insertFailover(deps.database, request),
     deps.enqueueFailover(request),

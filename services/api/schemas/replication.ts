@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox';
+import { DIRECTION_STATES } from '../../../shared/domain/direction-state.ts';
 import { Nullable, Site, Timestamp } from './field-types.ts';
 
 const Count = Type.Integer();
@@ -6,11 +7,7 @@ const Count = Type.Integer();
 export const Direction = Type.Object({
   from: Site,
   to: Site,
-  state: Type.Union(
-    (['streaming', 'catching-up', 'resyncing', 'needs-resync', 'stopped'] as const).map((state) =>
-      Type.Literal(state),
-    ),
-  ),
+  state: Type.Union(DIRECTION_STATES.map((state) => Type.Literal(state))),
   reason: Nullable(Type.String()),
   lagBytes: Nullable(Count),
   lagMs: Nullable(Type.Number()),

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isFlowing } from '../../../shared/domain/direction-state.ts';
 import { type OpenDatabase, readAllDirections } from '../../../shared/postgres/directions/all-directions.ts';
 import {
   type DirectionStatus,
@@ -82,8 +83,7 @@ const readOwnTargets = async (context: Context): Promise<TargetStatus[]> => {
 };
 
 function isWell(direction: DirectionStatus): boolean {
-  const flows = direction.state === 'streaming' || direction.state === 'catching-up';
-  return flows && direction.kinds.length === 0;
+  return isFlowing(direction.state) && direction.kinds.length === 0;
 }
 
 function statusText(directions: readonly DirectionStatus[], targets: readonly TargetStatus[]): string {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { Redis } from 'ioredis';
+import { isFlowing } from '../../../shared/domain/direction-state.ts';
 import { ERRORS, LastcallError } from '../../../shared/domain/errors.ts';
 import type { Micros } from '../../../shared/domain/micros.ts';
 import { findPrimary, hostLabel } from '../../../shared/postgres/find-primary.ts';
@@ -148,7 +149,7 @@ const replication: Check = {
     return directions.map((d) => {
       const check = `direction ${d.from} > ${d.to}`;
       const detail = d.reason === null ? d.state : `${d.state}: ${d.reason}`;
-      if (d.state === 'streaming' || d.state === 'catching-up') return ok(check, detail);
+      if (isFlowing(d.state)) return ok(check, detail);
       return warn(check, detail, 'See `lastcall status`; the replicator of the subscribing site must run.');
     });
   },

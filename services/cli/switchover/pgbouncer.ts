@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { LastcallError } from '../../../shared/domain/errors.ts';
 import { hostLabel } from '../../../shared/postgres/find-primary.ts';
+import { SQLSTATE } from '../../../shared/postgres/sqlstate.ts';
 
 /** PAUSE waits until no transaction runs: queries wait in PgBouncer instead of failing. All or none stay paused. */
 export async function pauseBouncers(urls: readonly string[]): Promise<void> {
@@ -20,7 +21,6 @@ export async function resumeBouncers(urls: readonly string[]): Promise<void> {
 }
 
 /** `ERROR: ... is not paused` says that the aim is reached. */
-const NOT_PAUSED = '08P01';
 
 async function adminCommands(url: string, commands: readonly string[]): Promise<void> {
   const client = new pg.Client({
@@ -33,7 +33,12 @@ async function adminCommands(url: string, commands: readonly string[]): Promise<
     await client.connect();
     for (const command of commands) await client.query(command);
   } catch (cause) {
-    if (commands.includes('RESUME') && cause instanceof pg.DatabaseError && cause.code === NOT_PAUSED) return;
+    if (
+      commands.includes('RESUME') &&
+      cause instanceof pg.DatabaseError &&
+      cause.code === SQLSTATE.PROTOCOL_VIOLATION
+    )
+      return;
     throw new LastcallError('DATABASE_UNREACHABLE', {
       cause,
       details: { pgbouncer: hostLabel(url), commands },

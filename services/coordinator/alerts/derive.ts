@@ -1,4 +1,5 @@
 /** Which events lie between two rounds of observation. Pure. A coordinator speaks of what enters its own site. */
+import { isFlowing } from '../../../shared/domain/direction-state.ts';
 import { type Micros, micros } from '../../../shared/domain/micros.ts';
 import type { Observations, SiteObservation } from '../observe.ts';
 import { type LastcallEvent, lastcallEvent } from './event.ts';
@@ -18,7 +19,6 @@ export interface DeriveOptions {
   readonly allowedSkewMs: number;
 }
 
-const RUNNING = new Set(['streaming', 'catching-up']);
 const EXPECTED = new Set(['paused', 'starting', 'shutdown', 'fenced', 'never-started']);
 const SLOT_SHARE = 0.5;
 /** Well below, so that a slot at the mark is not told each second. */
@@ -79,8 +79,8 @@ function directions(before: SiteObservation | null, after: SiteObservation): Las
     const ends = { from: peer, to: after.site, reason };
     if (was === state) return [];
     if (state === 'needs-resync') return [lastcallEvent('needs-resync', after.site, ends)];
-    if (RUNNING.has(state))
-      return was !== null && RUNNING.has(was) ? [] : [lastcallEvent('replication-started', after.site, ends)];
+    if (isFlowing(state))
+      return was !== null && isFlowing(was) ? [] : [lastcallEvent('replication-started', after.site, ends)];
     // A resynchronisation under way is told as its begin and end, not as a standstill.
     // Nor is at the first look what was asked for, or has just begun.
     return state === 'stopped' && (was !== null || !EXPECTED.has(reason ?? ''))

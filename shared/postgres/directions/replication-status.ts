@@ -1,7 +1,6 @@
+import type { DirectionState } from '../../domain/direction-state.ts';
 import { formatTimestamptz, type Micros } from '../../domain/micros.ts';
 import type { Queryable } from '../database.ts';
-
-export type DirectionState = 'streaming' | 'catching-up' | 'resyncing' | 'needs-resync' | 'stopped';
 
 /** One direction as its subscriber reports it; `at` fields are {@link Micros}, null where nothing is known. */
 export interface DirectionStatus {

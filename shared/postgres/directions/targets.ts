@@ -1,4 +1,5 @@
 /** Targets in this site's catalog: their definitions, their slots, and what the replicator says of them. */
+import type { DirectionState } from '../../domain/direction-state.ts';
 import { formatTimestamptz, type Micros } from '../../domain/micros.ts';
 import type { Queryable } from '../database.ts';
 import { dropSlot } from '../replication/slot-commands.ts';
@@ -64,7 +65,7 @@ export const WRITE_TARGET_STATUS = `
 export interface TargetStatus {
   readonly target: string;
   readonly kinds: readonly string[];
-  readonly state: string;
+  readonly state: DirectionState;
   readonly reason: string | null;
   readonly detail: string | null;
   readonly lagMs: number | null;

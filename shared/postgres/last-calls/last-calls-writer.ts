@@ -59,7 +59,7 @@ export interface LastCallsWriterOptions {
   readonly budgetMs: number;
 }
 
-interface Batch {
+interface WriteBatch {
   readonly rows: Readonly<Record<Dating, Map<number, LastCalls>>>;
   readonly kept: KeptVersion[];
   readonly done: Promise<Landing>;
@@ -84,8 +84,8 @@ const DURABLE: Landing = { durability: 'durable', refused: new Map() };
  */
 export class LastCallsWriter implements PendingLastCalls {
   readonly #options: LastCallsWriterOptions;
-  #filling: Batch | null = null;
-  #flight: Batch | null = null;
+  #filling: WriteBatch | null = null;
+  #flight: WriteBatch | null = null;
   #timer: NodeJS.Timeout | null = null;
   #mending: Promise<void> | null = null;
   #losses = 0;
@@ -233,7 +233,7 @@ export class LastCallsWriter implements PendingLastCalls {
     batch.settle(written);
   }
 
-  async #write(batch: Batch): Promise<Landing> {
+  async #write(batch: WriteBatch): Promise<Landing> {
     const { kept } = this.#options;
     const losses = this.#losses;
     let landing = DURABLE;
@@ -304,7 +304,7 @@ function found(
   return rows;
 }
 
-function sizeOf({ rows }: Batch): number {
+function sizeOf({ rows }: WriteBatch): number {
   return rows.live.size + rows['as-recorded'].size;
 }
 
@@ -313,7 +313,7 @@ function addTo(rows: Map<number, LastCalls>, row: LastCalls): void {
   rows.set(row.terminalId, before ? mergeLastCalls(before, row) : row);
 }
 
-function emptyBatch(): Batch {
+function emptyBatch(): WriteBatch {
   let settle: (landing: Promise<Landing>) => void = () => {};
   const done = new Promise<Landing>((resolve) => {
     settle = resolve;

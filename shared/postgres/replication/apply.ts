@@ -12,6 +12,7 @@
  */
 import type { Lsn } from '../../domain/lsn.ts';
 import { qualified } from '../kinds/kind-sql.ts';
+import { SQLSTATE } from '../sqlstate.ts';
 import type { ByteWriter } from '../wire/byte-writer.ts';
 import type { Connection } from '../wire/connection.ts';
 import { endBind, startBinaryBind, writeParse } from '../wire/messages.ts';
@@ -45,7 +46,6 @@ export const APPLY_SETTINGS = {
 
 /** Of one message (rule 34); the server's own limit is 1 GB. */
 const BIND_LIMIT_BYTES = 64 * 1024 ** 2;
-const COPY_IS_NEWER = 'LC005';
 const ADVANCE = 'advance';
 const UNCHANGED_TOAST = 0x75;
 
@@ -127,7 +127,7 @@ export class Applier {
         endBind(out, bind);
       });
     } catch (cause) {
-      if (cause instanceof ServerError && cause.code === COPY_IS_NEWER) return false;
+      if (cause instanceof ServerError && cause.code === SQLSTATE.COPY_IS_NEWER) return false;
       throw cause;
     }
     // Nothing was written: the position did not move, and moving it alone says why not.

@@ -6,6 +6,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Lsn, laterLsn } from '../../domain/lsn.ts';
+import { SQLSTATE } from '../sqlstate.ts';
 import { ServerError } from '../wire/server-error.ts';
 import type { Applier } from './apply.ts';
 import type { Batch, Conflater } from './conflate.ts';
@@ -32,7 +33,11 @@ export interface PumpOptions {
 /** A batch waits to fill for at most this part of the lag that there already is. */
 const FILL_SHARE = 0.25;
 /** Deadlock, serialization failure, lock timeout: another session was in the way, the batch is as good as before. */
-const IN_THE_WAY = new Set(['40P01', '40001', '55P03']);
+const IN_THE_WAY = new Set<string>([
+  SQLSTATE.DEADLOCK_DETECTED,
+  SQLSTATE.SERIALIZATION_FAILURE,
+  SQLSTATE.LOCK_NOT_AVAILABLE,
+]);
 
 export class BatchPump {
   readonly #options: PumpOptions;

@@ -1,7 +1,5 @@
 import type { Connection } from '../wire/connection.ts';
 
-export const LOCK_NOT_AVAILABLE = '55P03';
-
 /** A transaction that has written and not ended: it pins every slot's WAL, and no new slot can be made before its end. */
 export interface OpenTransaction {
   /** Of the session; null for a prepared transaction, which has none. */

@@ -1,10 +1,10 @@
 import type { ResyncReason, StoredPosition } from '../../domain/lineage.ts';
 import { parseLsn } from '../../domain/lsn.ts';
+import { SQLSTATE } from '../sqlstate.ts';
 import type { Connection } from '../wire/connection.ts';
 import { quoteLiteral } from '../wire/quoting.ts';
 import { ServerError } from '../wire/server-error.ts';
 import type { TextResult } from '../wire/text-result.ts';
-import { LOCK_NOT_AVAILABLE } from './old-transaction.ts';
 
 export interface Ownership {
   readonly epoch: bigint;
@@ -76,7 +76,7 @@ async function waitForCommit(connection: Connection, peer: string): Promise<void
     await wait();
   } catch (cause) {
     await connection.simple('ROLLBACK');
-    if (!(cause instanceof ServerError) || cause.code !== LOCK_NOT_AVAILABLE) throw cause;
+    if (!(cause instanceof ServerError) || cause.code !== SQLSTATE.LOCK_NOT_AVAILABLE) throw cause;
     await connection.query('SELECT lastcall.end_workers($1)', [peer]);
     await wait();
   }

@@ -6,7 +6,9 @@
  * is the one it exported, streaming starts at its consistent point (rule 22); the new content, and the position with it,
  * become visible in one transaction (rule 23, I6). Stopped after any step, the next run starts over and ends the same.
  */
+
 import { formatLsn, type Lsn } from '../../domain/lsn.ts';
+import { SQLSTATE } from '../sqlstate.ts';
 import type { Connection } from '../wire/connection.ts';
 import { quoteLiteral } from '../wire/quoting.ts';
 import { ServerError } from '../wire/server-error.ts';
@@ -161,7 +163,7 @@ async function check(
   if (found.rowCount === 0) {
     throw new ServerError(
       new Map([
-        ['C', '42704'],
+        ['C', SQLSTATE.UNDEFINED_OBJECT],
         ['M', `publication ${publicationName(peer)} is not there`],
       ]),
     );
@@ -171,7 +173,7 @@ async function check(
 const lostOwnership = (peer: string): ServerError =>
   new ServerError(
     new Map([
-      ['C', 'LC001'],
+      ['C', SQLSTATE.OWNERSHIP_LOST],
       ['M', `direction from ${peer} belongs to another worker now`],
     ]),
   );

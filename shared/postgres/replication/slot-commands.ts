@@ -2,10 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SlotView } from '../../domain/lineage.ts';
 import { type Lsn, NO_LSN, parseLsn } from '../../domain/lsn.ts';
+import { SQLSTATE } from '../sqlstate.ts';
 import type { Connection } from '../wire/connection.ts';
 import { quoteIdentifier, quoteLiteral } from '../wire/quoting.ts';
 import { ServerError } from '../wire/server-error.ts';
-import { LOCK_NOT_AVAILABLE, OldTransaction, oldestTransaction } from './old-transaction.ts';
+import { OldTransaction, oldestTransaction } from './old-transaction.ts';
 
 export interface SystemIdentity {
   readonly systemIdentifier: string;
@@ -60,7 +61,7 @@ export async function createSlot(
     const failover = walsender.serverVersion >= 170_000 ? ', FAILOVER' : '';
     const command = `CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} LOGICAL pgoutput (SNAPSHOT 'export'${failover})`;
     const [result] = await walsender.simple(command).catch(async (cause: unknown) => {
-      const waited = cause instanceof ServerError && cause.code === LOCK_NOT_AVAILABLE;
+      const waited = cause instanceof ServerError && cause.code === SQLSTATE.LOCK_NOT_AVAILABLE;
       throw waited ? new OldTransaction(await oldestTransaction(locker), { cause }) : cause;
     });
     return readCreatedSlot(result?.rows[0]);
@@ -140,19 +141,19 @@ export async function dropSlot(connection: Connection, slot: string): Promise<vo
       await connection.simple(`SELECT pg_drop_replication_slot(${name})`);
       return;
     } catch (cause) {
-      const stillRead = cause instanceof ServerError && cause.code === '55006';
+      const stillRead = cause instanceof ServerError && cause.code === SQLSTATE.OBJECT_IN_USE;
       if (!stillRead || performance.now() > deadline) throw cause;
       await delay(RELEASE_PAUSE_MS);
     }
   }
 }
 
-/** Another role's reader may not be ended by us (42501): then it is waited for. */
+/** Another role's reader may not be ended by us: then it is waited for. */
 async function endReader(connection: Connection, pid: string): Promise<void> {
   try {
     await connection.simple(`SELECT pg_terminate_backend(${pid}, 2000)`);
   } catch (cause) {
-    if (!(cause instanceof ServerError) || cause.code !== '42501') throw cause;
+    if (!(cause instanceof ServerError) || cause.code !== SQLSTATE.INSUFFICIENT_PRIVILEGE) throw cause;
   }
 }
 

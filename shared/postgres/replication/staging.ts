@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { decideKinds, type Publication } from '../../domain/decide-kinds.ts';
 import type { Lsn } from '../../domain/lsn.ts';
 import { columnNames, qualified, whereFilter } from '../kinds/kind-sql.ts';
+import { SQLSTATE } from '../sqlstate.ts';
 import type { Connection } from '../wire/connection.ts';
 import { pipeCopy } from '../wire/copy-pipe.ts';
 import { quoteLiteral } from '../wire/quoting.ts';
@@ -99,7 +100,9 @@ export async function swap({
       return performance.now() - startedAt;
     } catch (cause) {
       await subscriber.simple('ROLLBACK');
-      const inTheWay = cause instanceof ServerError && (cause.code === '55P03' || cause.code === '40P01');
+      const inTheWay =
+        cause instanceof ServerError &&
+        (cause.code === SQLSTATE.LOCK_NOT_AVAILABLE || cause.code === SQLSTATE.DEADLOCK_DETECTED);
       if (!inTheWay) throw cause;
       await delay(20 + Math.random() * 80, undefined, options.signal ? { signal: options.signal } : {});
     }

@@ -19,7 +19,7 @@ interface Asked {
  * from what it saw last, or what the site's Redis remembers, so that a call can still be journalled and a pending one
  * still be looked up (R12, C8).
  */
-export class TerminalDirectory {
+export class NamedTerminals {
   readonly #database: Queryable;
   readonly #cache: Pick<TerminalCache, 'find'>;
   readonly #budgetMs: number;

@@ -32,7 +32,7 @@ interface Named {
  * Turns a PBX's report into the row that it leaves behind (R1 to R8), and writes it. A report without `at` happened now
  * and is dated by R13; one with `at` keeps its date and loses to anything newer.
  */
-export class CallRecorder {
+export class CallReports {
   readonly #deps: ApiDeps;
 
   constructor(deps: ApiDeps) {
