@@ -12,6 +12,8 @@ export interface ConsoleFile {
 const TYPES = {
   'index.html': 'text/html; charset=utf-8',
   'console.js': 'text/javascript; charset=utf-8',
+  'reference.html': 'text/html; charset=utf-8',
+  'reference.js': 'text/javascript; charset=utf-8',
   'console.css': 'text/css; charset=utf-8',
   'icon.svg': 'image/svg+xml',
 } as const;

@@ -4,6 +4,7 @@ import type { TObject, TSchema } from '@sinclair/typebox';
 import type { RouteOptions } from 'fastify';
 import type { Role } from '../../shared/domain/role.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
+import { EXAMPLES, type Example } from './openapi-examples.ts';
 import { Problem } from './schemas/field-types.ts';
 import type { ApiApp } from './typebox-provider.ts';
 
@@ -32,18 +33,33 @@ export function openApiRoute(app: ApiApp): void {
     }
   });
   app.get('/v1/openapi.json', async (_request, reply) =>
-    reply.type('application/json').send(JSON.stringify({ ...DOCUMENT, info: info(), paths })),
+    reply.type('application/json').send(JSON.stringify(withSharedSchemas(paths))),
   );
 }
 
-const DOCUMENT = {
-  openapi: '3.1.0',
-  servers: [{ url: '/' }],
-  components: {
-    securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
-    schemas: { Problem },
-  },
-} as const;
+/** Each schema with a title stands once, under components. */
+function withSharedSchemas(paths: Json): Json {
+  const shared = new Map<string, unknown>();
+  const refer = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(refer);
+    if (typeof value !== 'object' || value === null) return value;
+    const inner = Object.fromEntries(Object.entries(value).map(([name, part]) => [name, refer(part)]));
+    if (inner['type'] !== 'object' || typeof inner['title'] !== 'string') return inner;
+    shared.set(inner['title'], inner);
+    return { $ref: `#/components/schemas/${inner['title']}` };
+  };
+  refer(Problem);
+  return {
+    openapi: '3.1.0',
+    info: info(),
+    servers: [{ url: '/' }],
+    paths: refer(paths),
+    components: {
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+      schemas: Object.fromEntries([...shared].sort(([a], [b]) => (a < b ? -1 : 1))),
+    },
+  };
+}
 
 function info(): Json {
   const { version, description } = JSON.parse(
@@ -54,6 +70,7 @@ function info(): Json {
 
 function operation(route: RouteOptions, method: string): Json {
   const schema = (route.schema ?? {}) as RouteSchema;
+  const example = EXAMPLES[`${method} ${route.url}`] ?? {};
   const role: Role | undefined = route.config?.role;
   return {
     operationId: `${method.toLowerCase()}${route.url.replace(/\/v1|[^A-Za-z0-9]+(\w)?/g, (_, next?: string) => next?.toUpperCase() ?? '')}`,
@@ -64,9 +81,9 @@ function operation(route: RouteOptions, method: string): Json {
     ...(schema.tags && { tags: schema.tags }),
     parameters: [...parameters('path', schema.params), ...parameters('query', schema.querystring)],
     ...(schema.body && {
-      requestBody: { required: true, content: bodyTypes(schema.body, method) },
+      requestBody: { required: true, content: bodyTypes(schema.body, method, example.request) },
     }),
-    responses: { ...responses(schema.response ?? {}), ...problems(route, schema, method) },
+    responses: { ...responses(schema.response ?? {}, example), ...problems(route, schema, method) },
     ...(role && { security: [{ bearer: [] }] }),
   };
 }
@@ -116,23 +133,26 @@ function problems(route: RouteOptions, schema: RouteSchema, method: string): Jso
   );
 }
 
-const bodyTypes = (schema: TSchema, method: string): Json => ({
-  'application/json': { schema },
-  ...(method === 'PATCH' && { 'application/merge-patch+json': { schema } }),
+const bodyTypes = (schema: TSchema, method: string, example: unknown): Json => ({
+  'application/json': { schema, example },
+  ...(method === 'PATCH' && { 'application/merge-patch+json': { schema, example } }),
 });
 
 /** By default JSON; a schema can say otherwise. */
-const mediaTypes = (schema: TSchema): Json => ({
-  [String(schema['contentMediaType'] ?? 'application/json')]: { schema },
+const mediaTypes = (schema: TSchema, example: unknown): Json => ({
+  [String(schema['contentMediaType'] ?? 'application/json')]: { schema, example },
   ...(schema['alsoAsText'] !== undefined && { 'text/plain': { schema: { type: 'string' } } }),
 });
 
-function responses(answers: Readonly<Record<string, TSchema>>): Json {
+function responses(answers: Readonly<Record<string, TSchema>>, example: Example): Json {
   const described = Object.entries(answers).map(([status, schema]) => [
     status,
     schema['type'] === 'null'
       ? { description: 'done' }
-      : { description: schema.description ?? 'done', content: mediaTypes(schema) },
+      : {
+          description: schema.description ?? 'done',
+          content: mediaTypes(schema, example.others?.[status] ?? example.response),
+        },
   ]);
   const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
   return {

@@ -53,6 +53,9 @@ export function Shell({ children, onLogOut, route }: ShellProps) {
         </h1>
         {children}
       </main>
+      <footer class="foot">
+        All of this is in the <a href="reference.html">REST API</a> too.
+      </footer>
     </>
   );
 }

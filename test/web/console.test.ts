@@ -277,3 +277,27 @@ test('the page is asked for once: unchanged it is 304, and each answer holds its
   const again = await fetch(page, { headers: { 'if-none-match': first.headers.get('etag') ?? '' } });
   expect(again.status).toBe(304);
 });
+
+test('the REST API has a page of its own: every address with its example, without a token, without an accessibility fault', async () => {
+  const opened = await ConsolePage.at(browser, `${endpoints.sites.a?.api}/console/reference.html`, {
+    viewport: { width: 360, height: 740 },
+  });
+  await opened.page.getByRole('heading', { name: /REST API, version/ }).waitFor();
+  const document = (await (await rest('a', 'GET', '/v1/openapi.json')).json()) as {
+    paths: Record<string, object>;
+  };
+  const addresses = Object.values(document.paths).flatMap((methods) => Object.keys(methods));
+  expect(await opened.page.getByRole('article').count()).toBeGreaterThan(addresses.length);
+  const calls = opened.page.getByRole('article', { name: 'POST /v1/calls' });
+  await calls.getByText('"event": "missed"').first().waitFor();
+  await opened.page.evaluate(AXE);
+  const violations = await opened.page.evaluate(
+    'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + " " + nodes[0].html))',
+  );
+  expect(violations).toEqual([]);
+  expect(
+    await opened.page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth'),
+  ).toBe(false);
+  expect(opened.faults).toEqual([]);
+  await opened.close();
+});

@@ -5,16 +5,19 @@ import type { ApiDeps } from '../deps.ts';
 import { Nullable, Timestamp } from '../schemas/field-types.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 
-const Entry = Type.Object({
-  id: Type.Integer(),
-  at: Timestamp,
-  who: Type.String({ description: "the token's name, or user@host of a command line" }),
-  via: Type.Union([Type.Literal('rest'), Type.Literal('cli')]),
-  source: Nullable(Type.String({ description: 'address; null: a local socket' })),
-  what: Type.String({ examples: ['PUT /v1/terminals/:terminalId', 'terminals add'] }),
-  details: Type.Record(Type.String(), Type.Unknown(), { description: 'what was asked, without secrets' }),
-  requestId: Nullable(Type.String()),
-});
+const Entry = Type.Object(
+  {
+    id: Type.Integer(),
+    at: Timestamp,
+    who: Type.String({ description: "the token's name, or user@host of a command line" }),
+    via: Type.Union([Type.Literal('rest'), Type.Literal('cli')]),
+    source: Nullable(Type.String({ description: 'address; null: a local socket' })),
+    what: Type.String({ examples: ['PUT /v1/terminals/:terminalId', 'terminals add'] }),
+    details: Type.Record(Type.String(), Type.Unknown(), { description: 'what was asked, without secrets' }),
+    requestId: Nullable(Type.String()),
+  },
+  { title: 'AuditEntry' },
+);
 
 const querystring = Type.Object({
   before: Type.Optional(Type.Integer({ minimum: 1, description: '`next` of the page before' })),

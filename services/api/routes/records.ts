@@ -14,7 +14,7 @@ const Code = Type.Union([Type.Literal('redial'), Type.Literal('return')]);
 
 const CallRecord = Type.Object(
   {
-    recordId: Type.String({ format: 'uuid' }),
+    recordId: Type.String(),
     at: Timestamp,
     callId: Type.String({ description: 'Call-ID of the INVITE' }),
     fromTerminalId: Nullable(Type.Integer()),
@@ -34,7 +34,7 @@ const CallRecord = Type.Object(
     setupMs: Type.Integer(),
     talkMs: Nullable(Type.Integer({ description: 'from the answer to BYE; null: unanswered, or not seen' })),
   },
-  { $id: 'CallRecord' },
+  { title: 'CallRecord' },
 );
 
 const querystring = Type.Object({

@@ -8,14 +8,17 @@ import { Nullable, Site, Timestamp } from '../schemas/field-types.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 
 const Cells = Type.Record(Type.String(), Type.Unknown());
-const Row = Type.Object({
-  kind: Type.String(),
-  key: Cells,
-  groups: Type.Record(Type.String(), Nullable(Type.Object({ site: Site, at: Timestamp, columns: Cells })), {
-    description: 'by name; null: no site knows it, or it was forgotten',
-  }),
-  columns: Type.Record(Type.String(), Type.Unknown(), { description: 'what belongs to no group' }),
-});
+const Row = Type.Object(
+  {
+    kind: Type.String(),
+    key: Cells,
+    groups: Type.Record(Type.String(), Nullable(Type.Object({ site: Site, at: Timestamp, columns: Cells })), {
+      description: 'by name; null: no site knows it, or it was forgotten',
+    }),
+    columns: Type.Record(Type.String(), Type.Unknown(), { description: 'what belongs to no group' }),
+  },
+  { title: 'TableRow' },
+);
 
 export function tableRoutes(app: ApiApp, deps: ApiDeps): void {
   app.get(

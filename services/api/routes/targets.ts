@@ -4,18 +4,21 @@ import type { ApiDeps } from '../deps.ts';
 import { Nullable, Site, Timestamp } from '../schemas/field-types.ts';
 import type { ApiApp } from '../typebox-provider.ts';
 
-const Target = Type.Object({
-  target: Type.String(),
-  kinds: Type.Array(Type.String()),
-  state: Type.String({ description: 'as of a direction: streaming, catching-up, resyncing, stopped' }),
-  reason: Nullable(Type.String()),
-  detail: Nullable(Type.String()),
-  lagMs: Nullable(Type.Number()),
-  appliedLsn: Nullable(Type.String()),
-  rowsReceived: Type.Integer(),
-  rowsApplied: Type.Integer(),
-  updatedAt: Nullable(Timestamp),
-});
+const Target = Type.Object(
+  {
+    target: Type.String(),
+    kinds: Type.Array(Type.String()),
+    state: Type.String({ description: 'as of a direction: streaming, catching-up, resyncing, stopped' }),
+    reason: Nullable(Type.String()),
+    detail: Nullable(Type.String()),
+    lagMs: Nullable(Type.Number()),
+    appliedLsn: Nullable(Type.String()),
+    rowsReceived: Type.Integer(),
+    rowsApplied: Type.Integer(),
+    updatedAt: Nullable(Timestamp),
+  },
+  { title: 'TargetStatus' },
+);
 
 export function targetsRoute(app: ApiApp, deps: ApiDeps): void {
   app.get(

@@ -16,19 +16,22 @@ export const CallReport = Type.Object(
     forwardedBy: Type.Optional(Digits),
     originalCalled: Type.Optional(Digits),
   },
-  { additionalProperties: false },
+  { title: 'CallReport', additionalProperties: false },
 );
 export type CallReportBody = Static<typeof CallReport>;
 
-export const CallAnswer = Type.Object({
-  callId: Type.String(),
-  event: Type.String(),
-  result: Type.Union([Type.Literal('recorded'), Type.Literal('journalled'), Type.Literal('ignored')]),
-  terminalId: TerminalId,
-  reason: Type.Optional(
-    Type.Union([Type.Literal('own-number'), Type.Literal('emergency'), Type.Literal('feature-code')], {
-      description: 'why it was ignored (R1, R2, R8)',
-    }),
-  ),
-});
+export const CallAnswer = Type.Object(
+  {
+    callId: Type.String(),
+    event: Type.String(),
+    result: Type.Union([Type.Literal('recorded'), Type.Literal('journalled'), Type.Literal('ignored')]),
+    terminalId: TerminalId,
+    reason: Type.Optional(
+      Type.Union([Type.Literal('own-number'), Type.Literal('emergency'), Type.Literal('feature-code')], {
+        description: 'why it was ignored (R1, R2, R8)',
+      }),
+    ),
+  },
+  { title: 'CallAnswer' },
+);
 export type CallAnswerBody = Static<typeof CallAnswer>;

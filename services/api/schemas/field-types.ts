@@ -34,5 +34,8 @@ export const Problem = Type.Object(
     details: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
     remedy: Type.Optional(Type.String()),
   },
-  { description: 'RFC 9457 problem; `code` is one of the error catalogue, an unexpected error has none' },
+  {
+    title: 'Problem',
+    description: 'RFC 9457 problem; `code` is one of the error catalogue, an unexpected error has none',
+  },
 );

@@ -1,13 +1,16 @@
 import { Type } from '@sinclair/typebox';
 import { Nullable, Site, TerminalId, Timestamp } from './field-types.ts';
 
-export const Group = Type.Object({
-  number: Nullable(Type.String({ description: 'null: withheld, or erased' })),
-  numberId: Nullable(Type.Integer()),
-  at: Timestamp,
-  site: Site,
-  withheld: Type.Boolean(),
-});
+export const Group = Type.Object(
+  {
+    number: Nullable(Type.String({ description: 'null: withheld, or erased' })),
+    numberId: Nullable(Type.Integer()),
+    at: Timestamp,
+    site: Site,
+    withheld: Type.Boolean(),
+  },
+  { title: 'LastCall' },
+);
 
 const TableGroup = Nullable(
   Type.Object({ number: Nullable(Type.String()), numberId: Nullable(Type.Integer()), at: Timestamp }),
@@ -28,13 +31,16 @@ export const LastCallsAnswer = Type.Object({
   unreadable: Type.Array(Type.String()),
 });
 
-export const Target = Type.Object({
-  number: Type.String(),
-  site: Site,
-  at: Timestamp,
-  ageMs: Type.Integer(),
-  degraded: Type.Boolean({ description: 'a source could not be read (C6)' }),
-});
+export const Target = Type.Object(
+  {
+    number: Type.String(),
+    site: Site,
+    at: Timestamp,
+    ageMs: Type.Integer(),
+    degraded: Type.Boolean({ description: 'a source could not be read (C6)' }),
+  },
+  { title: 'Target' },
+);
 
 export const ForgetScope = Type.Union(
   [Type.Literal('all'), Type.Literal('dialed'), Type.Literal('received'), Type.Literal('terminated')],

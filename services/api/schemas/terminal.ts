@@ -30,27 +30,33 @@ const writable = {
   enabled: Type.Optional(Type.Boolean()),
 };
 
-export const TerminalChange = Type.Object(writable, { additionalProperties: false });
-export const TerminalPatch = Type.Partial(TerminalChange, { additionalProperties: false });
+export const TerminalChange = Type.Object(writable, { title: 'TerminalChange', additionalProperties: false });
+export const TerminalPatch = Type.Partial(TerminalChange, {
+  title: 'TerminalPatch',
+  additionalProperties: false,
+});
 export const NewTerminal = Type.Object(
   { terminalId: TerminalId, ...writable },
-  { additionalProperties: false },
+  { title: 'NewTerminal', additionalProperties: false },
 );
 export type TerminalChangeBody = Static<typeof TerminalChange>;
 
 /** Never with credentials. */
-export const PublicTerminal = Type.Object({
-  terminalId: TerminalId,
-  userId: Nullable(Id),
-  username: Type.String(),
-  aor: Type.String(),
-  number: Type.String(),
-  numberId: Nullable(Id),
-  features: Features,
-  enabled: Type.Boolean(),
-  updatedAt: Type.Optional(Timestamp),
-  site: Type.Optional(Site),
-});
+export const PublicTerminal = Type.Object(
+  {
+    terminalId: TerminalId,
+    userId: Nullable(Id),
+    username: Type.String(),
+    aor: Type.String(),
+    number: Type.String(),
+    numberId: Nullable(Id),
+    features: Features,
+    enabled: Type.Boolean(),
+    updatedAt: Type.Optional(Timestamp),
+    site: Type.Optional(Site),
+  },
+  { title: 'Terminal' },
+);
 
 export const TerminalPage = Type.Object({
   terminals: Type.Array(PublicTerminal),

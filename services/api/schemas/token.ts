@@ -42,20 +42,26 @@ export type NewTokenBody = Static<typeof NewToken>;
 export const lifetimeOf = ({ expiresInSeconds, oneTime }: NewTokenBody): number | null =>
   expiresInSeconds === undefined ? (oneTime ? CODE_SECONDS : YEAR_SECONDS) : expiresInSeconds;
 
-export const Token = Type.Object({
-  name: Name,
-  role: Role,
-  oneTime: Type.Boolean(),
-  createdBy: Type.String(),
-  createdAt: Timestamp,
-  expiresAt: Nullable(Timestamp),
-  lastUsedAt: Nullable(Timestamp),
-});
+export const Token = Type.Object(
+  {
+    name: Name,
+    role: Role,
+    oneTime: Type.Boolean(),
+    createdBy: Type.String(),
+    createdAt: Timestamp,
+    expiresAt: Nullable(Timestamp),
+    lastUsedAt: Nullable(Timestamp),
+  },
+  { title: 'Token' },
+);
 export const TokenList = Type.Object({ tokens: Type.Array(Token) });
-export const MadeToken = Type.Object({
-  ...Token.properties,
-  token: Type.String({ description: 'shown this once; only its hash is kept' }),
-});
+export const MadeToken = Type.Object(
+  {
+    ...Token.properties,
+    token: Type.String({ description: 'shown this once; only its hash is kept' }),
+  },
+  { title: 'MadeToken' },
+);
 
 export const TokenName = Type.Object({ name: Name });
 export const LoginCode = Type.Object(

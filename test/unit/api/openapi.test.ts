@@ -17,6 +17,11 @@ afterAll(async () => {
   for (const part of parts) if (part.name !== 'http') await part.stop?.();
 });
 
+interface Content {
+  readonly schema: object;
+  readonly example?: unknown;
+}
+
 interface Operation {
   readonly summary?: string;
   readonly operationId: string;
@@ -28,16 +33,17 @@ interface Operation {
     readonly required: boolean;
     readonly schema: object;
   }[];
-  readonly requestBody?: { readonly content: Record<string, { readonly schema: object }> };
+  readonly requestBody?: { readonly content: Record<string, Content> };
   readonly responses: Record<
     string,
-    { readonly description: string; readonly content?: Record<string, { readonly schema: object }> }
+    { readonly description: string; readonly content?: Record<string, Content> }
   >;
 }
 
 const document = (await app.inject('/v1/openapi.json')).json<{
   openapi: string;
   info: Record<string, string>;
+  components: { schemas: Record<string, object> };
   paths: Record<string, Record<string, Operation>>;
 }>();
 const operations = Object.entries(document.paths).flatMap(([path, item]) =>
@@ -128,16 +134,45 @@ describe('/v1/openapi.json', () => {
     expect(of('post', '/v1/console/login').responses).not.toHaveProperty('403');
   });
 
+  /** `$ref` finds what it names. */
+  const compiled = (schema: object) =>
+    new Ajv({ strict: false }).compile({ ...schema, components: document.components });
+  const bodies = (operation: Operation) =>
+    [operation.requestBody, ...Object.values(operation.responses)].flatMap((body) =>
+      Object.entries(body?.content ?? {}),
+    );
+
   it('holds only schemas that a JSON Schema validator takes', () => {
-    const ajv = new Ajv({ strict: false });
-    for (const { operation } of operations) {
-      const bodies = [operation.requestBody, ...Object.values(operation.responses)].flatMap((body) =>
-        Object.values(body?.content ?? {}),
-      );
-      for (const { schema } of bodies)
-        if (!('$ref' in schema)) expect(() => ajv.compile(schema)).not.toThrow();
-      for (const { schema } of operation.parameters) expect(() => ajv.compile(schema)).not.toThrow();
+    const schemas = operations.flatMap(({ operation }) => [
+      ...bodies(operation).map(([, { schema }]) => schema),
+      ...operation.parameters.map(({ schema }) => schema),
+    ]);
+    const different = new Set(schemas.map((schema) => JSON.stringify(schema)));
+    for (const schema of different) expect(() => compiled(JSON.parse(schema)), schema).not.toThrow();
+  });
+
+  it('holds what several operations share once, and refers to it', () => {
+    const { schemas } = document.components;
+    expect(Object.keys(schemas)).toEqual(
+      expect.arrayContaining(['Problem', 'Terminal', 'Direction', 'Failover', 'LastCall', 'CallRecord']),
+    );
+    const text = JSON.stringify(document);
+    for (const name of Object.keys(schemas)) expect(text.split(`"title":"${name}"`), name).toHaveLength(2);
+    const referred = [...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name);
+    expect(new Set(referred)).toEqual(new Set(Object.keys(schemas)));
+  });
+
+  it('shows every body that is asked for or given by an example that its schema takes', () => {
+    let shown = 0;
+    for (const { path, method, operation } of operations) {
+      for (const [type, { example, schema }] of bodies(operation)) {
+        if (type === 'application/problem+json' || type === 'text/plain') continue;
+        const validate = compiled(schema);
+        expect(validate(example), `${method} ${path}: ${JSON.stringify(validate.errors)}`).toBe(true);
+        shown++;
+      }
     }
+    expect(shown).toBeGreaterThan(30);
   });
 });
 
