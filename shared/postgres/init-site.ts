@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { migrate, unraced } from './migrate.ts';
+import { type Migration, migrate, unraced } from './migrate.ts';
 import { scramVerifier } from './scram-verifier.ts';
 import { makeSecrets } from './secrets.ts';
 
@@ -15,6 +15,8 @@ export interface InitSite {
   readonly peers: readonly string[];
   /** Absent: the role's password stays as it is. */
   readonly passwords?: Readonly<Partial<Record<LoginRole, string>>>;
+  /** Those of a version before; absent: all. */
+  readonly migrations?: readonly Migration[];
 }
 
 export interface InitResult {
@@ -27,7 +29,7 @@ export async function initSite(options: InitSite): Promise<InitResult> {
   const client = new pg.Client({ connectionString: options.ownerUrl, application_name: 'lastcall-init' });
   await client.connect();
   try {
-    const migrations = await migrate(client, options.site);
+    const migrations = await migrate(client, options.site, options.migrations);
     await client.query('SELECT lastcall.add_site($1, true)', [options.site]);
     for (const peer of options.peers) await client.query('SELECT lastcall.add_site($1)', [peer]);
     await makeSecrets(client);

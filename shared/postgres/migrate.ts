@@ -7,7 +7,7 @@ import { LastcallError } from '../domain/errors.ts';
 import { packageRoot } from '../runtime/package-root.ts';
 import { SQLSTATE } from './sqlstate.ts';
 
-interface Migration {
+export interface Migration {
   readonly version: number;
   readonly name: string;
   readonly sql: string;
@@ -21,12 +21,16 @@ const ATTEMPTS = 10;
  * Brings the `lastcall` schema to this program's version and returns the names of the migrations it applied.
  * Each migration is a transaction of its own under one advisory lock, so racing starters wait and then find nothing to
  * do; stopped after any of them, the next run goes on there. Throws `LastcallError` `SCHEMA_NEWER` when the database is
- * ahead of this program, `SCHEMA_CHANGED` when an applied file was edited.
+ * ahead of this program, `SCHEMA_CHANGED` when an applied file was edited. `migrations`: fewer, for a version before.
  */
-export async function migrate(client: Client, ownSite: string): Promise<string[]> {
+export async function migrate(
+  client: Client,
+  ownSite: string,
+  migrations?: readonly Migration[],
+): Promise<string[]> {
   await client.query('SELECT pg_advisory_lock($1)', [CLAIM]);
   try {
-    return await applyMissing(client, ownSite, await readMigrations());
+    return await applyMissing(client, ownSite, migrations ?? (await readMigrations()));
   } finally {
     await client.query('SELECT pg_advisory_unlock($1)', [CLAIM]);
   }

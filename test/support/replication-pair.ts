@@ -2,6 +2,7 @@ import pino from 'pino';
 import { Replicator } from '../../services/replicator/replicator.ts';
 import { DEFAULT_SETTINGS, type ReplicatorSettings } from '../../services/replicator/settings.ts';
 import { initSite } from '../../shared/postgres/init-site.ts';
+import type { Migration } from '../../shared/postgres/migrate.ts';
 import { type PostgresServer, startPostgres, systemBinDir, withClient } from './postgres.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -23,8 +24,10 @@ export async function makeSite(
   site: string,
   peers: readonly string[],
   url: (user?: string, password?: string) => string,
+  migrations?: readonly Migration[],
 ): Promise<SiteDatabase> {
   await initSite({
+    ...(migrations && { migrations }),
     ownerUrl: url(),
     site,
     peers,

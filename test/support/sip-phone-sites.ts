@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { stringify } from 'yaml';
 import { CallControl } from '../../services/call-control/call-control.ts';
+import type { Migration } from '../../shared/postgres/migrate.ts';
 import { parseConfig } from '../../shared/runtime/config.ts';
 import { freePort } from '../../shared/servers/free-port.ts';
 import { ringDirectory } from './kept-calls.ts';
@@ -42,7 +43,7 @@ interface CallSitesParts {
   readonly databases: Readonly<Record<SiteName, SiteDatabase>>;
   readonly ports: Readonly<Record<SiteName, readonly [udp: number, ws: number]>>;
   /** Empty for sites that know nothing of each other's rows. */
-  readonly replicators: readonly RunningReplicator[];
+  readonly replicators: RunningReplicator[];
 }
 
 /** Databases of two sites, one Redis, and call-controls on them. */
@@ -71,10 +72,10 @@ export class CallSites {
     });
   }
 
-  /** A PostgreSQL cluster for each site, and each site's replicator streaming from the other. */
-  static async startReplicated(): Promise<CallSites> {
+  /** A PostgreSQL cluster for each site, and each site's replicator streaming from the other; b perhaps of a version before. */
+  static async startReplicated(migrationsOfB?: readonly Migration[]): Promise<CallSites> {
     const [first, second, redis] = await Promise.all([startPostgres(), startPostgres(), startRedis()]);
-    const [a, b] = await Promise.all([openSite(first, 'a'), openSite(second, 'b')]);
+    const [a, b] = await Promise.all([openSite(first, 'a'), openSite(second, 'b', migrationsOfB)]);
     const replicators = [startReplicator(a, { b: b.replicator }), startReplicator(b, { a: a.replicator })];
     await Promise.all(replicators.map((one) => untilStreaming(one)));
     return new CallSites({
@@ -105,6 +106,14 @@ export class CallSites {
 
   get replicates(): boolean {
     return this.#parts.replicators.length > 0;
+  }
+
+  /** Ends b's replicator and starts it again. */
+  async restartReplicator(): Promise<void> {
+    const { databases, replicators } = this.#parts;
+    await replicators[1]?.replicator.stop();
+    replicators[1] = startReplicator(databases.b, { a: databases.a.replicator });
+    await untilStreaming(replicators[1]);
   }
 
   /** The site's configuration as YAML. */
@@ -216,12 +225,15 @@ export class CallSites {
   }
 }
 
-async function openSite(postgres: PostgresServer, name: SiteName): Promise<SiteDatabase> {
+async function openSite(
+  postgres: PostgresServer,
+  name: SiteName,
+  migrations?: readonly Migration[],
+): Promise<SiteDatabase> {
   const database = `site_${name}`;
   await postgres.createDatabase(database);
-  return makeSite(name, [name === 'a' ? 'b' : 'a'], (user, password) =>
-    postgres.url(database, user, password),
-  );
+  const url = (user?: string, password?: string) => postgres.url(database, user, password);
+  return makeSite(name, [name === 'a' ? 'b' : 'a'], url, migrations);
 }
 
 async function sipPorts(): Promise<CallSitesParts['ports']> {
