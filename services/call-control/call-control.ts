@@ -1,8 +1,10 @@
+import { systemClock } from '../../shared/runtime/clock.ts';
 import type { Config } from '../../shared/runtime/config-schema.ts';
 import type { HealthCheck } from '../../shared/runtime/health.ts';
 import type { Part } from '../../shared/runtime/lifecycle.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import { Metrics } from '../../shared/runtime/metrics.ts';
+import { Tracer } from '../../shared/runtime/tracing.ts';
 import type { Listener } from '../../shared/sip/transport/listener.ts';
 import { CallMetrics } from './call-metrics.ts';
 import { CallState } from './call-state.ts';
@@ -22,6 +24,7 @@ export class CallControl {
   readonly metrics: Metrics;
   readonly #state: CallState;
   readonly #sip: SipSide;
+  readonly #tracer: Tracer | null;
   readonly #gate: StartGate;
   readonly #drainSeconds: number;
   #draining = false;
@@ -38,6 +41,7 @@ export class CallControl {
       redisUp: () => this.#state.redis.state.state === 'up',
       copiesHeld: () => this.#state.copies.holdsAny(),
     });
+    this.#tracer = tracerOf(config, log);
     const serving = () => (this.#gate.open ? ('serving' as const) : ('starting' as const));
     this.#sip = new SipSide({
       config,
@@ -46,6 +50,7 @@ export class CallControl {
       callMetrics,
       callState: this.#state,
       siblings,
+      tracer: this.#tracer,
       state: () => (this.#draining ? 'draining' : serving()),
       opened: (withinMs) => this.#gate.opened(withinMs),
     });
@@ -76,6 +81,7 @@ export class CallControl {
   get parts(): readonly Part[] {
     return [
       { name: 'call state', start: () => this.#state.start(), stop: () => this.#state.stop() },
+      { name: 'traces', stop: () => this.#tracer?.stop() },
       { name: 'sip', start: () => this.#sip.start(), stop: () => this.#sip.stop() },
       { name: 'records', stop: () => this.#state.drain() },
       { name: 'calls', stop: () => this.#sip.drained(AbortSignal.timeout(this.#drainSeconds * 1000)) },
@@ -91,4 +97,16 @@ export class CallControl {
     this.#draining = true;
     this.#gate.stop();
   }
+}
+
+function tracerOf({ site, tracing }: Config, log: Logger): Tracer | null {
+  if (tracing.url === null) return null;
+  return new Tracer({
+    url: tracing.url,
+    samplePercent: tracing.samplePercent,
+    service: 'call-control',
+    site,
+    clock: systemClock,
+    onError: (err) => log.debug({ err }, 'traces not taken'),
+  });
 }

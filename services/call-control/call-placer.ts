@@ -1,6 +1,7 @@
 import { type CallFacts, type Outcome, outcomeOf } from '../../shared/domain/call-record.ts';
 import type { NumberSource } from '../../shared/domain/finished-call.ts';
 import { type DialRule, isEmergency, toDialable } from '../../shared/domain/number.ts';
+import type { Span } from '../../shared/runtime/tracing.ts';
 import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
@@ -10,7 +11,7 @@ import { DATABASE_AWAY } from './answers.ts';
 import type { CallForwarding } from './call-forwarding.ts';
 import { CallLegs } from './call-legs.ts';
 import type { CallMetrics, CallResult } from './call-metrics.ts';
-import type { CallRecorder } from './call-recorder.ts';
+import type { CallRecorder, Kept } from './call-recorder.ts';
 import type { CallRecords } from './call-records.ts';
 import { forwardedBy } from './forwarded-by.ts';
 import {
@@ -42,6 +43,8 @@ export interface Call {
   readonly inheritedPrivacy: readonly string[];
   /** The sender's Route leads on: the call goes there and nowhere else. */
   readonly alongRoute: boolean;
+  /** Of its trace, when it has one. */
+  readonly span?: Span | undefined;
   /** `performance.now()` when the INVITE came; absent: now. */
   readonly cameMs?: number;
   /** After a star code: where its number came from. */
@@ -81,7 +84,8 @@ export class CallPlacer {
     const callee: Callee = await directory.dialed(call.dialed).catch(() => 'unreadable');
     const enabled = callee === null || callee === 'unreadable' || callee.enabled ? callee : null;
     const facts = this.#factsOf(call, enabled);
-    if (call.originator.sitesPassed.length === 0) this.#options.recorder.dialed(facts);
+    if (call.originator.sitesPassed.length === 0)
+      traced(call, 'record the dialed number', this.#options.recorder.dialed(facts));
     const { request } = call;
     const stages = call.alongRoute
       ? router.routeStages(this.#alongRouteUri(call))
@@ -139,8 +143,9 @@ export class CallPlacer {
     }
   }
 
-  #refuseUnknown({ code, transaction }: Call): void {
+  #refuseUnknown({ code, span, transaction }: Call): void {
     transaction.reply({ status: 404 });
+    span?.end({ 'lastcall.code': code, 'lastcall.result': 'unknown-number' });
     this.#options.metrics.call(code, 'unknown-number');
   }
 
@@ -150,7 +155,7 @@ export class CallPlacer {
     const { metrics, recorder, site } = this.#options;
     const fromPeer = originator.sitesPassed.length > 0;
     // Before the caller hears of it: from then on it must survive this process.
-    if (!fromPeer) recorder.ended(facts, 'missed');
+    if (!fromPeer) traced(call, 'record the missed call', recorder.ended(facts, 'missed'));
     transaction.reply({ status: 480, ...(fromPeer && { headers: [offlineHeader(site)] }) });
     metrics.call(code, 'offline');
     this.#ended(call, facts, performance.now(), 'offline', 480);
@@ -160,6 +165,7 @@ export class CallPlacer {
     const { forwarding, metrics, proxy, recorder, silence } = this.#options;
     const { code, originator, request, transaction } = call;
     const began = performance.now();
+    const forwarded = call.span?.child('forward');
     const legs = new CallLegs({
       forwarding,
       request,
@@ -183,7 +189,8 @@ export class CallPlacer {
         legs.end();
         metrics.call(code, resultOf(outcome));
         if (!isPeers(outcome, legs) && !isOfAnotherSite(outcome, originator))
-          recorder.ended(legs.facts, recordedOutcome(outcome));
+          traced(call, "record the callee's call", recorder.ended(legs.facts, recordedOutcome(outcome)));
+        forwarded?.end({ 'sip.status': statusOf(outcome) });
         this.#ended(call, legs.facts, began, resultOf(outcome), statusOf(outcome));
       },
     });
@@ -193,6 +200,7 @@ export class CallPlacer {
   /** One row a call, at the caller's site. */
   #ended(call: Call, facts: CallFacts, began: number, result: CallResult, status: number): void {
     const { records } = this.#options;
+    call.span?.end({ 'lastcall.code': call.code, 'lastcall.result': result, 'sip.status': status });
     if (records === null || call.originator.sitesPassed.length > 0) return;
     const { cameMs = began, code, dialed, source = null } = call;
     const setupMs = performance.now() - cameMs;
@@ -244,6 +252,13 @@ export class CallPlacer {
       ...forwardedBy(request),
     };
   }
+}
+
+/** A part of the call's trace that lasts until the record is in the table, or wherever it is kept. */
+function traced({ span }: Call, name: string, keeping: Promise<Kept> | null): void {
+  if (span === undefined || keeping === null) return;
+  const recording = span.child(name);
+  void keeping.then((kept) => recording.end({ 'lastcall.kept': kept }));
 }
 
 /** R15: a peer site delivers the call, unless it was a phone here that took it after all. */

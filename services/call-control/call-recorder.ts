@@ -36,17 +36,17 @@ export class CallRecorder {
     this.#options = options;
   }
 
-  /** R1, R3: the caller's dialed number, once a call. */
-  dialed(call: CallFacts): void {
-    if (this.#seen(`${call.callId} ${call.from?.terminalId} ${call.dialed}`)) return;
+  /** R1, R3: the caller's dialed number, once a call. Null: nothing is to be recorded. */
+  dialed(call: CallFacts): Promise<Kept> | null {
+    if (this.#seen(`${call.callId} ${call.from?.terminalId} ${call.dialed}`)) return null;
     const row = dialedRecord(call, this.#options.clock());
-    if (row !== null) void this.#keep(row, 'dialed');
+    return row === null ? null : this.#keep(row, 'dialed');
   }
 
   /** R10, R15: the callee's missed or answered call. */
-  ended(call: CallFacts, outcome: Outcome): void {
+  ended(call: CallFacts, outcome: Outcome): Promise<Kept> | null {
     const row = calleeRecord(call, outcome, this.#options.clock());
-    if (row !== null) void this.#keep(row, outcome === 'answered' ? 'answered' : 'missed');
+    return row === null ? null : this.#keep(row, outcome === 'answered' ? 'answered' : 'missed');
   }
 
   /** F19. Resolves with what became of it: the subscriber hears no success before. */

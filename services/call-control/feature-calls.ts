@@ -9,6 +9,7 @@ import type { CallGroup } from '../../shared/domain/last-calls.ts';
 import type { StoredTerminal } from '../../shared/domain/terminal.ts';
 import type { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
+import type { Span } from '../../shared/runtime/tracing.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { Answer, ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import { unavailable } from './answers.ts';
@@ -41,6 +42,8 @@ export interface FeatureInvite {
   readonly originator: Originator;
   readonly feature: Feature;
   readonly alongRoute: boolean;
+  /** Of its trace, when it has one. */
+  readonly span?: Span | undefined;
 }
 
 const REDIRECTED: Readonly<Record<'redial' | 'return', 'last number' | 'last caller'>> = {
@@ -76,7 +79,9 @@ export class FeatureCalls {
   async #call(invite: FeatureInvite, feature: 'redial' | 'return', terminal: StoredTerminal): Promise<void> {
     const { log, metrics, placer, policy, reader, skew } = this.#options;
     const started = performance.now();
+    const looking = invite.span?.child('lookup', { 'lastcall.terminal_id': terminal.terminalId });
     const { sources, marks } = await reader.read(terminal.terminalId);
+    looking?.end({ 'lastcall.sources': sources.length });
     skew.look(sources);
     const decision = decideFeatureCall({ terminal, feature, sources, marks }, policy);
     metrics.lookup(feature, (performance.now() - started) / 1000);
@@ -96,15 +101,17 @@ export class FeatureCalls {
       dialed: number,
       code: feature,
       cameMs: started,
+      span: invite.span,
       source: { site, at: entry.at },
       inReplyTo: feature === 'return' ? entry.callId : null,
       inheritedPrivacy: feature === 'redial' ? inheritedPrivacy(entry, invite) : [],
     });
   }
 
-  #refuse({ feature, transaction }: FeatureInvite, answer: Answer, result: string): void {
+  #refuse({ feature, span, transaction }: FeatureInvite, answer: Answer, result: string): void {
     transaction.reply(answer);
     this.#options.metrics.call(feature, result);
+    span?.end({ 'lastcall.code': feature, 'lastcall.result': result });
   }
 
   #refuseFor(invite: FeatureInvite, { reason, refusal, status }: RefusedFeature): void {

@@ -1,4 +1,5 @@
 import type { Logger } from '../../shared/runtime/logger.ts';
+import type { Span, Tracer } from '../../shared/runtime/tracing.ts';
 import type { MessageDraft } from '../../shared/sip/message/draft.ts';
 import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { DialogVerdict } from '../../shared/sip/proxy/dialogs.ts';
@@ -52,6 +53,8 @@ export interface RequestHandlerOptions {
   /** Null: finished calls are not written down. */
   readonly records: Pick<CallRecords, 'hungUp'> | null;
   readonly metrics: CallMetrics;
+  /** Null: no call is traced. */
+  readonly tracer: Tracer | null;
   readonly log: Logger;
   readonly state: () => 'serving' | 'starting' | 'draining';
   /** Resolves once this process serves, at the latest after so many milliseconds. */
@@ -162,6 +165,9 @@ export class RequestHandler {
     const { admission, forwarder, gate, overload, state } = this.#options;
     const { request, sender, transaction } = asked;
     const isCall = request.method === 'INVITE';
+    const span = isCall
+      ? this.#options.tracer?.start('INVITE', { 'sip.call_id': request.callId ?? null })
+      : undefined;
     if (isCall && overload.reason(transaction.source.remoteAddress, sender.asker === 'stranger') !== null)
       return this.#shedAtOnce(transaction, OVERLOADED);
     if (this.#handedOver(request, transaction)) return;
@@ -171,13 +177,15 @@ export class RequestHandler {
       return this.#hold(transaction);
     };
     if (sender.asker !== 'stranger') await worthWaiting();
+    const admitting = span?.child('admit');
     const admitted = await admission.admit(request, transaction.source, sender, worthWaiting);
+    admitting?.end();
     if (held && state() === 'starting') return this.#shed(sender, transaction, 'starting');
     if ('refusal' in admitted) return answer(sender, transaction, admitted.refusal);
     const { originator } = admitted;
     const refusal = asked.preloaded ? gate.refusal(originator.asker, 'route') : undefined;
     if (refusal !== undefined) return void transaction.reply(refusal);
-    if (isCall) return this.#call(asked, originator);
+    if (isCall) return this.#call(asked, originator, span);
     return forwarder.forward(request, transaction, originator, asked.dialed, asked.preloaded);
   }
 
@@ -190,14 +198,18 @@ export class RequestHandler {
     return this.#options.opened(START_HOLD_MS);
   }
 
-  async #call({ dialed, preloaded, request, transaction }: Asked, originator: Originator): Promise<void> {
+  async #call(
+    { dialed, preloaded, request, transaction }: Asked,
+    originator: Originator,
+    span: Span | undefined,
+  ): Promise<void> {
     const { addresses, features, gate, placer } = this.#options;
     const ours = originator.trusted || addresses.isOurs(request.uri);
     const feature = ours ? features.featureOf(dialed) : null;
     if (feature !== null) {
       const refusal = gate.refusal(originator.asker, 'star-code');
       if (refusal !== undefined) return void transaction.reply(refusal);
-      return features.place({ request, transaction, originator, feature, alongRoute: preloaded });
+      return features.place({ request, transaction, originator, feature, alongRoute: preloaded, span });
     }
     const call = {
       request,
@@ -208,6 +220,7 @@ export class RequestHandler {
       inReplyTo: null,
       inheritedPrivacy: [],
       alongRoute: preloaded,
+      span,
     };
     if (!ours) return placer.placeForeign(call);
     if (dialed === '') return void transaction.reply({ status: 484 });

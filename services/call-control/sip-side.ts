@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SiteProcesses } from '../../shared/redis/site-processes.ts';
+import { systemClock } from '../../shared/runtime/clock.ts';
 import type { Config } from '../../shared/runtime/config-schema.ts';
 import { dialRules, featureCodes, featurePolicy } from '../../shared/runtime/feature-codes.ts';
 import type { CheckResult } from '../../shared/runtime/health.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 import type { Metrics } from '../../shared/runtime/metrics.ts';
+import type { Tracer } from '../../shared/runtime/tracing.ts';
 import { DigestAuthenticator } from '../../shared/sip/digest/authenticator.ts';
 import type { DigestAlgorithm, FailedLogin } from '../../shared/sip/digest/types.ts';
+import { HepMirror } from '../../shared/sip/hep.ts';
 import { StatefulProxy } from '../../shared/sip/proxy/stateful-proxy.ts';
 import { SipServer } from '../../shared/sip/server.ts';
 import type { Listener } from '../../shared/sip/transport/listener.ts';
@@ -42,6 +45,8 @@ export interface SipSideOptions {
   readonly callMetrics: CallMetrics;
   readonly callState: CallState;
   readonly siblings: Siblings | null;
+  /** Null: no call is traced. */
+  readonly tracer: Tracer | null;
   readonly state: () => 'serving' | 'starting' | 'draining';
   readonly opened: (withinMs: number) => Promise<void>;
 }
@@ -54,6 +59,7 @@ export class SipSide {
   readonly #sources: TrustedSources;
   readonly #siblings: Siblings | null;
   readonly #overload: Overload;
+  readonly #mirror: HepMirror | null;
   #listening = false;
 
   constructor(options: SipSideOptions) {
@@ -61,7 +67,9 @@ export class SipSide {
     const { sip } = config;
     this.#siblings = options.siblings;
     const flows = new RegisteredFlows(options.callState.location);
+    this.#mirror = mirrorOf(config, log);
     this.#server = new SipServer({
+      ...(this.#mirror && { mirror: this.#mirror }),
       listeners: sipListeners(config, options.siblings !== null),
       ...(options.siblings !== null && { steering: options.siblings.steering }),
       ownNames: [config.domain],
@@ -142,6 +150,7 @@ export class SipSide {
     this.#overload.stop();
     this.#siblings?.stop();
     await this.#server.stop();
+    this.#mirror?.stop();
   }
 }
 
@@ -150,7 +159,7 @@ const FAREWELL_MS = 1_600;
 
 /** Wires what decides about a request. */
 function handlerOf(
-  { callMetrics: metrics, callState, config, log, opened, siblings, state }: SipSideOptions,
+  { callMetrics: metrics, callState, config, log, opened, siblings, state, tracer }: SipSideOptions,
   server: SipServer,
   proxy: StatefulProxy,
   addresses: OwnAddresses,
@@ -271,10 +280,22 @@ function handlerOf(
     records,
     forwarder: new RequestForwarder({ domain, proxy, router, directory, features, addresses, silence }),
     metrics,
+    tracer,
     log,
     state,
     opened,
     overload,
+  });
+}
+
+function mirrorOf({ hep }: Config, log: Logger): HepMirror | null {
+  if (hep.server === null) return null;
+  const { host, port } = hep.server;
+  return new HepMirror({
+    ...hep,
+    server: { address: host, port },
+    clock: systemClock,
+    onError: (err) => log.warn({ err }, 'HEP not sent'),
   });
 }
 

@@ -1,6 +1,7 @@
 import type { SigningKeySource } from '../domain/site-secret.ts';
 import { newCounters, type SipCounters } from './counters.ts';
 import { guarded } from './guarded.ts';
+import { type Mirror, mirrored } from './hep.ts';
 import type { MessageDraft } from './message/draft.ts';
 import { DEFAULT_LIMITS, type Limits } from './message/limits.ts';
 import type { SipRequest, SipResponse } from './message/message.ts';
@@ -45,6 +46,8 @@ export interface SipServerOptions {
   /** Bounds on accepted connections, over all listeners. */
   readonly connections?: ConnectionQuotaOptions;
   readonly limits?: Partial<Limits>;
+  /** Sees every message, as it is received and as it is sent. */
+  readonly mirror?: Mirror;
   readonly timers?: Partial<TimerDurations>;
   /** Methods for which a merged request is answered 482 (RFC 3261 8.2.2.2); for UAS roles such as REGISTER. Default none. */
   readonly mergedRequests?: readonly string[];
@@ -266,11 +269,13 @@ export class SipServer {
   }
 
   #createTransports(options: SipServerOptions): readonly Transport[] {
+    const { mirror } = options;
     const shared = {
       quota: this.#quota,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       counters: this.counters,
-      receiver: this.#layer,
+      receiver: mirror === undefined ? this.#layer : mirrored(this.#layer, mirror),
+      mirror,
       keys: this.keys,
       steering: options.steering,
       onError: (error: Error) => this.#fault('transport-error', error),

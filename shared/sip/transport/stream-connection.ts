@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { guarded } from '../guarded.ts';
+import { sentOver } from '../hep.ts';
 import type { SipMessage } from '../message/message.ts';
 import { type Connection, newToken } from './connections.ts';
 import type { SendErrorSink } from './flow.ts';
@@ -82,6 +83,7 @@ export class StreamConnection implements Connection {
       return;
     }
     this.#context.counters.messagesOut[this.transport]++;
+    this.#context.mirror?.saw(sentOver(this, text));
     if (sink !== undefined) this.#waiting.add(sink);
     // A failed write keeps its sink waiting: `close` follows and tells it.
     const written =

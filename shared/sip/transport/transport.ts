@@ -1,5 +1,6 @@
 import type { SigningKeySource } from '../../domain/site-secret.ts';
 import type { SipCounters } from '../counters.ts';
+import type { Mirror } from '../hep.ts';
 import type { Limits } from '../message/limits.ts';
 import type { SipMessage } from '../message/message.ts';
 import type { ConnectionQuota } from './connection-quota.ts';
@@ -18,6 +19,8 @@ export interface TransportContext {
   readonly limits: Limits;
   readonly counters: SipCounters;
   readonly receiver: Receiver;
+  /** Sees what is sent; what is received passes it in front of the receiver. */
+  readonly mirror: Mirror | undefined;
   /** Sign UDP flow tokens. */
   readonly keys: SigningKeySource;
   /** Of the processes that read the same UDP port. */

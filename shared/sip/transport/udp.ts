@@ -91,6 +91,12 @@ export class UdpTransport implements Transport {
       // node takes an empty address for the loopback.
       if (address === undefined) throw new Error('not an IP address');
       this.context.counters.messagesOut.udp++;
+      const { mirror } = this.context;
+      if (mirror !== undefined) {
+        const { boundHost, boundPort } = this.listener;
+        const to = { address: plainAddress(address), port };
+        mirror.saw({ transport: 'udp', from: { address: boundHost, port: boundPort }, to, text });
+      }
       this.#socket.send(Buffer.from(text, 'latin1'), port, address, (error) => {
         if (error) this.#fail(error, sink);
       });

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { RawData, WebSocket } from 'ws';
 import { guarded } from '../guarded.ts';
+import { sentOver } from '../hep.ts';
 import { parseMessage } from '../message/parse.ts';
 import { type Connection, newToken } from './connections.ts';
 import type { SendErrorSink } from './flow.ts';
@@ -70,6 +71,7 @@ export class WebSocketConnection implements Connection {
       return;
     }
     counters.messagesOut[this.transport]++;
+    this.#context.mirror?.saw(sentOver(this, text));
     const bytes = Buffer.from(text, 'latin1');
     this.#socket.send(bytes, { binary: !isUtf8(bytes) }, (error) => error && fail(error));
     if (this.#socket.bufferedAmount > MAX_UNSENT_BYTES) this.#socket.terminate();
