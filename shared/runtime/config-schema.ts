@@ -17,6 +17,7 @@ import {
   texts,
   webUrl,
 } from './config-field.ts';
+import { HEP, TRACING } from './observing-config.ts';
 
 const SITE = { accepts: isSiteId, expected: SITE_ID_FORM };
 const LOOPBACK = (port: number) => ({ host: '127.0.0.1', port });
@@ -79,7 +80,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       { default: 'refuse' },
     ),
     nextHop: optional(
-      text('SIP URI that calls to numbers of nobody here go to', {
+      text('SIP URI that calls to numbers of no terminal here go to', {
         pattern: /^sips?:\S+$/,
         expected: 'a SIP URI',
       }),
@@ -370,22 +371,9 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     backupCheckCommand: optional(text('Exits 0 when a recent backup is known, such as `barman check main`')),
   }),
 
-  hep: section('Copies of every SIP message for HOMER, as HEP version 3 over UDP', {
-    server: optional(hostPort('The capture server, such as 127.0.0.1:9060; absent: nothing is copied')),
-    agentId: integer('Tells this site from other capture agents', {
-      min: 1,
-      max: 4_294_967_295,
-      default: 2_001,
-    }),
-    password: optional(text('Key that the capture server wants', { secret: true })),
-  }),
+  hep: HEP,
 
-  tracing: section('OpenTelemetry traces of calls, as OTLP over HTTP and JSON', {
-    url: optional(
-      webUrl("A collector's address for traces, such as http://127.0.0.1:4318/v1/traces; absent: no traces"),
-    ),
-    samplePercent: integer('Of a hundred calls so many are traced', { min: 1, max: 100, default: 100 }),
-  }),
+  tracing: TRACING,
 
   alerts: section('Who is told', {
     command: optional(text('Run for each event; {event}, {site}, {from}, {to}, {reason} are replaced')),

@@ -1,54 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIP } from 'node:net';
-import type { Flow } from './transport/flow.ts';
-import type { TransportName } from './transport/listener.ts';
-import type { Receiver } from './transport/transport.ts';
-
-/** One side of a message's way. */
-export interface Endpoint {
-  readonly address: string;
-  readonly port: number;
-}
-
-export interface CapturedMessage {
-  readonly transport: TransportName;
-  readonly from: Endpoint;
-  readonly to: Endpoint;
-  /** Microseconds of Unix time. */
-  readonly atMicros: number;
-  /** Latin1. */
-  readonly text: string;
-}
-
-/** Sees every message that a server receives and sends. Nothing it does may throw. */
-export interface Mirror {
-  saw(message: Omit<CapturedMessage, 'atMicros'>): void;
-}
-
-type Way = Pick<Flow, 'listener' | 'remoteAddress' | 'remotePort' | 'transport'>;
-
-const here = ({ listener }: Way): Endpoint => ({ address: listener.boundHost, port: listener.boundPort });
-const there = ({ remoteAddress, remotePort }: Way): Endpoint => ({
-  address: remoteAddress,
-  port: remotePort,
-});
-
-export const sentOver = (flow: Way, text: string): Omit<CapturedMessage, 'atMicros'> => ({
-  transport: flow.transport,
-  from: here(flow),
-  to: there(flow),
-  text,
-});
-
-/** The same receiver behind the mirror. */
-export function mirrored(receiver: Receiver, mirror: Mirror): Receiver {
-  return {
-    onMessage: (message, flow) => {
-      mirror.saw({ transport: flow.transport, from: there(flow), to: here(flow), text: message.text });
-      return receiver.onMessage(message, flow);
-    },
-  };
-}
+import type { CapturedMessage, Endpoint, Mirror } from './transport/mirror.ts';
 
 export interface HepOptions {
   /** The capture server, such as HOMER's heplify-server. */

@@ -1,7 +1,6 @@
 import type { SigningKeySource } from '../domain/site-secret.ts';
 import { newCounters, type SipCounters } from './counters.ts';
 import { guarded } from './guarded.ts';
-import { type Mirror, mirrored } from './hep.ts';
 import type { MessageDraft } from './message/draft.ts';
 import { DEFAULT_LIMITS, type Limits } from './message/limits.ts';
 import type { SipRequest, SipResponse } from './message/message.ts';
@@ -18,6 +17,8 @@ import { ConnectionQuota, type ConnectionQuotaOptions } from './transport/connec
 import { createTransport } from './transport/create-transport.ts';
 import type { Flow } from './transport/flow.ts';
 import type { Listener, ListenerOptions, TransportName } from './transport/listener.ts';
+import type { Mirror } from './transport/mirror.ts';
+import { mirrored } from './transport/mirrored.ts';
 import { isLoopback, isOwnInterface } from './transport/own-interfaces.ts';
 import { type Destination, Resolver } from './transport/resolver.ts';
 import { responseFlow } from './transport/response-route.ts';

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import { guarded } from '../guarded.ts';
-import { sentOver } from '../hep.ts';
 import type { SipMessage } from '../message/message.ts';
 import { type Connection, newToken } from './connections.ts';
 import type { SendErrorSink } from './flow.ts';
 import { PONG } from './keepalive.ts';
 import type { Listener, TransportName } from './listener.ts';
+import { sentOver } from './mirror.ts';
 import { StreamFramer } from './stream-framer.ts';
 import type { TransportContext } from './transport.ts';
 

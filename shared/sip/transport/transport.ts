@@ -1,11 +1,11 @@
 import type { SigningKeySource } from '../../domain/site-secret.ts';
 import type { SipCounters } from '../counters.ts';
-import type { Mirror } from '../hep.ts';
 import type { Limits } from '../message/limits.ts';
 import type { SipMessage } from '../message/message.ts';
 import type { ConnectionQuota } from './connection-quota.ts';
 import type { Flow } from './flow.ts';
 import type { Listener, ListenerOptions } from './listener.ts';
+import type { Mirror } from './mirror.ts';
 import type { Deliver, Steering } from './steering.ts';
 
 /** Where received messages go. Nothing it does may throw. */

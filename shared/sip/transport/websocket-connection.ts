@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import type { RawData, WebSocket } from 'ws';
 import { guarded } from '../guarded.ts';
-import { sentOver } from '../hep.ts';
 import { parseMessage } from '../message/parse.ts';
 import { type Connection, newToken } from './connections.ts';
 import type { SendErrorSink } from './flow.ts';
 import { isKeepalive, PING, PONG } from './keepalive.ts';
 import type { Listener, TransportName } from './listener.ts';
+import { sentOver } from './mirror.ts';
 import type { TransportContext } from './transport.ts';
 
 /** Unsent bytes at which a peer that does not read is given up. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type CapturedMessage, hepPacket } from '../../../shared/sip/hep.ts';
+import { hepPacket } from '../../../shared/sip/hep.ts';
+import type { CapturedMessage } from '../../../shared/sip/transport/mirror.ts';
 
 const message: CapturedMessage = {
   transport: 'udp',
