@@ -17,7 +17,7 @@ import {
   texts,
   webUrl,
 } from './config-field.ts';
-import { HEP, TRACING } from './observing-config.ts';
+import { ALERTS, HEP, TRACING } from './observing-config.ts';
 
 const SITE = { accepts: isSiteId, expected: SITE_ID_FORM };
 const LOOPBACK = (port: number) => ({ host: '127.0.0.1', port });
@@ -375,22 +375,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
 
   tracing: TRACING,
 
-  alerts: section('Who is told', {
-    command: optional(text('Run for each event; {event}, {site}, {from}, {to}, {reason} are replaced')),
-    webhookUrl: optional(webUrl('Gets each event as signed JSON')),
-    webhookSecret: optional(text('Key of the HMAC-SHA-256 signature', { secret: true })),
-    mailTo: texts('Addresses that get each event', { default: [], expected: 'a list of mail addresses' }),
-    mailFrom: text('Sender of the mails', { default: 'lastcall@localhost' }),
-    smtpUrl: optional(
-      text('smtp://[user:password@]host[:port]', { secret: true, pattern: /^smtps?:\/\/\S+$/ }),
-    ),
-    repeatMinutes: integer('What lasts is told again after this time', {
-      min: 1,
-      max: 10_080,
-      unit: 'minutes',
-      default: 15,
-    }),
-  }),
+  alerts: ALERTS,
 
   log: section('Logs', {
     level: oneOf('From which level on', ['trace', 'debug', 'info', 'warn', 'error'], { default: 'info' }),

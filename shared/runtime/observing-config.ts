@@ -1,4 +1,4 @@
-import { hostPort, integer, optional, section, text, webUrl } from './config-field.ts';
+import { hostPort, integer, optional, section, text, texts, webUrl } from './config-field.ts';
 
 /** What copies SIP messages elsewhere. */
 export const HEP = section('Copies of every SIP message for HOMER, as HEP version 3 over UDP', {
@@ -17,4 +17,22 @@ export const TRACING = section('OpenTelemetry traces of calls, as OTLP over HTTP
     webUrl("A collector's address for traces, such as http://127.0.0.1:4318/v1/traces; absent: no traces"),
   ),
   samplePercent: integer('Of a hundred calls so many are traced', { min: 1, max: 100, default: 100 }),
+});
+
+/** Who is told of what happens. */
+export const ALERTS = section('Who is told', {
+  command: optional(text('Run for each event; {event}, {site}, {from}, {to}, {reason} are replaced')),
+  webhookUrl: optional(webUrl('Gets each event as signed JSON')),
+  webhookSecret: optional(text('Key of the HMAC-SHA-256 signature', { secret: true })),
+  mailTo: texts('Addresses that get each event', { default: [], expected: 'a list of mail addresses' }),
+  mailFrom: text('Sender of the mails', { default: 'lastcall@localhost' }),
+  smtpUrl: optional(
+    text('smtp://[user:password@]host[:port]', { secret: true, pattern: /^smtps?:\/\/\S+$/ }),
+  ),
+  repeatMinutes: integer('What lasts is told again after this time', {
+    min: 1,
+    max: 10_080,
+    unit: 'minutes',
+    default: 15,
+  }),
 });
