@@ -15,7 +15,6 @@ import {
   text,
   textMap,
   texts,
-  webUrl,
 } from './config-field.ts';
 import { ALERTS, HEP, TRACING } from './observing-config.ts';
 
