@@ -5,6 +5,7 @@ import { type ConfigFault, ConfigReader } from './config-reader.ts';
 import { contradictions } from './config-rules.ts';
 import { CONFIG_SCHEMA, type Config } from './config-schema.ts';
 import { knownSecrets } from './known-secrets.ts';
+import { unreadableFiles } from './url-files.ts';
 
 export { type Environment, environmentName } from './config-environment.ts';
 export type { ConfigFault } from './config-reader.ts';
@@ -30,7 +31,10 @@ export interface ConfigSource {
 /** The frozen configuration. Throws {@link ConfigError} with all faults together. */
 export function loadConfig({ file, env = process.env }: ConfigSource): Config {
   const path = configPath(file, env);
-  return parseConfig(path === undefined ? '' : readConfigFile(path), env, path);
+  const config = parseConfig(path === undefined ? '' : readConfigFile(path), env, path);
+  const faults = unreadableFiles(config);
+  if (faults.length > 0) throw new ConfigError(faults);
+  return config;
 }
 
 /** The file that {@link loadConfig} reads, if any. */

@@ -3,6 +3,7 @@ import {
   ConfigError,
   type ConfigFault,
   environmentName,
+  loadConfig,
   parseConfig,
 } from '../../../shared/runtime/config.ts';
 import { describeConfig } from '../../../shared/runtime/describe-config.ts';
@@ -186,4 +187,20 @@ peers: { a: { sip: 'sip:127.0.0.1' } }
       'api.listen',
     ]);
   });
+});
+
+it('a file that a URL names and nobody can read is told with its key, before anything connects', () => {
+  const certificate = '/nowhere/ca.pem';
+  const url = `postgres://lastcall_peer:secret-two@10.0.0.3/lastcall?sslmode=verify-full&sslrootcert=${certificate}`;
+  const env = {
+    LASTCALL_SITE: 'a',
+    LASTCALL_DOMAIN: 'lastcall.test',
+    LASTCALL_POSTGRES_URL: 'postgres://lastcall_app:x1x2@10.0.0.1/lastcall',
+    LASTCALL_REDIS_URL: 'redis://127.0.0.1:6379',
+    LASTCALL_PEERS_B_REPLICATOR_URL: url,
+  };
+  const load = () => loadConfig({ env });
+  expect(load).toThrow(ConfigError);
+  expect(load).toThrow(/peers\.b\.replicatorUrl: sslrootcert names \/nowhere\/ca\.pem, which cannot be read/);
+  expect(load).not.toThrow(/secret-two/);
 });
