@@ -12,10 +12,14 @@ export interface OverloadOptions {
   readonly maxEventLoopDelayMs: number;
   /** INVITEs without a final response: what calls hold. Other requests count for nothing, so no flood of them refuses a call. */
   readonly calls: { readonly total: number; from(address: string): number };
+  /** Datagrams lost and requests heard again, since the start. Asked for only while the process is busy. */
+  readonly lost: () => number;
 }
 
 const SAMPLE_MS = 250;
 const ROUND_MS = 100;
+/** Below it nothing can be lost for want of time. */
+const BUSY = 0.9;
 const RESOLUTION_MS = 10;
 
 /**
@@ -32,6 +36,8 @@ export class Overload {
   #admittance = EVERYBODY;
   /** In this round. */
   #asked = { calls: 0, registrations: 0 };
+  /** As of the last round, while the process is busy. */
+  #lost: number | null = null;
 
   constructor(options: OverloadOptions) {
     this.#options = options;
@@ -91,9 +97,17 @@ export class Overload {
   #adapt(): void {
     const now = performance.eventLoopUtilization();
     const { utilization: utilisation } = performance.eventLoopUtilization(now, this.#worked);
-    this.#admittance = nextAdmittance(this.#admittance, { utilisation, ...this.#asked });
+    const lost = this.#lostSince(utilisation > BUSY);
+    this.#admittance = nextAdmittance(this.#admittance, { utilisation, lost, ...this.#asked });
     this.#worked = now;
     this.#asked = { calls: 0, registrations: 0 };
+  }
+
+  /** Since the last round; 0 for the first one in which the process is busy. */
+  #lostSince(isBusy: boolean): number {
+    const before = this.#lost;
+    this.#lost = isBusy ? this.#options.lost() : null;
+    return this.#lost === null || before === null ? 0 : this.#lost - before;
   }
 
   #sample(): void {

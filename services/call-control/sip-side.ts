@@ -23,6 +23,7 @@ import type { CallState } from './call-state.ts';
 import { FeatureAnswers } from './feature-answers.ts';
 import { FeatureCalls } from './feature-calls.ts';
 import { FlowHandover } from './flow-handover.ts';
+import { lostDatagrams } from './lost-datagrams.ts';
 import { Overload } from './overload.ts';
 import { OwnAddresses } from './own-addresses.ts';
 import { RegisteredFlows } from './registered-flows.ts';
@@ -104,6 +105,7 @@ export class SipSide {
       maxCallsPerSource: sip.maxCallsPerSource,
       maxEventLoopDelayMs: sip.maxEventLoopDelayMs,
       calls: this.#server.pendingInvites,
+      lost: () => lostDatagrams(this.#udpPorts()) + this.#server.counters.retransmissionsAbsorbed,
     });
     const handler = handlerOf(
       options,
@@ -120,6 +122,11 @@ export class SipSide {
 
   get listeners(): readonly Listener[] {
     return this.#server.listeners;
+  }
+
+  #udpPorts(): number[] {
+    const listening = this.#listening ? this.#server.listeners : [];
+    return listening.filter(({ transport }) => transport === 'udp').map(({ boundPort }) => boundPort);
   }
 
   check(): CheckResult {

@@ -10,6 +10,7 @@ const round = (utilisation: number, calls: number, registrations: number): Round
   utilisation,
   calls,
   registrations,
+  lost: 7,
 });
 const after = (rounds: number, each: Round, from: Admittance = EVERYBODY): Admittance =>
   Array.from({ length: rounds }).reduce<Admittance>((now) => nextAdmittance(now, each), from);
@@ -29,6 +30,11 @@ it('an avalanche of registrations costs registrations first, and calls as few as
   expect(shed.registrations).toBeLessThan(0.2);
   expect(shed.calls).toBe(1);
   expect(after(12, AVALANCHE).calls).toBeLessThan(1);
+});
+
+it('a saturated process that loses nothing refuses nobody: it is as fast as it can be', () => {
+  expect(after(100, { ...CALLS, lost: 0 }).calls).toBe(1);
+  expect(after(5, { ...CALLS, lost: 0 }, after(5, CALLS)).calls).toBeLessThan(after(5, CALLS).calls);
 });
 
 it('G7 a flood of registrations refuses no call while few call', () => {
