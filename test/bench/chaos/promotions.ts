@@ -8,6 +8,9 @@ import { freezePart, killCallControl, killPart, runLab } from './lab-parts.ts';
 /** Calls go on beside what is wrong for so long. */
 const WHILE_MS = 3_000;
 
+/** Call-control keeps a record until it has seen, looking each second, that every peer has it. */
+const LET_GO_MS = 4_000;
+
 const prepare = ({ lab, endpoints }: Stage) => withStandby(lab, endpoints);
 
 const standbyBehind = async ({ lab, endpoints }: Stage): Promise<void> => {
@@ -41,6 +44,7 @@ export const BEHIND: Fault = {
     await town.rest();
     await untilEqual(endpoints, 'a');
     await town.begin(['b']);
+    await delay(LET_GO_MS);
   },
   strike: async (stage) => {
     const { primary } = await haPair(stage.endpoints);
