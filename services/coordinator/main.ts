@@ -32,6 +32,7 @@ const redis = new RedisConnection({
 const alerts = new AlertDispatcher({
   site: config.site,
   redisUrl: config.redis.url,
+  redis,
   channels: configuredChannels(config.alerts, process.env),
   limits: {
     repeatMs: config.alerts.repeatMinutes * 60_000,

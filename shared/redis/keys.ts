@@ -14,5 +14,7 @@ export const liftChannel = (site: string): string => `${keyPrefix(site)}:bans-li
 export const secretsKey = (site: string): string => `${keyPrefix(site)}:secrets`;
 export const primaryFloorKey = (site: string): string => `${keyPrefix(site)}:primary`;
 export const journalStateKey = (site: string): string => `${keyPrefix(site)}:journal:state`;
+/** The troubles that a channel was told of and that last. */
+export const alertsKey = (site: string, channel: string): string => `${keyPrefix(site)}:alerts:${channel}`;
 export const callOnceKey = (site: string, callId: string, event: string): string =>
   `${keyPrefix(site)}:call:${event}:${callId}`;

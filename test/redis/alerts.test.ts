@@ -8,15 +8,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { configuredChannels } from '../../services/coordinator/alerts/channels.ts';
 import { AlertDispatcher } from '../../services/coordinator/alerts/dispatcher.ts';
 import { lastcallEvent } from '../../services/coordinator/alerts/event.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
+import type { RedisConnection } from '../../shared/redis/connect.ts';
+import { connectRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 let redis: RedisServer;
 let webhook: Server;
 let smtp: TcpServer;
 let alerts: AlertDispatcher;
+let connection: RedisConnection;
 /** Webhook bodies as they came, subjects of mails, lines of the command. */
-let posted: { event: string; phase: string }[];
+let posted: { event: string; phase: string; since?: string }[];
 let mails: string[];
 let file: string;
 /** How the webhook answers: never, or with a status. */
@@ -64,13 +66,22 @@ afterAll(async () => {
 const port = (server: Server | TcpServer): number => (server.address() as { port: number }).port;
 
 let sites = 0;
-beforeEach(() => {
+beforeEach(async () => {
   [posted, mails] = [[], []];
   file = join(mkdtempSync(join(tmpdir(), 'lastcall-alerts-')), 'told');
-  alerts = new AlertDispatcher({
-    // A site of its own a test: what one leaves in its queues is not another's.
-    site: `s${++sites}`,
+  connection = await connectRedis(redis.url);
+  // A site of its own a test: what one leaves in its queues is not another's.
+  sites++;
+  alerts = openAlerts();
+  alerts.start();
+});
+
+const openAlerts = (): AlertDispatcher =>
+  new AlertDispatcher({
+    site: `s${sites}`,
     redisUrl: redis.url,
+    redis: connection,
+    settleMs: 1_500,
     channels: configuredChannels(
       {
         command: `echo {event} $LASTCALL_PHASE >> ${file}`,
@@ -86,12 +97,11 @@ beforeEach(() => {
     log: pino({ level: 'silent' }),
     tickMs: 100,
   });
-  alerts.start();
-});
 
 afterEach(async () => {
   webhook.closeAllConnections();
   await alerts.stop();
+  await connection.close();
 });
 
 const lines = (): string[] => {
@@ -159,6 +169,34 @@ test('a webhook that was away is told of the end, and never of the begin after i
   await waitFor(() => performance.now() > until, { what: 'the retries', deadlineMs: 10_000 });
   expect(posted.at(-1)?.event).toBe('site-reachable');
 }, 30_000);
+
+test('a coordinator that starts again tells no trouble anew that it told before, and the end of one that ended meanwhile', async () => {
+  answer = 200;
+  const stopped = lastcallEvent('replication-stopped', 'a', {
+    from: 'b',
+    to: 'a',
+    reason: 'peer-unreachable',
+  });
+  await alerts.tell(down);
+  await alerts.tell(stopped);
+  await waitFor(() => posted.length >= 2, { what: 'both troubles to be told' });
+  const { since } = posted.find(({ event }) => event === down.event) ?? {};
+  await alerts.stop();
+  posted = [];
+  alerts = openAlerts();
+  alerts.start();
+  // The first look finds the one, and not the other.
+  await alerts.tell(down);
+  await waitFor(() => posted.some(({ event }) => event === 'replication-started'), {
+    what: 'the end of what ended meanwhile',
+  });
+  await waitFor(() => posted.some(({ event, phase }) => event === down.event && phase === 'reminder'), {
+    what: 'a reminder of what lasts',
+  });
+  expect(posted.filter(({ phase }) => phase === 'begin')).toEqual([]);
+  const reminder = posted.find(({ phase }) => phase === 'reminder');
+  expect(Math.abs(Date.parse(reminder?.since ?? '') - Date.parse(since ?? ''))).toBeLessThan(3_000);
+});
 
 test('without Redis every channel is told all the same, and again while it lasts', async () => {
   answer = 503;

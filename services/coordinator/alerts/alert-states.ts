@@ -4,7 +4,7 @@
  * Invariants: of a trouble the last thing told is how it stands; while it lasts it is told again; one that began after the
  * last one ended is told, however soon; no limit holds back what is critical, nor the end of what was told.
  */
-import { isCritical, type LastcallEvent, troubleOf } from './event.ts';
+import { endOf, isCritical, type LastcallEvent, lastcallEvent, troubleOf } from './event.ts';
 
 export interface AlertLimits {
   /** A trouble that lasts is told again after this time. */
@@ -28,7 +28,8 @@ export interface Telling {
   readonly withheld: number;
 }
 
-interface OpenTrouble {
+/** Kept over a restart, when the times are of a clock that goes on meanwhile. */
+export interface OpenTrouble {
   readonly event: LastcallEvent;
   readonly sinceMs: number;
   /** Null while it was held back. */
@@ -39,6 +40,8 @@ interface OpenTrouble {
 export class AlertStates {
   readonly #limits: AlertLimits;
   readonly #open = new Map<string, OpenTrouble>();
+  /** Restored, and not seen since. */
+  readonly #unseen = new Set<string>();
   #recentMs: number[] = [];
   #withheld = 0;
 
@@ -46,8 +49,33 @@ export class AlertStates {
     this.#limits = limits;
   }
 
+  get open(): readonly OpenTrouble[] {
+    return [...this.#open.values()];
+  }
+
+  /** What was told before this process began. What began since stands. */
+  restore(troubles: readonly OpenTrouble[]): void {
+    for (const trouble of troubles) {
+      const key = troubleOf(trouble.event)?.key;
+      if (key === undefined || this.#open.has(key)) continue;
+      this.#open.set(key, trouble);
+      this.#unseen.add(key);
+    }
+  }
+
+  /** All that lasts has been seen: what was restored and was not among it is over. Of a site that is not seen nobody knows. */
+  settle(nowMs: number): Telling[] {
+    return [...this.#unseen].flatMap((key) => {
+      const event = this.#open.get(key)?.event;
+      const end = event && endOf(event);
+      const isSeen = event && !this.#open.has(siteTrouble(event.site));
+      return end && (isSeen || this.#unseen.has(siteTrouble(end.site))) ? this.take(end, nowMs) : [];
+    });
+  }
+
   take(event: LastcallEvent, nowMs: number): Telling[] {
     const trouble = troubleOf(event);
+    if (trouble) this.#unseen.delete(trouble.key);
     if (!trouble) return this.#tell({ event, phase: 'once', trouble: null, sinceMs: null }, nowMs);
     return trouble.part === 'begin'
       ? this.#begin(trouble.key, event, nowMs)
@@ -109,3 +137,5 @@ export class AlertStates {
     return { ...telling, withheld };
   }
 }
+
+const siteTrouble = (site: string): string => troubleOf(lastcallEvent('site-unreachable', site))?.key ?? '';

@@ -1,3 +1,4 @@
+import type { RedisConnection } from '../../../shared/redis/connect.ts';
 import type { CoordinatorLog } from '../settings.ts';
 import type { AlertLimits } from './alert-states.ts';
 import type { Channel } from './channels.ts';
@@ -12,17 +13,23 @@ export interface DispatcherOptions {
   readonly log: CoordinatorLog;
   /** Counted by name, told or not. */
   readonly onEvent?: (event: LastcallEvent) => void;
+  /** Where troubles outlive this process. */
+  readonly redis: RedisConnection;
   /** Between looks at what is due again. */
   readonly tickMs?: number;
+  /** After which all that lasts has been seen; what was told before the start and was not seen is over then. */
+  readonly settleMs?: number;
 }
 
 const TICK_MS = 5_000;
+const SETTLE_MS = 20_000;
 
 /** Tells every channel what happens. None waits for another: each has its own states, queue and deadlines. */
 export class AlertDispatcher {
   readonly #options: DispatcherOptions;
   readonly #receivers: readonly Receiver[];
   #timer: NodeJS.Timeout | null = null;
+  #settling: NodeJS.Timeout | null = null;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -31,6 +38,9 @@ export class AlertDispatcher {
 
   start(): void {
     for (const receiver of this.#receivers) receiver.start();
+    this.#settling = setTimeout(() => {
+      for (const receiver of this.#receivers) void receiver.settle();
+    }, this.#options.settleMs ?? SETTLE_MS);
     this.#timer = setInterval(() => {
       for (const receiver of this.#receivers) void receiver.tick();
     }, this.#options.tickMs ?? TICK_MS);
@@ -38,6 +48,7 @@ export class AlertDispatcher {
 
   async stop(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
+    if (this.#settling) clearTimeout(this.#settling);
     await Promise.all(this.#receivers.map((receiver) => receiver.stop()));
   }
 

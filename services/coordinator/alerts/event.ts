@@ -63,6 +63,15 @@ export function troubleOf({ event, site, from, to }: LastcallEvent): { key: stri
   return trouble && part ? { key: [trouble, site, from ?? '', to ?? ''].join(' '), part } : null;
 }
 
+/** What says that this trouble is over; null for an event that begins none. */
+export function endOf(begin: LastcallEvent): LastcallEvent | null {
+  const [trouble, part] = TROUBLES[begin.event] ?? [];
+  if (part !== 'begin') return null;
+  const ends = Object.entries(TROUBLES) as [EventName, readonly [string, Part]][];
+  const end = ends.find(([, [of, its]]) => of === trouble && its === 'end')?.[0];
+  return end ? lastcallEvent(end, begin.site, { from: begin.from, to: begin.to }) : null;
+}
+
 const CRITICAL: ReadonlySet<EventName> = new Set([
   'two-primaries',
   'site-unreachable',

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Queue, Worker } from 'bullmq';
+import type { RedisConnection } from '../../../shared/redis/connect.ts';
 import { closeQueue, JOB_RETENTION, openQueue, openWorker } from '../../../shared/redis/queues.ts';
 import type { CoordinatorLog } from '../settings.ts';
+import { AlertMemory } from './alert-memory.ts';
 import { type AlertLimits, AlertStates, type Telling } from './alert-states.ts';
 import { type Channel, type Notice, SEND_LIMIT_MS } from './channels.ts';
 import type { LastcallEvent } from './event.ts';
@@ -19,11 +22,13 @@ export interface ReceiverOptions {
   readonly channel: Channel;
   readonly limits: AlertLimits;
   readonly log: CoordinatorLog;
+  readonly redis: RedisConnection;
 }
 
 /** A day of tries, the last ones half an hour apart. */
 const ATTEMPTS = { attempts: 60, backoff: { type: 'lastcall' } } as const;
 const LONGEST_DELAY_MS = 1_800_000;
+const REMEMBER_MS = 2_000;
 const ENQUEUE_LIMIT_MS = 1_000;
 /** A receiver that hangs on one notice may take the next. */
 const CONCURRENCY = 4;
@@ -32,6 +37,9 @@ const CONCURRENCY = 4;
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #states: AlertStates;
+  readonly #memory: AlertMemory;
+  /** What was told before the start is known, as far as Redis knows it. */
+  #remembered: Promise<void> = Promise.resolve();
   readonly #queue: Queue<Delivery>;
   readonly #worker: Worker<Delivery>;
   /** By trouble, the youngest that was delivered: an older one that is tried again would be the wrong last word. */
@@ -42,6 +50,7 @@ export class Receiver {
     const { channel, log, site, redisUrl } = options;
     this.#options = options;
     this.#states = new AlertStates(options.limits);
+    this.#memory = new AlertMemory(options.redis, site, channel.name);
     const place = { site, url: redisUrl, log };
     const name = `alert-${channel.name}` as const;
     this.#queue = openQueue(name, place, { defaultJobOptions: { ...JOB_RETENTION, ...ATTEMPTS } });
@@ -59,6 +68,7 @@ export class Receiver {
   }
 
   start(): void {
+    this.#remembered = this.#remember();
     void this.#worker.run().catch(() => undefined);
   }
 
@@ -67,16 +77,34 @@ export class Receiver {
     await Promise.all([closeQueue(this.#worker, true), closeQueue(this.#queue)]);
   }
 
-  take(event: LastcallEvent): Promise<void> {
-    return this.#send(this.#states.take(event, performance.now()));
+  async take(event: LastcallEvent): Promise<void> {
+    await this.#remembered;
+    await this.#send(this.#states.take(event, performance.now()));
   }
 
-  tick(): Promise<void> {
-    return this.#send(this.#states.tick(performance.now()));
+  async tick(): Promise<void> {
+    await this.#remembered;
+    await this.#send(this.#states.tick(performance.now()));
+  }
+
+  /** By now all that lasts has been seen. */
+  async settle(): Promise<void> {
+    await this.#remembered;
+    await this.#send(this.#states.settle(performance.now()));
+  }
+
+  /** A coordinator may start before Redis does; it does not wait long. */
+  async #remember(): Promise<void> {
+    for (let waitedMs = 0; waitedMs < REMEMBER_MS; waitedMs += REMEMBER_MS / 10) {
+      const troubles = await this.#memory.load();
+      if (troubles !== null) return this.#states.restore(troubles);
+      await delay(REMEMBER_MS / 10);
+    }
   }
 
   async #send(tellings: readonly Telling[]): Promise<void> {
     await Promise.all(tellings.map((telling) => this.#enqueue(telling)));
+    await this.#memory.save(this.#states.open);
   }
 
   /** Without Redis it is sent at once; not taken, a trouble that lasts is told again at the next tick. */
