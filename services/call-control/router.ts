@@ -77,7 +77,7 @@ export class Router {
       ? await this.#phones(request, aor, party)
       : NOBODY;
     const returnsToProxy = from.trusted || callee === 'unreadable';
-    const onward = this.#peerTargets(request, dialed, from);
+    const onward = this.#peerTargets(request, this.uriOf(dialed), from);
     return [here, [...past, ...onward], returnsToProxy ? gateway : []].filter((stage) => stage.length > 0);
   }
 
@@ -89,11 +89,13 @@ export class Router {
   ): Promise<Stages> {
     // Whoever calls for help asks as this site's own: what a terminal may reach.
     const from = asker === 'stranger' ? { asker: 'terminal' as const, sitesPassed } : { asker, sitesPassed };
-    const { here, past } = await this.#phones(request, this.uriOf(dialed));
+    // A service URN (RFC 5031) has no number in it: nobody is registered for it, and it goes on as it is.
+    const uri = dialed === '' ? request.requestUri : this.uriOf(dialed);
+    const { here, past } = await this.#phones(request, uri);
     return [
-      this.#gatewayTargets(request, request.requestUri, from),
+      this.#gatewayTargets(request, request.requestUri, from, 'emergency'),
       here,
-      [...past, ...this.#peerTargets(request, dialed, from)],
+      [...past, ...this.#peerTargets(request, uri, from)],
     ].filter((stage) => stage.length > 0);
   }
 
@@ -126,22 +128,27 @@ export class Router {
 
   #peerTargets(
     request: SipRequest,
-    dialed: string,
+    uri: string,
     { asker, sitesPassed }: Pick<Originator, 'asker' | 'sitesPassed'>,
   ): CallTarget[] {
     const { gate, marker, peers } = this.#options;
     if (!gate.mayReach(asker, 'peer-site')) return [];
     return peers.filter(fitsScheme(request)).map((nextHop) => ({
       kind: 'peer',
-      uri: schemeOf(request) + this.uriOf(dialed).slice('sip'.length),
+      uri: uri.replace(/^sip:/, `${schemeOf(request)}:`),
       nextHop,
       edit: (draft) => marker.mark(draft, sitesPassed),
     }));
   }
 
-  #gatewayTargets(request: SipRequest, uri: string, { asker }: Pick<Originator, 'asker'>): CallTarget[] {
+  #gatewayTargets(
+    request: SipRequest,
+    uri: string,
+    { asker }: Pick<Originator, 'asker'>,
+    place: 'gateway' | 'emergency' = 'gateway',
+  ): CallTarget[] {
     const { gate, nextHop } = this.#options;
-    if (nextHop === null || !gate.mayReach(asker, 'gateway') || !fitsScheme(request)(nextHop)) return [];
+    if (nextHop === null || !gate.mayReach(asker, place) || !fitsScheme(request)(nextHop)) return [];
     return [{ kind: 'gateway', uri, nextHop }];
   }
 
