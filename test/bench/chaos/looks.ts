@@ -3,7 +3,6 @@ import type { DemoTerminal } from '../../../services/lab/demo-terminals.ts';
 import type { Endpoints } from '../../../services/lab/endpoints.ts';
 import type { Group, Look } from './freshest-model.ts';
 
-const PAUSE_MS = 50;
 const ANSWER_MS = 4_000;
 /**
  * What one process of a site has recorded, another one may find a while later: it travels by way of the table, and by Redis
@@ -16,12 +15,14 @@ const CODES: Readonly<Record<Group, string>> = { dialed: '*52', missed: '*69' };
 export class Looks {
   readonly #endpoints: Endpoints;
   readonly #terminals: readonly DemoTerminal[];
+  readonly #pauseMs: number;
   #stopping = new AbortController();
   #running: Promise<Look[]>[] = [];
 
-  constructor(endpoints: Endpoints, terminals: readonly DemoTerminal[]) {
+  constructor(endpoints: Endpoints, terminals: readonly DemoTerminal[], pauseMs: number) {
     this.#endpoints = endpoints;
     this.#terminals = terminals;
+    this.#pauseMs = pauseMs;
   }
 
   begin(): void {
@@ -45,7 +46,7 @@ export class Looks {
       const found = await this.#ask(site, terminal?.number ?? '', group);
       if (found !== undefined)
         looks.push({ site, subscriber: terminal?.number ?? '', group, beganMs, endedMs: Date.now(), found });
-      await delay(PAUSE_MS, undefined, { signal }).catch(() => {});
+      await delay(this.#pauseMs, undefined, { signal }).catch(() => {});
     }
     return looks;
   }

@@ -3,7 +3,6 @@ import type { DemoTerminal } from '../../../services/lab/demo-terminals.ts';
 import type { Endpoints } from '../../../services/lab/endpoints.ts';
 import type { Call } from './freshest-model.ts';
 
-const PAUSE_MS = 500;
 const RETRY_MS = 250;
 /** A PBX gives a report up after so long. */
 const PATIENCE_MS = 15_000;
@@ -18,13 +17,15 @@ const BUSY = 486;
 export class Reports {
   readonly #endpoints: Endpoints;
   readonly #terminals: readonly DemoTerminal[];
+  readonly #pauseMs: number;
   #stopping = new AbortController();
   #running: Promise<Call[]>[] = [];
   #count = 0;
 
-  constructor(endpoints: Endpoints, terminals: readonly DemoTerminal[]) {
+  constructor(endpoints: Endpoints, terminals: readonly DemoTerminal[], pauseMs: number) {
     this.#endpoints = endpoints;
     this.#terminals = terminals;
+    this.#pauseMs = pauseMs;
   }
 
   begin(sites: readonly string[]): void {
@@ -49,7 +50,7 @@ export class Reports {
     for (let turn = first; !signal.aborted; turn++) {
       const call = `report-${++this.#count}-${process.pid}`;
       calls.push(await this.#send(call, number, sites, turn));
-      await delay(PAUSE_MS, undefined, { signal }).catch(() => {});
+      await delay(this.#pauseMs, undefined, { signal }).catch(() => {});
     }
     return calls;
   }

@@ -11,6 +11,9 @@ import { TownPhones } from './town-phones.ts';
 const PAUSE_S = 1;
 /** Subscribers of the PBX that reports by REST. */
 const REPORTED = 4;
+/** Between two of one subscriber, and between two at one site; longer where fewer calls are made. */
+const LEAST_REPORT_MS = 500;
+const LEAST_LOOK_MS = 40;
 
 /** Terminals that a lab needs for this many calls a second at all sites together. */
 export const terminalsFor = (callsPerSecond: number): number =>
@@ -51,19 +54,28 @@ export class Town {
   #calls: Judgement[] = [];
   #looked: Look[] = [];
 
-  private constructor(endpoints: Endpoints, phones: TownPhones) {
+  private constructor(endpoints: Endpoints, phones: TownPhones, callsPerSecond: number) {
     this.#endpoints = endpoints;
     this.#phones = phones;
     this.#reported = endpoints.terminals.slice(-REPORTED);
-    this.#reports = new Reports(endpoints, this.#reported);
-    this.#looks = new Looks(endpoints, [...phones.terminals, ...this.#reported]);
+    this.#reports = new Reports(
+      endpoints,
+      this.#reported,
+      Math.max(LEAST_REPORT_MS, 20_000 / callsPerSecond),
+    );
+    this.#looks = new Looks(
+      endpoints,
+      [...phones.terminals, ...this.#reported],
+      Math.max(LEAST_LOOK_MS, 2_000 / callsPerSecond),
+    );
   }
 
   /** Everybody registers at every site. `folder` is for SIPp's files. */
   static async settle(endpoints: Endpoints, folder: string, callsPerSecond: number): Promise<Town> {
     const servers = new Map(Object.entries(endpoints.sites).map(([site, { sip }]) => [site, sip.udp]));
     const terminals = endpoints.terminals.slice(0, terminalsFor(callsPerSecond) - REPORTED);
-    return new Town(endpoints, await TownPhones.start({ terminals, callsPerSecond, servers, folder }));
+    const phones = await TownPhones.start({ terminals, callsPerSecond, servers, folder });
+    return new Town(endpoints, phones, callsPerSecond);
   }
 
   get sites(): string[] {
