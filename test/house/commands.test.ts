@@ -1,24 +1,18 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { buildProgram } from '../../services/cli/program.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
 import { commandLines, faultOf } from './documented-commands.ts';
+import { readPages } from './documented-pages.ts';
 
 const root = packageRoot();
-const pages = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
-  cwd: root,
-  encoding: 'utf8',
-})
-  .trim()
-  .split('\n')
-  .filter((path) => existsSync(join(root, path)));
+const pages = readPages();
 const program = buildProgram({ out: () => {}, err: () => {} }, async () => {});
 const scripts = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts);
 
 test('every command line in the documents is one that the programs understand', () => {
-  const lines = pages.flatMap((page) => commandLines(page, readFileSync(join(root, page), 'utf8')));
+  const lines = pages.flatMap(({ path, text }) => commandLines(path, text));
   expect(lines.length).toBeGreaterThan(50);
   const faults = lines.flatMap(({ page, line }) => {
     const fault = faultOf(line, program, scripts);
