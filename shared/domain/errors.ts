@@ -174,7 +174,7 @@ export const ERRORS = {
     401,
     'never',
     'The request carries no valid token',
-    'Send `Authorization: Bearer <token>` with one of the tokens under api.tokens.',
+    'Send `Authorization: Bearer <token>`; make one with `lastcall tokens add`, or name one under api.tokens.',
   ),
   ROLE_INSUFFICIENT: entry(
     403,

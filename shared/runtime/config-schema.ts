@@ -174,10 +174,13 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       expected: 'codes with redial, return, erase or trace',
       default: { '*52': 'redial', '*69': 'return' },
     }),
-    emergencyNumbers: texts('Never recorded, never redialed; a trailing * matches a prefix', {
-      default: ['112', '911', '110', '999'],
-      expected: 'a list of numbers',
-    }),
+    emergencyNumbers: texts(
+      'Called without credentials, never recorded, never redialed; a trailing * matches a prefix',
+      {
+        default: ['112', '911', '110', '999'],
+        expected: 'a list of numbers',
+      },
+    ),
     barredNumbers: texts('Never reached by a star code; a trailing * matches a prefix', {
       default: [],
       expected: 'a list of numbers',
@@ -196,7 +199,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
         default: '480',
       },
     ),
-    batchDelayMs: millis('How long a record waits for company', 5, 1_000),
+    batchDelayMs: millis('How long a record waits for others, to be written with them', 5, 1_000),
     batchRows: integer('Terminals in one write at most', { min: 1, max: 10_000, default: 500 }),
     recordDays: integer('How long a row for each finished call is kept; 0: none is written', {
       min: 0,
@@ -236,7 +239,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     listen: hostPort('Listener', { default: LOOPBACK(8080) }),
     certificate: optional(text('PEM file with the certificate chain: REST over TLS, and nothing without')),
     key: optional(text('PEM file with the private key')),
-    requestsPerSecond: integer('What one token may ask; beyond it 429', {
+    requestsPerSecond: integer('Requests of one token; beyond it 429', {
       min: 1,
       max: 1_000_000,
       default: 20_000,
@@ -246,7 +249,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
       max: 100_000,
       default: 30,
     }),
-    corsOrigins: texts('Origins whose web pages may ask', {
+    corsOrigins: texts('Origins whose web pages may use the api', {
       pattern: /^https?:\/\/[^\s/]+$/,
       expected: 'a list of origins, such as https://console.example.net',
       default: [],
@@ -358,7 +361,7 @@ export const CONFIG_SCHEMA = section('Lastcall site configuration', {
     stepTimeoutMs: millis('Time for one step of a failover', 600_000, 86_400_000),
     fenceCommand: optional(
       text(
-        'Stops a server that another was promoted past, once what only it holds is salvaged; {host} and {port} are its own',
+        'Stops an old primary that a promotion has replaced, once what only it holds is salvaged; {host} and {port} are its own',
       ),
     ),
     switchoverCommand: optional(text("The HA tool's switchover command; {host} is the new primary")),

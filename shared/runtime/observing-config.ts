@@ -16,7 +16,11 @@ export const TRACING = section('OpenTelemetry traces of calls, as OTLP over HTTP
   url: optional(
     webUrl("A collector's address for traces, such as http://127.0.0.1:4318/v1/traces; absent: no traces"),
   ),
-  samplePercent: integer('Of a hundred calls so many are traced', { min: 1, max: 100, default: 100 }),
+  samplePercent: integer('Share of the calls that are traced, in percent', {
+    min: 1,
+    max: 100,
+    default: 100,
+  }),
 });
 
 /** Who is told of what happens. */

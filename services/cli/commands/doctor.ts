@@ -6,7 +6,7 @@ import { localChecks } from '../doctor/local-checks.ts';
 export const doctor: Command = {
   name: 'doctor',
   summary:
-    'look for what will hurt on a bad day: settings, grants, peers, clocks, certificates, secrets, backups; exit status 3 with warnings',
+    'look for what will cause trouble later: settings, grants, peers, clocks, certificates, secrets, backups; exit status 3 with warnings',
   async run(_input, context) {
     // Without a configuration there is nothing to examine.
     context.config();
