@@ -24,7 +24,7 @@ export const TRACING = section('OpenTelemetry traces of calls, as OTLP over HTTP
 });
 
 /** Who is told of what happens. */
-export const ALERTS = section('Who is told', {
+export const ALERTS = section('Who is notified', {
   command: optional(text('Run for each event; {event}, {site}, {from}, {to}, {reason} are replaced')),
   webhookUrl: optional(webUrl('Gets each event as signed JSON')),
   webhookSecret: optional(text('Key of the HMAC-SHA-256 signature', { secret: true })),
@@ -33,7 +33,7 @@ export const ALERTS = section('Who is told', {
   smtpUrl: optional(
     text('smtp://[user:password@]host[:port]', { secret: true, pattern: /^smtps?:\/\/\S+$/ }),
   ),
-  repeatMinutes: integer('What lasts is told again after this time', {
+  repeatMinutes: integer('After this time a trouble that lasts is reported again', {
     min: 1,
     max: 10_080,
     unit: 'minutes',

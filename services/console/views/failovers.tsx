@@ -15,9 +15,9 @@ export function Failovers({ argument }: ViewProps) {
   return (
     <>
       <p class="lead">
-        After another server became a site's primary, Lastcall keeps every row that any site holds, rebuilds
-        what must be rebuilt and proves that all copies are equal. It never promotes a server: that is
-        repmgr's, Patroni's or Pacemaker's, who tell it here.
+        When another server has become a site's primary, Lastcall brings back what only other sites still
+        hold, rebuilds the copies that must be rebuilt and proves that all of them are equal. It never
+        promotes a server itself: repmgr, Patroni or Pacemaker do that and tell Lastcall.
       </p>
       <Start />
       {shown && <Report id={shown} />}
@@ -119,13 +119,13 @@ function Report({ id }: { id: string }) {
 const STEPS: Readonly<Record<string, string>> = {
   check: 'Looks at both databases and decides what has to be done',
   fence: 'Stops the replicators that could still write',
-  'salvage-marks': 'Brings back what was to be forgotten',
+  'salvage-marks': 'Brings back forget marks, so that nothing forgotten returns',
   'salvage-rows': 'Brings back rows that the new primary never had',
   slot: 'Makes a new replication slot',
   copy: 'Copies all rows beside the old copy',
   swap: 'Puts the new copy in place of the old one',
   stream: 'Lets changes flow again',
-  barrier: 'Waits until a beat written now has arrived',
+  barrier: 'Waits until a heartbeat written now has arrived',
   compare: 'Compares every row',
 };
 

@@ -14,8 +14,7 @@ export function LookUp() {
   return (
     <>
       <p class="lead">
-        The question that a phone asks when somebody dials a star code, and the answer it gets, at this site,
-        now. No call is placed.
+        The number that a star code would call now, dialed on a phone of this site. Nothing is dialed here.
       </p>
       <form class="card inline" onSubmit={submit}>
         <label>

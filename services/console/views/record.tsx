@@ -31,7 +31,10 @@ function Bans() {
   return (
     <section class="card" aria-label="Bans">
       <h2>Held back</h2>
-      <p class="hint">Log-ins of phones that gave wrong passwords wait a little longer after each one.</p>
+      <p class="hint">
+        After eight wrong passwords a username must wait at the address that gave them: a second at first, a
+        minute at most.
+      </p>
       {fault?.isUnknownAddress ? <p class="hint">This api does not list them.</p> : <Fault fault={fault} />}
       {value?.bans.length === 0 && <p>Nobody is held back.</p>}
       <ul class="list">

@@ -14,8 +14,8 @@ export function ReplicationView() {
   return (
     <>
       <p class="lead">
-        Each site writes a table of its own and holds a copy of every other site's. A feature call reads them
-        all and takes the freshest entry, so an old copy matters only as long as it is old.
+        Each site writes a table of its own and holds a copy of every other site's. A star code reads them all
+        and calls the freshest number. A copy that lags behind hides only the newest calls of its site.
       </p>
       <div class="grid">
         {live.directions.map((direction) => (

@@ -40,7 +40,7 @@ function Search() {
         <button class="primary" type="submit">
           Find
         </button>
-        <p class="hint">Empty lists them all.</p>
+        <p class="hint">Leave it empty to list all.</p>
       </form>
       <Fault fault={fault} />
       <section class="card" aria-label="Terminals">
