@@ -73,6 +73,7 @@ function Audit() {
   return (
     <section class="card" aria-label="Audit log">
       <h2>Who changed what</h2>
+      <p class="hint">Every change by REST, this page or the command line, the newest first.</p>
       {fault?.isUnknownAddress ? <p class="hint">This api keeps no audit log.</p> : <Fault fault={fault} />}
       {value?.entries.length === 0 && <p>Nobody changed anything.</p>}
       <ul class="list">
