@@ -14,7 +14,7 @@ export function LookUp() {
   return (
     <>
       <p class="lead">
-        The number that a star code would call now, dialed on a phone of this site. Nothing is dialed here.
+        The number that a star code would call if somebody dialed it at this site now. No call is placed.
       </p>
       <form class="card inline" onSubmit={submit}>
         <label>
