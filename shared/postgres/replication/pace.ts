@@ -3,11 +3,11 @@
  * time each change goes at once; the higher the rate, or the longer a batch takes, the more of them share a batch.
  */
 const AT_ONCE_BELOW_PER_SECOND = 2_200;
-const GAP_MS_PER_RATE = 1.8 / 1_000;
+const GAP_MS_PER_RATE = 1.1 / 1_000;
 /** A small batch takes half a millisecond. When they take longer the processors are wanted elsewhere as well. */
 const UNHURRIED_MS = 0.9;
 const GAPS_PER_BATCH = 4;
-const LONGEST_GAP_MS = 3;
+const LONGEST_GAP_MS = 8;
 const WINDOW_MS = 100;
 const NEWEST_SHARE = 0.1;
 
