@@ -2,39 +2,29 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compareSites, type TableComparison } from '../../shared/postgres/repair/compare.ts';
 import { expectCopiesEqualOrigins } from '../support/invariants.ts';
 import { markSql } from '../support/marks.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import {
-  makeSite,
   query,
-  type RunningReplicator,
+  type ReplicationPair,
   type SiteDatabase,
-  startReplicator,
-  untilStreaming,
+  startReplicationPair,
 } from '../support/replication-pair.ts';
 
-let server: PostgresServer;
+let pair: ReplicationPair;
 let a: SiteDatabase;
 let b: SiteDatabase;
-const running: RunningReplicator[] = [];
 
 beforeAll(async () => {
-  server = await startPostgres();
-  for (const site of ['a', 'b']) await server.createDatabase(`site_${site}`);
-  a = await makeSite('a', ['b'], (user, password) => server.url('site_a', user, password));
-  b = await makeSite('b', ['a'], (user, password) => server.url('site_b', user, password));
-  running.push(startReplicator(a, { b: b.replicator }), startReplicator(b, { a: a.replicator }));
+  pair = await startReplicationPair();
+  ({ a, b } = pair);
   await query(
     a.app,
     'INSERT INTO lastcall.lastcalls (terminal_id, last_dialed_call) SELECT i, i FROM generate_series(1, 10000) i',
   );
-  await Promise.all(running.map((one) => untilStreaming(one)));
+  await pair.streaming();
   await expectCopiesEqualOrigins([a, b]);
 });
 
-afterAll(async () => {
-  await Promise.all(running.map(({ replicator }) => replicator.stop()));
-  await server?.remove();
-});
+afterAll(() => pair?.stop());
 
 const compare = (repair = false) =>
   compareSites({

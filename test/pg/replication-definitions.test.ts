@@ -1,36 +1,26 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectCopiesEqualOrigins } from '../support/invariants.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import {
-  makeSite,
   query,
+  type ReplicationPair,
   type RunningReplicator,
   type SiteDatabase,
-  startReplicator,
-  untilStreaming,
+  startReplicationPair,
 } from '../support/replication-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-let server: PostgresServer;
+let pair: ReplicationPair;
 let a: SiteDatabase;
 let b: SiteDatabase;
 let atB: RunningReplicator;
-const running: RunningReplicator[] = [];
 
 beforeAll(async () => {
-  server = await startPostgres();
-  for (const site of ['a', 'b']) await server.createDatabase(`site_${site}`);
-  a = await makeSite('a', ['b'], (user, password) => server.url('site_a', user, password));
-  b = await makeSite('b', ['a'], (user, password) => server.url('site_b', user, password));
-  atB = startReplicator(b, { a: a.peer });
-  running.push(startReplicator(a, { b: b.peer }), atB);
-  await Promise.all(running.map((one) => untilStreaming(one)));
+  pair = await startReplicationPair();
+  ({ a, b, atB } = pair);
+  await pair.streaming();
 });
 
-afterAll(async () => {
-  await Promise.all(running.map(({ replicator }) => replicator.stop()));
-  await server?.remove();
-});
+afterAll(() => pair?.stop());
 
 const direction = (of: RunningReplicator, from: string) => {
   const found = of.replicator.directions.find((one) => one.from === from);

@@ -1,34 +1,25 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectCopiesEqualOrigins } from '../support/invariants.ts';
-import { type PostgresServer, startPostgres, withClient } from '../support/postgres.ts';
+import { withClient } from '../support/postgres.ts';
 import {
-  makeSite,
   query,
-  type RunningReplicator,
+  type ReplicationPair,
   type SiteDatabase,
-  startReplicator,
-  untilStreaming,
+  startReplicationPair,
 } from '../support/replication-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-let server: PostgresServer;
+let pair: ReplicationPair;
 let a: SiteDatabase;
 let b: SiteDatabase;
-const running: RunningReplicator[] = [];
 
 beforeAll(async () => {
-  server = await startPostgres();
-  for (const site of ['a', 'b']) await server.createDatabase(`site_${site}`);
-  a = await makeSite('a', ['b'], (user, password) => server.url('site_a', user, password));
-  b = await makeSite('b', ['a'], (user, password) => server.url('site_b', user, password));
-  running.push(startReplicator(a, { b: b.replicator }), startReplicator(b, { a: a.replicator }));
-  await Promise.all(running.map((one) => untilStreaming(one)));
+  pair = await startReplicationPair();
+  ({ a, b } = pair);
+  await pair.streaming();
 });
 
-afterAll(async () => {
-  await Promise.all(running.map(({ replicator }) => replicator.stop()));
-  await server?.remove();
-});
+afterAll(() => pair?.stop());
 
 const add = (site: SiteDatabase, id: number) =>
   query(
@@ -140,7 +131,7 @@ test('C9 a superuser’s DELETE through the view reaches every site as well', as
   await dial(a, 20, 'only at a');
   await dial(b, 21, 'own');
   await untilSettled();
-  await query(server.url('site_b'), 'DELETE FROM lastcall.lastcalls WHERE terminal_id IN (20, 21)');
+  await query(pair.server.url('site_b'), 'DELETE FROM lastcall.lastcalls WHERE terminal_id IN (20, 21)');
   await untilSettled();
   expect([await rowsAt(a, 20, 21), await rowsAt(b, 20, 21)]).toEqual([0, 0]);
   await expectCopiesEqualOrigins([a, b]);

@@ -122,3 +122,35 @@ export const siteOf =
   (server: PostgresServer) =>
   (user?: string, password?: string): string =>
     server.url('postgres', user, password);
+
+/** Sites a and b on one server, replicating to each other by the login that other sites have. */
+export interface ReplicationPair {
+  readonly server: PostgresServer;
+  readonly a: SiteDatabase;
+  readonly b: SiteDatabase;
+  readonly atA: RunningReplicator;
+  readonly atB: RunningReplicator;
+  streaming(): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export async function startReplicationPair(): Promise<ReplicationPair> {
+  const server = await startPostgres();
+  for (const site of ['a', 'b']) await server.createDatabase(`site_${site}`);
+  const a = await makeSite('a', ['b'], (user, password) => server.url('site_a', user, password));
+  const b = await makeSite('b', ['a'], (user, password) => server.url('site_b', user, password));
+  const atA = startReplicator(a, { b: b.peer });
+  const atB = startReplicator(b, { a: a.peer });
+  return {
+    server,
+    a,
+    b,
+    atA,
+    atB,
+    streaming: () => Promise.all([atA, atB].map((one) => untilStreaming(one))),
+    async stop() {
+      await Promise.all([atA, atB].map(({ replicator }) => replicator.stop()));
+      await server.remove();
+    },
+  };
+}
