@@ -1,7 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { packageRoot } from '../../../shared/runtime/package-root.ts';
+import { writeResult } from '../write-result.ts';
 import type { LoadFigures } from './load.ts';
 
 export interface Row {
@@ -25,20 +22,7 @@ export async function report(
     ...highestCleanRates(rows),
   ];
   console.log(lines.join('\n'));
-  const folder = join(packageRoot(), 'bench', 'results');
-  await mkdir(folder, { recursive: true });
-  const machine = {
-    cpu: cpus()[0]?.model ?? '',
-    cores: cpus().length,
-    memoryGib: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
-  };
-  const file = join(folder, run.quick ? 'sip-quick.json' : 'sip.json');
-  await writeFile(
-    file,
-    `${JSON.stringify({ at: new Date().toISOString(), ...run, machine, rows }, null, 2)}\n`,
-  );
-  console.log(`written to ${file}`);
+  await writeResult(run.quick ? 'sip-quick' : 'sip', { ...run, rows });
 }
 
 function groups(rows: readonly Row[]): Row[][] {
