@@ -111,9 +111,9 @@ export class CallRecords {
 
   /** The oldest. */
   #letGo(count: number): void {
+    this.#times = this.#times.slice(-MOST_WAITING);
     if (count <= 0) return;
     this.#dropped += Math.min(count, this.#calls.length);
     this.#calls = this.#calls.slice(count);
-    this.#times = this.#times.slice(-MOST_WAITING);
   }
 }
