@@ -1,12 +1,12 @@
+import { isAnonymous } from '../../shared/domain/caller.ts';
+import { LastcallError } from '../../shared/domain/errors.ts';
 import {
   type CallFacts,
   calleeRecord,
   dialedRecord,
   type Party,
   skewBeyond,
-} from '../../shared/domain/call-record.ts';
-import { isAnonymous } from '../../shared/domain/caller.ts';
-import { LastcallError } from '../../shared/domain/errors.ts';
+} from '../../shared/domain/last-call-record.ts';
 import type { LastCalls } from '../../shared/domain/last-calls.ts';
 import { type Micros, parseTimestamptz } from '../../shared/domain/micros.ts';
 import {

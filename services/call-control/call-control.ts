@@ -7,9 +7,9 @@ import { Metrics } from '../../shared/runtime/metrics.ts';
 import { Tracer } from '../../shared/runtime/tracing.ts';
 import type { Listener } from '../../shared/sip/transport/listener.ts';
 import { CallMetrics } from './call-metrics.ts';
-import { CallState } from './call-state.ts';
 import type { Siblings } from './siblings.ts';
 import { SipSide } from './sip-side.ts';
+import { SiteStores } from './site-stores.ts';
 import { StartGate } from './start-gate.ts';
 
 export interface CallControlOptions {
@@ -22,7 +22,7 @@ export interface CallControlOptions {
 /** The whole service without its process: parts to start in order and to stop in reverse, and what its health says. */
 export class CallControl {
   readonly metrics: Metrics;
-  readonly #state: CallState;
+  readonly #stores: SiteStores;
   readonly #sip: SipSide;
   readonly #tracer: Tracer | null;
   readonly #gate: StartGate;
@@ -34,12 +34,12 @@ export class CallControl {
     this.metrics = new Metrics({ site: config.site, ...process });
     const callMetrics = new CallMetrics(this.metrics);
     this.#drainSeconds = config.sip.drainSeconds;
-    this.#state = new CallState({ config, log, metrics: this.metrics, callMetrics });
+    this.#stores = new SiteStores({ config, log, metrics: this.metrics, callMetrics });
     this.#gate = new StartGate({
-      databaseUp: () => this.#state.database.state.state === 'up',
-      databaseTried: () => this.#state.databaseTried,
-      redisUp: () => this.#state.redis.state.state === 'up',
-      copiesHeld: () => this.#state.copies.holdsAny(),
+      databaseUp: () => this.#stores.database.state.state === 'up',
+      databaseTried: () => this.#stores.databaseTried,
+      redisUp: () => this.#stores.redis.state.state === 'up',
+      copiesHeld: () => this.#stores.copies.holdsAny(),
     });
     this.#tracer = tracerOf(config, log);
     const serving = () => (this.#gate.open ? ('serving' as const) : ('starting' as const));
@@ -48,7 +48,7 @@ export class CallControl {
       log,
       metrics: this.metrics,
       callMetrics,
-      callState: this.#state,
+      stores: this.#stores,
       siblings,
       tracer: this.#tracer,
       state: () => (this.#draining ? 'draining' : serving()),
@@ -69,21 +69,21 @@ export class CallControl {
     return {
       sip: { required: true, check: () => this.#sip.check() },
       start: { required: true, check: () => this.#gate.check() },
-      ...this.#state.checks,
+      ...this.#stores.checks,
     };
   }
 
   /** Peers whose databases were added or removed while running; whom SIP goes to is as it was at the start. */
   setPeers(peers: Config['peers']): void {
-    this.#state.setPeers(peers);
+    this.#stores.setPeers(peers);
   }
 
   get parts(): readonly Part[] {
     return [
-      { name: 'call state', start: () => this.#state.start(), stop: () => this.#state.stop() },
+      { name: 'stores', start: () => this.#stores.start(), stop: () => this.#stores.stop() },
       { name: 'traces', stop: () => this.#tracer?.stop() },
       { name: 'sip', start: () => this.#sip.start(), stop: () => this.#sip.stop() },
-      { name: 'records', stop: () => this.#state.drain() },
+      { name: 'records', stop: () => this.#stores.drain() },
       { name: 'calls', stop: () => this.#sip.drained(AbortSignal.timeout(this.#drainSeconds * 1000)) },
       {
         name: 'dependencies',

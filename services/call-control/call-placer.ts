@@ -1,5 +1,5 @@
-import { type CallFacts, type Outcome, outcomeOf } from '../../shared/domain/call-record.ts';
 import type { NumberSource } from '../../shared/domain/finished-call.ts';
+import { type CallFacts, type Outcome, outcomeOf } from '../../shared/domain/last-call-record.ts';
 import { type DialRule, isEmergency, toDialable } from '../../shared/domain/number.ts';
 import type { Span } from '../../shared/runtime/tracing.ts';
 import type { MessageDraft } from '../../shared/sip/message/draft.ts';
@@ -9,10 +9,8 @@ import type { ForwardOutcome } from '../../shared/sip/proxy/types.ts';
 import type { ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import { DATABASE_AWAY } from './answers.ts';
 import type { CallForwarding } from './call-forwarding.ts';
-import { CallLegs } from './call-legs.ts';
 import type { CallMetrics, CallResult } from './call-metrics.ts';
-import type { CallRecorder, Kept } from './call-recorder.ts';
-import type { CallRecords } from './call-records.ts';
+import type { CallRecordWriter } from './call-record-writer.ts';
 import { forwardedBy } from './forwarded-by.ts';
 import {
   assertIdentity,
@@ -22,10 +20,12 @@ import {
   removeCredentials,
   removeOwn,
 } from './identity-headers.ts';
+import type { Kept, LastCallRecorder } from './last-call-recorder.ts';
 import { callerWith, type Originator, partyOf, type Sender } from './originator.ts';
 import type { Callee, CallTarget, Router, Stages } from './router.ts';
 import { offlineHeader } from './site-marker.ts';
 import { isRedirect, type Silence, StagedSearch } from './staged-search.ts';
+import { TargetSet } from './target-set.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
 import { bounded } from './user-part.ts';
 
@@ -58,9 +58,9 @@ export interface CallPlacerOptions {
   readonly router: Router;
   readonly directory: TerminalDirectory;
   readonly forwarding: CallForwarding;
-  readonly recorder: CallRecorder;
+  readonly recorder: LastCallRecorder;
   /** Null: finished calls are not written down. */
-  readonly records: Pick<CallRecords, 'ended'> | null;
+  readonly callRecords: Pick<CallRecordWriter, 'ended'> | null;
   readonly metrics: CallMetrics;
   readonly dialRules: readonly DialRule[];
   readonly emergencyNumbers: readonly string[];
@@ -166,7 +166,7 @@ export class CallPlacer {
     const { code, originator, request, transaction } = call;
     const began = performance.now();
     const forwarded = call.span?.child('forward');
-    const legs = new CallLegs({
+    const targets = new TargetSet({
       forwarding,
       request,
       originator,
@@ -176,35 +176,35 @@ export class CallPlacer {
       dress: (target, diverters) => this.#dressed(target, call, diverters),
     });
     const asking = proxy.forward<CallTarget>(request, transaction, {
-      targets: legs.firstTargets,
+      targets: targets.firstTargets,
       recordRoute: true,
       party: partyOf(originator),
       edit: (draft) => this.#edit(draft, call),
       editResponse: editedResponse,
-      onTrying: (target) => legs.trying(target),
-      onProvisional: (_response, target) => legs.heard(target),
-      onTargetFinal: (_status, target, response) => legs.answered(target, response),
-      onExhausted: (bestStatus) => legs.next(bestStatus),
+      onTrying: (target) => targets.trying(target),
+      onProvisional: (_response, target) => targets.heard(target),
+      onTargetFinal: (_status, target, response) => targets.answered(target, response),
+      onExhausted: (bestStatus) => targets.next(bestStatus),
       onOutcome: (outcome) => {
-        legs.end();
+        targets.end();
         metrics.call(code, resultOf(outcome));
-        if (!isPeers(outcome, legs) && !isOfAnotherSite(outcome, originator))
-          traced(call, "record the callee's call", recorder.ended(legs.facts, recordedOutcome(outcome)));
+        if (!isPeers(outcome, targets) && !isOfAnotherSite(outcome, originator))
+          traced(call, "record the callee's call", recorder.ended(targets.facts, recordedOutcome(outcome)));
         forwarded?.end({ 'sip.status': statusOf(outcome) });
-        this.#ended(call, legs.facts, began, resultOf(outcome), statusOf(outcome));
+        this.#ended(call, targets.facts, began, resultOf(outcome), statusOf(outcome));
       },
     });
-    legs.begin(asking);
+    targets.begin(asking);
   }
 
   /** One row a call, at the caller's site. */
   #ended(call: Call, facts: CallFacts, began: number, result: CallResult, status: number): void {
-    const { records } = this.#options;
+    const { callRecords } = this.#options;
     call.span?.end({ 'lastcall.code': call.code, 'lastcall.result': result, 'sip.status': status });
-    if (records === null || call.originator.sitesPassed.length > 0) return;
+    if (callRecords === null || call.originator.sitesPassed.length > 0) return;
     const { cameMs = began, code, dialed, source = null } = call;
     const setupMs = performance.now() - cameMs;
-    records.ended({ facts, dialed: bounded(dialed), code, source, result, status, setupMs });
+    callRecords.ended({ facts, dialed: bounded(dialed), code, source, result, status, setupMs });
   }
 
   #edit(draft: MessageDraft, { inReplyTo, inheritedPrivacy, originator, request }: Call): void {
@@ -262,7 +262,7 @@ function traced({ span }: Call, name: string, keeping: Promise<Kept> | null): vo
 }
 
 /** R15: a peer site delivers the call, unless it was a phone here that took it after all. */
-function isPeers(outcome: ForwardOutcome<CallTarget>, { peerReached }: CallLegs): boolean {
+function isPeers(outcome: ForwardOutcome<CallTarget>, { peerReached }: TargetSet): boolean {
   return outcome.kind === 'answered' ? outcome.target.kind === 'peer' : peerReached;
 }
 

@@ -3,11 +3,11 @@ import type { SipRequest } from '../../shared/sip/message/message.ts';
 import type { Answer, ServerTransaction } from '../../shared/sip/transaction/user.ts';
 import { unavailable } from './answers.ts';
 import type { CallMetrics } from './call-metrics.ts';
-import type { CallRecorder } from './call-recorder.ts';
+import type { LastCallRecorder } from './last-call-recorder.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 
 export interface FeatureAnswersOptions {
-  readonly recorder: CallRecorder;
+  readonly recorder: LastCallRecorder;
   readonly addresses: OwnAddresses;
   readonly metrics: CallMetrics;
   /** What the subscriber hears when it is done: a call that is answered, or a refusal whose text says so. */

@@ -15,7 +15,7 @@ import type { Answer, ServerTransaction } from '../../shared/sip/transaction/use
 import { unavailable } from './answers.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import type { CallPlacer } from './call-placer.ts';
-import type { CallRecords } from './call-records.ts';
+import type { CallRecordWriter } from './call-record-writer.ts';
 import type { FeatureAnswers } from './feature-answers.ts';
 import { unknownTags } from './option-tags.ts';
 import { callerWith, type Originator } from './originator.ts';
@@ -29,7 +29,7 @@ export interface FeatureCallsOptions {
   readonly placer: CallPlacer;
   readonly answers: FeatureAnswers;
   /** Null: finished calls are not written down. */
-  readonly records: Pick<CallRecords, 'ended'> | null;
+  readonly callRecords: Pick<CallRecordWriter, 'ended'> | null;
   readonly skew: SkewAlarm;
   readonly metrics: CallMetrics;
   readonly log: Logger;
@@ -118,7 +118,7 @@ export class FeatureCalls {
     this.#refuse(invite, status === 503 ? unavailable(reason) : { status, reason }, refusal);
     const { feature, originator, request } = invite;
     if (feature !== 'redial' && feature !== 'return') return;
-    this.#options.records?.ended({
+    this.#options.callRecords?.ended({
       facts: {
         callId: bounded(request.callId ?? ''),
         from: originator.terminal,

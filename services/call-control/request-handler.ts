@@ -12,7 +12,7 @@ import { DRAINING, NOT_READY, OPTION_TAGS, OPTIONS_OK, OVERLOADED, registerLater
 import type { CallGate } from './call-gate.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import type { CallPlacer } from './call-placer.ts';
-import type { CallRecords } from './call-records.ts';
+import type { CallRecordWriter } from './call-record-writer.ts';
 import type { FeatureAnswers } from './feature-answers.ts';
 import type { FeatureCalls } from './feature-calls.ts';
 import type { FlowHandover } from './flow-handover.ts';
@@ -51,7 +51,7 @@ export interface RequestHandlerOptions {
   readonly featureAnswers: FeatureAnswers;
   readonly forwarder: RequestForwarder;
   /** Null: finished calls are not written down. */
-  readonly records: Pick<CallRecords, 'hungUp'> | null;
+  readonly callRecords: Pick<CallRecordWriter, 'hungUp'> | null;
   readonly metrics: CallMetrics;
   /** Null: no call is traced. */
   readonly tracer: Tracer | null;
@@ -137,7 +137,7 @@ export class RequestHandler {
     }
     if (decided?.kind !== 'pass')
       return void transaction.refuse(decided?.kind === 'refuse' ? decided.answer : { status: 481 });
-    if (request.method === 'BYE') this.#options.records?.hungUp(request.callId);
+    if (request.method === 'BYE') this.#options.callRecords?.hungUp(request.callId);
     const target = { uri: proxy.routing(request).uri, flow: decided.flow, kind: 'dialog' };
     // RFC 3261 26.2.2: a request by sips goes over TLS or not at all.
     if (/^sips:/i.test(target.uri) && !isSecureFlow(target.flow))

@@ -19,7 +19,6 @@ import { CallForwarding } from './call-forwarding.ts';
 import { CallGate } from './call-gate.ts';
 import type { CallMetrics } from './call-metrics.ts';
 import { CallPlacer } from './call-placer.ts';
-import type { CallState } from './call-state.ts';
 import { FeatureAnswers } from './feature-answers.ts';
 import { FeatureCalls } from './feature-calls.ts';
 import { FlowHandover } from './flow-handover.ts';
@@ -36,6 +35,7 @@ import type { Siblings } from './siblings.ts';
 import { sipListeners } from './sip-listeners.ts';
 import { exposeSip } from './sip-metrics.ts';
 import { SiteMarker } from './site-marker.ts';
+import type { SiteStores } from './site-stores.ts';
 import { isHandedOver } from './staged-search.ts';
 import { TrustedSources } from './trusted-sources.ts';
 
@@ -44,7 +44,7 @@ export interface SipSideOptions {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly callMetrics: CallMetrics;
-  readonly callState: CallState;
+  readonly stores: SiteStores;
   readonly siblings: Siblings | null;
   /** Null: no call is traced. */
   readonly tracer: Tracer | null;
@@ -67,7 +67,7 @@ export class SipSide {
     const { config, log, metrics } = options;
     const { sip } = config;
     this.#siblings = options.siblings;
-    const flows = new RegisteredFlows(options.callState.location);
+    const flows = new RegisteredFlows(options.stores.location);
     this.#mirror = mirrorOf(config, log);
     this.#server = new SipServer({
       ...(this.#mirror && { mirror: this.#mirror }),
@@ -78,7 +78,7 @@ export class SipSide {
         maxPerSource: sip.maxConnectionsPerSource,
         isExempt: (address) => this.#sources.has({ remoteAddress: address }),
       },
-      keys: options.callState.secrets.keysFor('dialogs'),
+      keys: options.stores.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),
       onAck: (ack, source) => handler.acknowledge(ack, source),
@@ -95,7 +95,7 @@ export class SipSide {
     const addresses = new OwnAddresses(this.#server, config.domain);
     this.#proxy = proxy;
     this.#processes = new SiteProcesses({
-      redis: options.callState.redis,
+      redis: options.stores.redis,
       site: config.site,
       self: () => (this.#listening ? addresses.routeUri : ''),
     });
@@ -166,7 +166,7 @@ const FAREWELL_MS = 1_600;
 
 /** Wires what decides about a request. */
 function handlerOf(
-  { callMetrics: metrics, callState, config, log, opened, siblings, state, tracer }: SipSideOptions,
+  { callMetrics: metrics, stores, config, log, opened, siblings, state, tracer }: SipSideOptions,
   server: SipServer,
   proxy: StatefulProxy,
   addresses: OwnAddresses,
@@ -176,7 +176,7 @@ function handlerOf(
   overload: Overload,
 ): RequestHandler {
   const { calls, domain, site, sip } = config;
-  const { bans, directory, location, reader, recorder, records, secrets, skew } = callState;
+  const { bans, directory, location, reader, recorder, callRecords, secrets, skew } = stores;
   const handover = new FlowHandover(secrets.keysFor('flows'));
   const digest: DigestAuthenticator = new DigestAuthenticator({
     realm: domain,
@@ -235,7 +235,7 @@ function handlerOf(
     directory,
     forwarding,
     recorder,
-    records,
+    callRecords,
     metrics,
     dialRules: dialRules(config),
     emergencyNumbers: emergency,
@@ -248,7 +248,7 @@ function handlerOf(
     reader,
     placer,
     answers,
-    records,
+    callRecords,
     skew,
     metrics,
     log,
@@ -284,7 +284,7 @@ function handlerOf(
     placer,
     features,
     featureAnswers: answers,
-    records,
+    callRecords,
     forwarder: new RequestForwarder({ domain, proxy, router, directory, features, addresses, silence }),
     metrics,
     tracer,

@@ -1,5 +1,5 @@
-import { skewBeyond } from '../../shared/domain/call-record.ts';
 import type { Source } from '../../shared/domain/choose-freshest.ts';
+import { skewBeyond } from '../../shared/domain/last-call-record.ts';
 import { GROUP_NAMES } from '../../shared/domain/last-calls.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';

@@ -1,4 +1,4 @@
-import type { CallFacts } from './call-record.ts';
+import type { CallFacts } from './last-call-record.ts';
 import { type Micros, micros } from './micros.ts';
 import { dialableNumber } from './number.ts';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { recordDate } from '../../../shared/domain/call-record.ts';
 import { chooseFreshest, type Source } from '../../../shared/domain/choose-freshest.ts';
 import { type ForgetMark, forgottenUntil, withoutForgotten } from '../../../shared/domain/forget.ts';
+import { recordDate } from '../../../shared/domain/last-call-record.ts';
 import {
   callGroup,
   emptyLastCalls,

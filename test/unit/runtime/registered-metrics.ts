@@ -20,7 +20,7 @@ export const REGISTERED_IN = [
   'services/api/request-metrics.ts',
   'services/api/routes/calls.ts',
   'services/call-control/call-metrics.ts',
-  'services/call-control/call-state.ts',
+  'services/call-control/site-stores.ts',
   'services/call-control/sip-metrics.ts',
   'services/coordinator/metrics.ts',
   'services/replicator/metrics.ts',

@@ -18,29 +18,29 @@ import type { Logger } from '../../shared/runtime/logger.ts';
 import type { Metrics } from '../../shared/runtime/metrics.ts';
 import { peerUrls } from '../../shared/runtime/peer-urls.ts';
 import type { CallMetrics } from './call-metrics.ts';
-import { CallRecorder } from './call-recorder.ts';
-import { CallRecords } from './call-records.ts';
+import { CallRecordWriter } from './call-record-writer.ts';
+import { LastCallRecorder } from './last-call-recorder.ts';
 import { SiteSecrets } from './site-secrets.ts';
 import { SkewAlarm } from './skew-alarm.ts';
 import { TerminalDirectory } from './terminal-directory.ts';
 
-export interface CallStateOptions {
+export interface SiteStoresOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly callMetrics: CallMetrics;
 }
 
-/** What call-control knows and writes: PostgreSQL, Redis and everything that stands on them. */
-export class CallState {
+/** The site's stores: what call-control reads and writes in PostgreSQL, Redis and the ring file. */
+export class SiteStores {
   readonly database: Database;
   readonly redis: RedisConnection;
   readonly copies: TerminalCache;
   readonly directory: TerminalDirectory;
   readonly location: Location;
   readonly reader: LastCallsReader;
-  readonly recorder: CallRecorder;
-  readonly records: CallRecords | null;
+  readonly recorder: LastCallRecorder;
+  readonly callRecords: CallRecordWriter | null;
   readonly skew: SkewAlarm;
   readonly secrets: SiteSecrets;
   readonly #recording: Recording;
@@ -54,7 +54,7 @@ export class CallState {
   #databaseTried = false;
   readonly #standInsTried = new Set<string>();
 
-  constructor({ config, log, metrics, callMetrics }: CallStateOptions) {
+  constructor({ config, log, metrics, callMetrics }: SiteStoresOptions) {
     const { calls, postgres, site, sip } = config;
     this.#log = log;
     this.redis = this.#openRedis(config);
@@ -93,16 +93,16 @@ export class CallState {
       standIns: () => [...this.#standIns.all.values()],
       unproven: () => this.database.isUnproven,
     });
-    this.recorder = new CallRecorder({
+    this.recorder = new LastCallRecorder({
       writer,
       clock: systemClock,
       log,
       onRecord: (group, kept) => callMetrics.record(group, kept),
     });
-    this.records =
+    this.callRecords =
       calls.recordDays === 0
         ? null
-        : new CallRecords({
+        : new CallRecordWriter({
             database,
             clock: systemClock,
             budgetMs: postgres.statementBudgetMs,
@@ -162,7 +162,7 @@ export class CallState {
     this.#watch.stop();
     clearInterval(this.#revalidation);
     await this.#recording.stop();
-    await this.records?.stop();
+    await this.callRecords?.stop();
     this.bans.stop();
     await Promise.all([this.database.close(), this.#standIns.close()]);
     await this.redis.close();
@@ -227,7 +227,7 @@ export class CallState {
       'call_records_dropped',
       'Call records that were not written because PostgreSQL was away for long',
       [],
-      (gauge) => gauge.set(this.records?.dropped ?? 0),
+      (gauge) => gauge.set(this.callRecords?.dropped ?? 0),
     );
   }
 }

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import pino from 'pino';
 import { expect, test } from 'vitest';
 import { CallMetrics } from '../../../services/call-control/call-metrics.ts';
-import { CallState } from '../../../services/call-control/call-state.ts';
+import { SiteStores } from '../../../services/call-control/site-stores.ts';
 import { parseConfig } from '../../../shared/runtime/config.ts';
 import { Metrics } from '../../../shared/runtime/metrics.ts';
 import { freePort } from '../../../shared/servers/free-port.ts';
@@ -23,23 +23,23 @@ redis: { url: 'redis://127.0.0.1:${nobody}' }
 journal: { ringDirectory: '${ringDirectory()}' }
 peers: { b: { replicatorUrl: 'postgres://x:y@127.0.0.1:${(peer.address() as AddressInfo).port}/x' } }`;
   const metrics = new Metrics({ site: 'a' });
-  const state = new CallState({
+  const stores = new SiteStores({
     config: parseConfig(yaml, {}),
     log: pino({ level: 'silent' }),
     metrics,
     callMetrics: new CallMetrics(metrics),
   });
   try {
-    const ownReason = () => 'reason' in state.database.state && state.database.state.reason;
+    const ownReason = () => 'reason' in stores.database.state && stores.database.state.reason;
     const before = ownReason();
-    await state.start();
+    await stores.start();
     await waitFor(() => ownReason() !== before && asked.length > 0, { what: 'both to be tried' });
-    expect(state.databaseTried).toBe(false);
+    expect(stores.databaseTried).toBe(false);
     for (const socket of asked) socket.destroy();
-    await waitFor(() => state.databaseTried, { what: "the peer's answer to count" });
+    await waitFor(() => stores.databaseTried, { what: "the peer's answer to count" });
   } finally {
     for (const socket of asked) socket.destroy();
     peer.close();
-    await state.stop();
+    await stores.stop();
   }
 });

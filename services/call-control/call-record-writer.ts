@@ -11,7 +11,7 @@ import { translatePostgresError } from '../../shared/postgres/postgres-error.ts'
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 
-export interface CallRecordsOptions {
+export interface CallRecordWriterOptions {
   readonly database: Pick<Database, 'query' | 'state'>;
   readonly clock: Clock;
   readonly budgetMs: number;
@@ -29,8 +29,8 @@ const MOST_TALKING = 200_000;
  * One row a finished call, in batches, beside the path of the call: a method only keeps an object. Unlike last calls these
  * rows are not in the ring: a process that is killed loses those of its last moment.
  */
-export class CallRecords {
-  readonly #options: CallRecordsOptions;
+export class CallRecordWriter {
+  readonly #options: CallRecordWriterOptions;
   #calls: StoredCall[] = [];
   #times: TalkTime[] = [];
   readonly #talking = new Map<string, { readonly call: StoredCall; readonly answeredMs: number }>();
@@ -38,7 +38,7 @@ export class CallRecords {
   #flight: Promise<void> | null = null;
   #dropped = 0;
 
-  constructor(options: CallRecordsOptions) {
+  constructor(options: CallRecordWriterOptions) {
     this.#options = options;
   }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { chooseFreshest } from '../../../shared/domain/choose-freshest.ts';
 import {
   type CallFacts,
   calleeRecord,
@@ -8,8 +9,7 @@ import {
   outcomeOf,
   recordDate,
   skewBeyond,
-} from '../../../shared/domain/call-record.ts';
-import { chooseFreshest } from '../../../shared/domain/choose-freshest.ts';
+} from '../../../shared/domain/last-call-record.ts';
 import { mergeLastCalls } from '../../../shared/domain/last-calls.ts';
 import { micros } from '../../../shared/domain/micros.ts';
 

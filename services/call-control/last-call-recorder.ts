@@ -5,13 +5,13 @@ import {
   erasedRecord,
   type Outcome,
   type Party,
-} from '../../shared/domain/call-record.ts';
+} from '../../shared/domain/last-call-record.ts';
 import { emptyLastCalls, type LastCalls } from '../../shared/domain/last-calls.ts';
 import type { Durability, LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import type { Clock } from '../../shared/runtime/clock.ts';
 import type { Logger } from '../../shared/runtime/logger.ts';
 
-export interface CallRecorderOptions {
+export interface LastCallRecorderOptions {
   readonly writer: Pick<LastCallsWriter, 'record'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -28,11 +28,11 @@ const REMEMBERED_CALLS = 20_000;
  * Writes down what calls leave behind. It is kept, whatever becomes of this process, when a method returns; nothing
  * here delays a call, the table gets it later.
  */
-export class CallRecorder {
-  readonly #options: CallRecorderOptions;
+export class LastCallRecorder {
+  readonly #options: LastCallRecorderOptions;
   readonly #dialedCalls = new Set<string>();
 
-  constructor(options: CallRecorderOptions) {
+  constructor(options: LastCallRecorderOptions) {
     this.#options = options;
   }
 
@@ -62,7 +62,7 @@ export class CallRecorder {
     return this.#keep(row, 'traced');
   }
 
-  async #keep(row: LastCalls, group: Parameters<CallRecorderOptions['onRecord']>[0]): Promise<Kept> {
+  async #keep(row: LastCalls, group: Parameters<LastCallRecorderOptions['onRecord']>[0]): Promise<Kept> {
     const { writer, log, onRecord } = this.#options;
     const kept = await writer.record(row).catch((err: unknown): Kept => {
       log.error({ err, terminalId: row.terminalId, group }, 'call not recorded');

@@ -1,4 +1,4 @@
-import type { CallFacts } from '../../shared/domain/call-record.ts';
+import type { CallFacts } from '../../shared/domain/last-call-record.ts';
 import { normaliseNumber } from '../../shared/domain/number.ts';
 import type { SipRequest, SipResponse } from '../../shared/sip/message/message.ts';
 import type { Forwarding, Instead } from '../../shared/sip/proxy/types.ts';
@@ -8,7 +8,7 @@ import type { CallTarget, Stages } from './router.ts';
 import { isRedirect, type Silence, StagedSearch } from './staged-search.ts';
 import { bounded } from './user-part.ts';
 
-export interface CallLegsOptions {
+export interface TargetSetOptions {
   readonly forwarding: CallForwarding;
   readonly request: SipRequest;
   readonly originator: Originator;
@@ -24,13 +24,14 @@ export interface CallLegsOptions {
 const MOST_FORWARDS = 5;
 
 /**
- * The terminals that one call is for, one after the other: the one dialed, then whom each sends the call on to with 301 or
- * 302, once none of its phones took it (R9). The last one is the callee, and its groups name who sent the call on (R6).
+ * A call's target set (RFC 3261 16.5), with what redirections add to it (16.7 step 4): the terminals that the call is for,
+ * one after the other. First the one dialed, then whom each sends the call on to with 301 or 302, once none of its phones
+ * took it (R9). The last one is the callee, and its groups name who sent the call on (R6).
  * Those before it have missed nothing, their call went on; a terminal whose 302 is not followed has missed the call, and
  * the 302 passes upstream as any answer does (F11). The site of the caller follows: a call from a peer site goes back to it.
  */
-export class CallLegs {
-  readonly #options: CallLegsOptions;
+export class TargetSet {
+  readonly #options: TargetSetOptions;
   readonly #passed: Set<string>;
   readonly #diverters: string[] = [];
   readonly #first: readonly CallTarget[];
@@ -38,7 +39,7 @@ export class CallLegs {
   #search: StagedSearch;
   #facts: CallFacts;
 
-  constructor(options: CallLegsOptions) {
+  constructor(options: TargetSetOptions) {
     this.#options = options;
     const { facts, originator, silence, stages } = options;
     this.#facts = facts;
