@@ -13,7 +13,7 @@ export default defineConfig({
           include: ['test/{pg,redis,sip,sites,faults,web}/**/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
           maxWorkers: 2,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 2 },
         },

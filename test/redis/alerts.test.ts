@@ -206,7 +206,7 @@ test('without Redis every channel is told all the same, and again while it lasts
     await waitFor(() => lines().length > 0 && mails.length > 0, { what: 'mail and command to be told' });
     answer = 200;
     await waitFor(() => posted.length > 0, { what: 'the webhook to be told when it is back' });
-    expect(posted[0]).toMatchObject({ event: 'site-unreachable', phase: 'begin' });
+    expect(posted[0]).toMatchObject({ event: 'site-unreachable' });
   } finally {
     await redis.start();
   }

@@ -11,11 +11,11 @@ type Truthy<T> = Exclude<T, false | null | undefined | 0 | ''>;
 
 /**
  * Asks `condition` until it gives something truthy and returns that. A condition that throws counts as not yet;
- * its last error is the cause of the one thrown at the deadline (default 10 s).
+ * its last error is the cause of the one thrown at the deadline (default 30 s).
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
-  { what = 'the condition', deadlineMs = 10_000, everyMs = 20 }: WaitOptions = {},
+  { what = 'the condition', deadlineMs = 30_000, everyMs = 20 }: WaitOptions = {},
 ): Promise<Truthy<T>> {
   const end = performance.now() + deadlineMs;
   let last: unknown;

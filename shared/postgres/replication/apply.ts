@@ -10,14 +10,13 @@
  * - As a second lock a group with a date never replaces a newer one (I2), whatever the first lock let through.
  * - A deleted key is deleted even when the same batch also writes it: what follows a delete owes nothing to the row before.
  */
-import type { Lsn } from '../../domain/lsn.ts';
+import { type Lsn, NO_LSN } from '../../domain/lsn.ts';
 import { qualified } from '../kinds/kind-sql.ts';
 import { SQLSTATE } from '../sqlstate.ts';
 import type { ByteWriter } from '../wire/byte-writer.ts';
 import type { Connection } from '../wire/connection.ts';
 import { endBind, startBinaryBind, writeParse } from '../wire/messages.ts';
 import { ServerError } from '../wire/server-error.ts';
-import type { TextResult } from '../wire/text-result.ts';
 import { advancingUpsertSql, deleteSql, partialUpdateSql, upsertSql } from './apply-sql.ts';
 import type { Batch } from './conflate.ts';
 import { type RowFilter, writeRowArray } from './encode-rows.ts';
@@ -51,6 +50,12 @@ const UNCHANGED_TOAST = 0x75;
 
 type Step = (out: ByteWriter) => void;
 
+/** The batch before one: its end, and when it is applied. */
+export interface Preceding {
+  readonly endLsn: Lsn;
+  readonly applied: Promise<void>;
+}
+
 interface StatementNames {
   readonly upsert: string;
   readonly remove: string;
@@ -75,25 +80,27 @@ export class Applier {
 
   /**
    * One transaction. With `durable` it is on disk when this resolves, and every batch before it too; without, only
-   * visible. Throws `ServerError`: LC001 when another worker owns the direction, LC002 when the position does not follow.
+   * visible. `before` is the batch before it when that is still on its way: a small one follows without waiting for its
+   * answer, and changes nothing unless that one is applied. Throws what `before` throws; `ServerError`: LC001 when another
+   * worker owns the direction, LC002 when the position does not follow.
    */
-  async apply(batch: Batch, durable: boolean): Promise<void> {
-    for (const { layout } of batch.tables) if (!this.#statements.has(layout)) await this.#prepare(layout);
-    const [only] = batch.tables;
-    const isSmall = batch.tables.reduce((sum, table) => sum + encodedBytes(table), 0) <= BIND_LIMIT_BYTES;
-    const mayBePlain = only && batch.tables.length === 1 && isSmall && !durable && isPlain(only);
-    if (mayBePlain && (await this.#applyPlain(only, batch.endLsn))) return;
+  async apply(batch: Batch, durable: boolean, before: Preceding | null = null): Promise<void> {
+    const applied = !durable && this.isPlain(batch) && this.#applyPlain(batch, before?.endLsn ?? NO_LSN);
+    if (before) await settledFirst(before.applied, applied);
+    if (!(await applied)) await this.#applyCarefully(batch, durable);
+  }
+
+  /** Each table by statements of its own, the dates compared group by group. */
+  async #applyCarefully({ tables, endLsn }: Batch, durable: boolean): Promise<void> {
+    for (const { layout } of tables) if (!this.#statements.has(layout)) await this.#prepare(layout);
     const steps = [
-      (out: ByteWriter) => this.#writeAdvance(out, batch.endLsn, durable),
-      ...marksFirst(batch.tables).flatMap((table) => this.#stepsOf(table)),
+      (out: ByteWriter) => this.#writeAdvance(out, endLsn, durable),
+      ...marksFirst(tables).flatMap((table) => this.#stepsOf(table)),
     ];
-    if (isSmall) {
-      await this.#connection.pipeline((out) => {
-        for (const step of steps) step(out);
-      });
-    } else {
-      await this.#inPieces(steps);
-    }
+    if (!fitsOneBind(tables)) return this.#inPieces(steps);
+    await this.#connection.pipeline((out) => {
+      for (const step of steps) step(out);
+    });
   }
 
   /** One transaction of many messages: none of them, and no buffer for them, grows with it (rule 34). */
@@ -113,29 +120,32 @@ export class Applier {
     await this.#connection.pipeline((out) => this.#writeAdvance(out, lsn, true));
   }
 
-  /** False when the copy is newer in a date: nothing is written then, and the dates are to be compared group by group. */
-  async #applyPlain(table: TableBatch, endLsn: Lsn): Promise<boolean> {
+  /** Rows of one table whose statements are prepared, and nothing else: one short statement, which another may follow. */
+  isPlain({ tables }: Batch): boolean {
+    const [only] = tables;
+    if (!only || tables.length > 1 || !this.#statements.has(only.layout) || !fitsOneBind(tables))
+      return false;
+    return !only.truncated && only.rowCount === only.size && only.tombstoneCount === 0;
+  }
+
+  /** False when nothing was written: the copy is newer in a date, or the position does not stand where it should. */
+  async #applyPlain({ tables, endLsn }: Batch, after: Lsn): Promise<boolean> {
     const { peer, epoch, generation } = this.#fence;
-    const names = this.#statements.get(table.layout);
-    let result: TextResult | undefined;
+    const [table] = tables;
+    if (!table) return false;
     try {
-      [result] = await this.#connection.pipeline((out) => {
-        const bind = startBinaryBind(out, names?.advancing ?? '', 5);
+      const [result] = await this.#connection.pipeline((out) => {
+        const bind = startBinaryBind(out, this.#statements.get(table.layout)?.advancing ?? '', 6);
         writeRowArray(out, table, () => true);
         out.int32(8).int64(endLsn).int32(Buffer.byteLength(peer)).utf8(peer);
-        out.int32(8).int64(generation).int32(8).int64(epoch);
+        out.int32(8).int64(generation).int32(8).int64(epoch).int32(8).int64(after);
         endBind(out, bind);
       });
+      return result?.rowCount === table.rowCount;
     } catch (cause) {
       if (cause instanceof ServerError && cause.code === SQLSTATE.COPY_IS_NEWER) return false;
       throw cause;
     }
-    // Nothing was written: the position did not move, and moving it alone says why not.
-    if (result?.rowCount !== table.rowCount) {
-      await this.advance(endLsn);
-      throw new Error(`${result?.rowCount} of ${table.rowCount} rows applied`);
-    }
-    return true;
   }
 
   async #prepare(layout: TableLayout): Promise<void> {
@@ -231,8 +241,14 @@ function marksFirst(tables: readonly TableBatch[]): TableBatch[] {
   return [...tables.filter(isMarks), ...tables.filter((table) => !isMarks(table))];
 }
 
-const isPlain = (table: TableBatch): boolean =>
-  !table.truncated && table.rowCount === table.size && table.tombstoneCount === 0;
+const fitsOneBind = (tables: readonly TableBatch[]): boolean =>
+  tables.reduce((sum, table) => sum + encodedBytes(table), 0) <= BIND_LIMIT_BYTES;
+
+/** What `follower` throws is looked at later, if `first` does not throw. */
+async function settledFirst(first: Promise<void>, follower: Promise<boolean> | false): Promise<void> {
+  if (follower) follower.catch(() => undefined);
+  await first;
+}
 
 /** Rows that lack unchanged out-of-line values: rare and large, one statement each. */
 function writePartials(out: ByteWriter, table: TableBatch): void {

@@ -1,5 +1,6 @@
 /**
- * Between stream and copies: one batch is applied while the next fills (rule 13).
+ * Between stream and copies: a batch is applied while the next fills (rule 13). While there is time for each change on
+ * its own, the next does not wait for the answer to the one before.
  *
  * Invariant: acknowledged <= durable here <= applied <= received. An idle keepalive's LSN is stored before it is
  * acknowledged, so the slot never stands beyond the stored position and a slot that does proves a gap (rule 3).
@@ -8,14 +9,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Lsn, laterLsn } from '../../domain/lsn.ts';
 import { SQLSTATE } from '../sqlstate.ts';
 import { ServerError } from '../wire/server-error.ts';
-import type { Applier } from './apply.ts';
+import type { Applier, Preceding } from './apply.ts';
 import type { Batch, Conflater } from './conflate.ts';
 import { Pace } from './pace.ts';
 import type { ReplicationStream } from './replication-stream.ts';
 
 export interface PumpOptions {
   readonly conflater: Conflater;
-  readonly applier: Pick<Applier, 'apply' | 'advance'>;
+  readonly applier: Pick<Applier, 'apply' | 'advance' | 'isPlain'>;
   readonly stream: Pick<ReplicationStream, 'pause' | 'resume' | 'acknowledge'>;
   readonly from: Lsn;
   /** Bytes of conflated rows above which the socket is not read while a batch is being applied (rule 14). */
@@ -46,7 +47,12 @@ export class BatchPump {
   #undurable = false;
   #gapTimer: NodeJS.Timeout | null = null;
   readonly #pace = new Pace();
+  /** What was begun last; ends after all before it. */
   #busy: Promise<void> | null = null;
+  #underWay = 0;
+  /** The batch sent last, when another may follow it at once. */
+  #before: Preceding | null = null;
+  #appliedAtMs = 0;
   #fillTimer: NodeJS.Timeout | null = null;
   #durableTimer: NodeJS.Timeout | null = null;
   #stopped = false;
@@ -67,9 +73,9 @@ export class BatchPump {
     const full = conflater.byteCount > pendingLimitBytes;
     // Inside a transaction there is nothing to cut, so reading must go on: its rows are bounded by the terminals.
     if (full && this.#busy && !conflater.inTransaction) stream.pause();
-    if (this.#busy || this.#stopped) return;
+    if (!this.#mayFlush) return;
     if (full) this.#flushNow();
-    else if (!this.#fillTimer) this.#schedule();
+    else this.#schedule();
   }
 
   /** The server has nothing more for us up to here: store that, then acknowledge it (rule 8). */
@@ -77,10 +83,7 @@ export class BatchPump {
     const idle = !this.#busy && !this.#options.conflater.inTransaction && !this.#options.conflater.hasPending;
     if (!idle || this.#stopped || serverLsn <= this.#applied) return;
     if (performance.now() - this.#durableAtMs < this.#options.durableEveryMs) return;
-    this.#run(async () => {
-      await this.#options.applier.advance(serverLsn);
-      this.#becameDurable(serverLsn);
-    });
+    this.#run(this.#makeDurable(serverLsn));
   }
 
   /** Applies what is complete, makes it durable, acknowledges, and takes nothing more. */
@@ -88,8 +91,8 @@ export class BatchPump {
     this.abandon();
     await this.#busy;
     const batch = this.#failed ? null : this.#options.conflater.take();
-    if (batch) await this.#apply(batch, true);
-    else if (this.#undurable && !this.#failed) await this.#makeDurable();
+    if (batch) await this.#apply(batch, true, null);
+    else if (this.#undurable && !this.#failed) await this.#makeDurable(this.#applied);
   }
 
   /** Takes nothing more; what is pending will be streamed again. */
@@ -100,8 +103,12 @@ export class BatchPump {
     if (this.#gapTimer) clearTimeout(this.#gapTimer);
   }
 
+  get #mayFlush(): boolean {
+    return !this.#stopped && (this.#underWay === 0 || (this.#underWay === 1 && this.#before !== null));
+  }
+
   #schedule(): void {
-    if (!this.#options.conflater.hasPending) return;
+    if (!this.#mayFlush || this.#fillTimer || !this.#options.conflater.hasPending) return;
     const fillMs = Math.min(this.#options.fillLimitMs, this.#options.backlogAgeMs() * FILL_SHARE);
     if (fillMs < 1) this.#flushNow();
     else this.#fillTimer = setTimeout(() => this.#flushNow(), fillMs);
@@ -116,56 +123,67 @@ export class BatchPump {
     this.#clearFill();
     const batch = this.#options.conflater.take();
     if (!batch) return;
-    this.#leaveGap(batch.rowsReceived);
-    this.#run(() =>
-      this.#apply(batch, performance.now() - this.#durableAtMs >= this.#options.durableEveryMs),
-    );
+    const before = this.#before;
+    const isPressed = this.#leaveGap(batch.rowsReceived);
+    const durable = performance.now() - this.#durableAtMs >= this.#options.durableEveryMs;
+    const mayBeFollowed = !durable && !isPressed && this.#options.applier.isPlain(batch);
+    const applied = this.#apply(batch, durable, before);
+    this.#before = mayBeFollowed ? { endLsn: batch.endLsn, applied } : null;
+    this.#run(applied);
   }
 
-  /** Leaves the socket unread until the next batch is due: waking up for each change would cost more than applying it. */
-  #leaveGap(rows: number): void {
+  /**
+   * Leaves the socket unread until the next batch is due: waking up for each change would cost more than applying it.
+   * False when there is time for each change on its own.
+   */
+  #leaveGap(rows: number): boolean {
     const { stream } = this.#options;
     const gapMs = this.#pace.gapAfter(rows, performance.now());
     if (this.#gapTimer) clearTimeout(this.#gapTimer);
     this.#gapTimer = null;
     if (gapMs < 1) {
       stream.resume();
-      return;
+      return false;
     }
     stream.pause();
     this.#gapTimer = setTimeout(() => stream.resume(), gapMs);
+    return true;
   }
 
-  #run(step: () => Promise<void>): void {
-    this.#busy = step()
+  #run(step: Promise<void>): void {
+    this.#underWay++;
+    const ended = step
       .catch((cause: Error) => {
-        this.#failed = true;
-        this.#stopped = true;
-        this.#options.onFailed(cause);
+        if (!this.#failed) this.#options.onFailed(cause);
+        this.#failed = this.#stopped = true;
       })
       .finally(() => {
-        this.#busy = null;
-        if (!this.#stopped) this.#schedule();
+        this.#underWay--;
+        if (this.#underWay === 0) this.#busy = this.#before = null;
+        this.#schedule();
         if (!this.#busy && this.#undurable) this.#scheduleDurable();
       });
+    this.#busy = ended;
   }
 
-  async #apply(batch: Batch, durable: boolean): Promise<void> {
-    const startedAt = performance.now();
-    while (!(await this.#tryApply(batch, durable))) await delay(10 + Math.random() * 40);
+  async #apply(batch: Batch, durable: boolean, before: Preceding | null): Promise<void> {
+    const sentAtMs = performance.now();
+    for (let preceding = before; !(await this.#tryApply(batch, durable, preceding)); preceding = null)
+      await delay(10 + Math.random() * 40);
     this.#applied = batch.endLsn;
     if (durable) this.#becameDurable(batch.endLsn);
     else this.#undurable = true;
-    const tookMs = performance.now() - startedAt;
-    this.#pace.took(tookMs);
-    this.#options.onApplied(batch, tookMs);
+    const nowMs = performance.now();
+    this.#pace.took(nowMs - Math.max(sentAtMs, this.#appliedAtMs));
+    this.#appliedAtMs = nowMs;
+    this.#options.onApplied(batch, nowMs - sentAtMs);
     this.#options.conflater.recycle(batch);
   }
 
   /** `false` when another session was in the way, until it no longer is or the pump is stopped. */
-  async #tryApply(batch: Batch, durable: boolean): Promise<boolean> {
+  async #tryApply(batch: Batch, durable: boolean, before: Preceding | null): Promise<boolean> {
     try {
-      await this.#options.applier.apply(batch, durable);
+      await this.#options.applier.apply(batch, durable, before);
       return true;
     } catch (cause) {
       if (cause instanceof ServerError && IN_THE_WAY.has(cause.code) && !this.#stopped) return false;
@@ -178,13 +196,13 @@ export class BatchPump {
     if (this.#durableTimer || this.#stopped) return;
     this.#durableTimer = setTimeout(() => {
       this.#durableTimer = null;
-      if (!this.#busy && this.#undurable && !this.#stopped) this.#run(() => this.#makeDurable());
+      if (!this.#busy && this.#undurable && !this.#stopped) this.#run(this.#makeDurable(this.#applied));
     }, this.#options.durableEveryMs);
   }
 
-  async #makeDurable(): Promise<void> {
-    await this.#options.applier.advance(this.#applied);
-    this.#becameDurable(this.#applied);
+  async #makeDurable(at: Lsn): Promise<void> {
+    await this.#options.applier.advance(at);
+    this.#becameDurable(at);
   }
 
   #becameDurable(at: Lsn): void {

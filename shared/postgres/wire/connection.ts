@@ -1,6 +1,7 @@
 /**
  * A PostgreSQL connection that hands out raw bytes: for logical streaming, binary COPY and binary array parameters,
- * which `pg` either lacks or pays for twice. One operation at a time; they run in the order they were asked for.
+ * which `pg` either lacks or pays for twice. Operations run in the order they were asked for; one waits for the end of
+ * the one before, except that small pipelines follow each other at once.
  */
 import type { Socket } from 'node:net';
 import { authenticate } from './authentication.ts';
@@ -38,6 +39,8 @@ export interface OpenOptions {
 }
 
 interface Operation {
+  /** Neither waits for an answer within nor is too large to be followed by another of its kind. */
+  readonly isPipeline?: boolean;
   /** Writes the request. Called when every earlier operation has ended. */
   start(): void;
   onMessage(type: string, body: Buffer): void;
@@ -62,8 +65,11 @@ export class Connection {
   readonly #out = new ByteWriter();
   readonly #frames = new FrameBuffer();
   #socket: Socket | null = null;
-  #waiting: Operation[] = [];
-  #current: Operation | null = null;
+  readonly #waiting: Operation[] = [];
+  /** Written and not ended; the server answers in this order. */
+  readonly #begun: Operation[] = [];
+  /** What was written last is still the writer's own memory. */
+  #isLarge = false;
   #error: ServerError | null = null;
   #closed: Error | null = null;
 
@@ -118,6 +124,7 @@ export class Connection {
   async pipeline(write: (out: ByteWriter) => void): Promise<TextResult[]> {
     const results = new TextResults();
     await this.#run({
+      isPipeline: true,
       start: () =>
         this.#send((out) => {
           write(out);
@@ -206,7 +213,7 @@ export class Connection {
     const socket = this.#socket;
     if (!socket || this.#closed) return;
     const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    if (!this.#current) this.#send((out) => writeBare(out, 'X'));
+    if (this.#begun.length === 0) this.#send((out) => writeBare(out, 'X'));
     socket.end();
     socket.resume();
     const timer = setTimeout(() => socket.destroy(), 500);
@@ -261,8 +268,8 @@ export class Connection {
     this.#out.reset();
     write(this.#out);
     // A copy lets the writer be used again at once. Large is only a pipeline, and until its answer nothing else is written.
-    if (this.#out.length <= 65_536) socket.write(Buffer.from(this.#out.view()));
-    else socket.write(this.#out.view());
+    this.#isLarge = this.#out.length > 65_536;
+    socket.write(this.#isLarge ? this.#out.view() : Buffer.from(this.#out.view()));
   }
 
   async #sendWhenWritable(frames: Buffer): Promise<void> {
@@ -279,7 +286,7 @@ export class Connection {
     });
   }
 
-  #run(steps: Pick<Operation, 'start' | 'onMessage' | 'onCopyData'>): Promise<void> {
+  #run(steps: Pick<Operation, 'isPipeline' | 'start' | 'onMessage' | 'onCopyData'>): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(this.#closed);
@@ -291,14 +298,28 @@ export class Connection {
         fail: reject,
       };
       this.#waiting.push(operation);
-      if (!this.#current) this.#next();
+      this.#begin();
     });
   }
 
-  #next(): void {
+  #begin(): void {
+    for (let next = this.#waiting[0]; next && this.#mayBegin(next); next = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#begun.push(next);
+      next.start();
+    }
+  }
+
+  #mayBegin(next: Operation): boolean {
+    const last = this.#begun.at(-1);
+    return !last || Boolean(last.isPipeline && next.isPipeline && !this.#isLarge);
+  }
+
+  #end(): void {
+    const error = this.#error;
     this.#error = null;
-    this.#current = this.#waiting.shift() ?? null;
-    this.#current?.start();
+    this.#begun.shift()?.end(error);
+    this.#begin();
   }
 
   /** What a handler throws ends the connection: its state is unknown from here on. */
@@ -312,7 +333,7 @@ export class Connection {
   }
 
   readonly #onMessage = (type: number, start: number, end: number): void => {
-    const current = this.#current;
+    const [current] = this.#begun;
     if (type === COPY_DATA && current?.onCopyData) {
       current.onCopyData(this.#frames.bytes, start, end);
       return;
@@ -320,8 +341,7 @@ export class Connection {
     const body = this.#frames.bytes.subarray(start, end);
     switch (String.fromCharCode(type)) {
       case 'Z':
-        current?.end(this.#error);
-        this.#next();
+        this.#end();
         break;
       case 'E':
         this.#error ??= readServerError(body);
@@ -353,9 +373,7 @@ export class Connection {
     if (this.#closed) return;
     const said = this.#error;
     this.#closed = said ?? asClosing(cause);
-    const open = this.#current ? [this.#current, ...this.#waiting] : this.#waiting;
-    this.#current = null;
-    this.#waiting = [];
+    const open = [...this.#begun.splice(0), ...this.#waiting.splice(0)];
     for (const operation of open) operation.fail(this.#closed);
     this.onClosed?.(this.#closed);
   }
