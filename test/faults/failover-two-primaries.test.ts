@@ -5,6 +5,7 @@ import { SiteLink } from '../../services/coordinator/site-link.ts';
 import { micros } from '../../shared/domain/micros.ts';
 import { findPrimary } from '../../shared/postgres/find-primary.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
+import { elapsedMs } from '../support/elapsed.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { type HaSite, newFloors, promote, startHaSite } from './ha-site.ts';
 
@@ -41,10 +42,11 @@ test('of two servers that take writes everybody follows the one on the newer tim
 
 test('a mute server among the hosts delays the search by no more than its grace', async () => {
   old.pause();
-  const startedAt = performance.now();
-  expect((await findPrimary(a.database.app, 5_000)).url).toContain(`:${promoted.port}/`);
-  const connection = await connectToPrimary(a.database.replicator, { applicationName: 'test' });
-  await connection.close();
-  expect(performance.now() - startedAt).toBeLessThan(3_000);
+  const took = await elapsedMs(async () => {
+    expect((await findPrimary(a.database.app, 5_000)).url).toContain(`:${promoted.port}/`);
+    const connection = await connectToPrimary(a.database.replicator, { applicationName: 'test' });
+    await connection.close();
+  });
+  expect(took).toBeLessThan(3_000);
   old.resume();
 });

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readiness } from '../../shared/runtime/health.ts';
+import { elapsedMs } from '../support/elapsed.ts';
 import { query } from '../support/replication-pair.ts';
 import type { OutgoingRequest } from '../support/sip-phone-outgoing.ts';
 import { CallSites, type RunningSite } from '../support/sip-phone-sites.ts';
@@ -81,12 +82,12 @@ test('R2 F1 PostgreSQL hangs without closing a socket: an emergency call does no
   sites.postgres.pause();
   try {
     // R2: no lookup stands before an emergency call.
-    const dialedAt = performance.now();
-    expect((await alice.invite('112').final()).status).toBe(200);
-    expect(performance.now() - dialedAt).toBeLessThan(LOOKUP_BUDGET_MS / 2);
-    const started = performance.now();
-    expect((await carol.invite('*52').final()).status).toBe(503);
-    expect(performance.now() - started).toBeLessThan(2 * LOOKUP_BUDGET_MS + 1_000);
+    const emergency = await elapsedMs(async () =>
+      expect((await alice.invite('112').final()).status).toBe(200),
+    );
+    expect(emergency).toBeLessThan(LOOKUP_BUDGET_MS / 2);
+    const redial = await elapsedMs(async () => expect((await carol.invite('*52').final()).status).toBe(503));
+    expect(redial).toBeLessThan(2 * LOOKUP_BUDGET_MS + 1_000);
   } finally {
     sites.postgres.resume();
   }
@@ -114,11 +115,12 @@ test('a terminal that is disabled or removed stops working within about a second
   await provision(sites.databases.a, [{ terminalId: 9, number: '1009' }]);
   const eve = await sites.registered(a, '1009');
   await provision(sites.databases.a, [{ terminalId: 9, number: '1009', enabled: false }]);
-  const disabledAt = performance.now();
-  await waitFor(async () => (await eve.invite('*52').final()).status === 403, { deadlineMs: 5_000 });
-  expect(performance.now() - disabledAt).toBeLessThan(3_000);
+  const disabled = await elapsedMs(() =>
+    waitFor(async () => (await eve.invite('*52').final()).status === 403, { what: 'the end of her calls' }),
+  );
+  expect(disabled).toBeLessThan(3_000);
   await query(sites.databases.a.app, 'DELETE FROM lastcall.terminals WHERE terminal_id = 9');
-  await waitFor(async () => (await eve.invite('*52').final()).status === 407, { deadlineMs: 5_000 });
+  await waitFor(async () => (await eve.invite('*52').final()).status === 407);
 });
 
 describe('F14 draining', () => {
