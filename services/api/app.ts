@@ -19,6 +19,7 @@ import { sendProblem } from './problem.ts';
 import { RateLimits } from './rate-limits.ts';
 import { nameRequests, requestId } from './request-ids.ts';
 import { countRequests } from './request-metrics.ts';
+import { alertRoute } from './routes/alerts.ts';
 import { auditRoute } from './routes/audit.ts';
 import { banRoutes } from './routes/bans.ts';
 import { callRoutes } from './routes/calls.ts';
@@ -109,6 +110,7 @@ export function buildApp(deps: ApiDeps): ApiApp {
   replicationRoutes(app, deps);
   failoverRoutes(app, deps);
   compareRoutes(app, deps);
+  alertRoute(app, deps);
   banRoutes(app, deps);
   tokenRoutes(app, deps);
   consoleLoginRoute(app, deps, limits);

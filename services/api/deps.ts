@@ -1,11 +1,12 @@
+import type { Failover } from '../../shared/domain/failover.ts';
 import type { FeaturePolicy } from '../../shared/domain/feature-call.ts';
 import type { FeatureCodes } from '../../shared/domain/feature-code.ts';
 import type { DialRule } from '../../shared/domain/number.ts';
 import type { Database, Queryable } from '../../shared/postgres/database.ts';
-import type { Failover } from '../../shared/postgres/directions/failovers.ts';
 import type { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
 import type { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import type { Comparison } from '../../shared/postgres/repair/compare.ts';
+import type { AlertBoard } from '../../shared/redis/alert-board.ts';
 import type { BanBoard } from '../../shared/redis/ban-board.ts';
 import type { CallOnce } from '../../shared/redis/call-once.ts';
 import type { KeptCalls } from '../../shared/ring/kept-calls.ts';
@@ -15,6 +16,7 @@ import type { Logger } from '../../shared/runtime/logger.ts';
 import type { ConsoleSettings } from './console-settings.ts';
 import type { NamedTerminals } from './named-terminals.ts';
 import type { RateLimitOptions } from './rate-limits.ts';
+import type { TerminalChanges } from './terminal-changes.ts';
 import type { Tokens } from './tokens.ts';
 
 export type FailoverJob = Pick<Failover, 'id' | 'site' | 'reason' | 'requestedBy'>;
@@ -56,6 +58,9 @@ export interface ApiDeps {
   readonly writer: Pick<LastCallsWriter, 'record'>;
   readonly kept: Pick<KeptCalls, 'synced'>;
   readonly callOnce: Pick<CallOnce, 'run'>;
+  /** What the coordinator has told. */
+  readonly alerts: Pick<AlertBoard, 'read'>;
+  readonly terminalChanges: Pick<TerminalChanges, 'seen'>;
   readonly bans: Pick<BanBoard, 'list' | 'lift'>;
   /** The BullMQ queue that the coordinator works on; rejects when Redis is away. */
   readonly enqueueFailover: (request: FailoverJob) => Promise<void>;

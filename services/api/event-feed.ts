@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** What a page that watches is told: `data` is the whole of it as it stands, never a difference. */
 export interface FeedEvent {
-  readonly event: 'directions' | 'failovers' | 'failover' | 'alerts';
+  readonly event: 'directions' | 'failovers' | 'failover' | 'alerts' | 'readiness' | 'terminals';
   readonly data: unknown;
 }
 

@@ -68,6 +68,19 @@ const TOKEN = {
   expiresAt: '2027-11-21T03:47:00.123456Z',
   lastUsedAt: null,
 };
+const NOTICE = {
+  id: '7d0c6a52-5f1d-4a0e-9a3c-0f4f6b1f2a11',
+  event: 'site-unreachable',
+  phase: 'begin',
+  site: 'b',
+  from: null,
+  to: null,
+  reason: 'connect ECONNREFUSED',
+  detail: {},
+  at: '2026-11-21T03:47:00.123Z',
+  since: '2026-11-21T03:47:00.123Z',
+  withheld: 0,
+};
 const BAN = { name: '1001', source: '203.0.113.7', failures: 12, heldUntil: LATER };
 const STEERED = (action: string) => ({ response: { from: 'a', to: 'b', action, accepted: true } });
 
@@ -192,6 +205,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
       ],
     },
   },
+  'GET /v1/alerts': { response: { open: [NOTICE], recent: [NOTICE] } },
   'GET /v1/bans': { response: { bans: [BAN] } },
   'DELETE /v1/bans/:nameOrSource': { response: { lifted: [BAN] } },
   'GET /v1/replication': { response: { site: 'b', directions: [DIRECTION] } },

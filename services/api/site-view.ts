@@ -1,4 +1,3 @@
-import { isFlowing } from '../../shared/domain/direction-state.ts';
 import type { Queryable } from '../../shared/postgres/database.ts';
 import { readAllDirections } from '../../shared/postgres/directions/all-directions.ts';
 import {
@@ -22,20 +21,20 @@ export async function replicationJson(deps: ApiDeps) {
   return { site: deps.site, directions: directions.map(directionJson) };
 }
 
-type Directions = Awaited<ReturnType<typeof replicationJson>>['directions'];
-
 /** Everything that a watching page shows, by what it is about. What cannot be read is absent. */
 export async function viewSite(deps: ApiDeps): Promise<ReadonlyMap<string, FeedEvent>> {
-  const [replication, failovers, ready] = await Promise.all([
+  const [replication, failovers, alerts, ready] = await Promise.all([
     replicationJson(deps),
     listFailovers(deps.database, SHOWN_FAILOVERS).catch(() => null),
+    deps.alerts.read().catch(() => null),
     readiness(deps.health),
   ]);
-  const alerts = { alerts: [...directionAlerts(replication.directions), ...dependencyAlerts(ready.checks)] };
   const view = new Map<string, FeedEvent>([
     ['directions', { event: 'directions', data: replication }],
-    ['alerts', { event: 'alerts', data: alerts }],
+    ['readiness', { event: 'readiness', data: ready }],
+    ['terminals', { event: 'terminals', data: deps.terminalChanges.seen }],
   ]);
+  if (alerts !== null) view.set('alerts', { event: 'alerts', data: alerts });
   if (failovers === null) return view;
   view.set('failovers', { event: 'failovers', data: { failovers: failovers.map(failoverJson) } });
   const [newest] = failovers;
@@ -46,21 +45,4 @@ export async function viewSite(deps: ApiDeps): Promise<ReadonlyMap<string, FeedE
     if (report) view.set(`failover ${id}`, { event: 'failover', data: failoverReportJson(report) });
   }
   return view;
-}
-
-function directionAlerts(directions: Directions) {
-  return directions
-    .filter(({ paused, state }) => paused || !isFlowing(state))
-    .map(({ from, paused, reason, state, to }) => ({
-      kind: 'direction',
-      about: `${from} > ${to}`,
-      state: paused ? 'paused' : state,
-      reason,
-    }));
-}
-
-function dependencyAlerts(checks: Awaited<ReturnType<typeof readiness>>['checks']) {
-  return Object.entries(checks)
-    .filter(([, { state }]) => state !== 'up')
-    .map(([about, { reason = null, state }]) => ({ kind: 'dependency', about, state, reason }));
 }

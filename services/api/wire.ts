@@ -10,6 +10,7 @@ import { compareConfiguredSites } from '../../shared/postgres/repair/compare-con
 import { TerminalWatch } from '../../shared/postgres/terminal-watch.ts';
 import { noteTokensUsed, readTokenHashes } from '../../shared/postgres/tokens.ts';
 import { Recording } from '../../shared/recording/recording.ts';
+import { AlertBoard } from '../../shared/redis/alert-board.ts';
 import { BanBoard } from '../../shared/redis/ban-board.ts';
 import { CallOnce } from '../../shared/redis/call-once.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
@@ -29,6 +30,7 @@ import { consoleSettings } from './console-settings.ts';
 import type { ApiDeps } from './deps.ts';
 import { FailoverQueue } from './failover-queue.ts';
 import { NamedTerminals } from './named-terminals.ts';
+import { TerminalChanges } from './terminal-changes.ts';
 import { Tokens } from './tokens.ts';
 import type { ApiApp } from './typebox-provider.ts';
 
@@ -88,11 +90,18 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     unproven: () => database.isUnproven,
   });
   const directory = new NamedTerminals(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
+  const terminalChanges = new TerminalChanges();
   const watch = new TerminalWatch({
     database,
     applicationName: 'lastcall-api',
-    onChange: (change) => directory.changed(change),
-    onUnheard: () => void directory.relearn().catch(() => {}),
+    onChange: (change) => {
+      directory.changed(change);
+      terminalChanges.note([change.terminalId]);
+    },
+    onUnheard: () => {
+      terminalChanges.note([]);
+      void directory.relearn().catch(() => {});
+    },
   });
   const tokens = new Tokens(config.api.tokens, systemClock, {
     read: () => readTokenHashes(database, postgres.lookupBudgetMs),
@@ -144,6 +153,8 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     reader,
     writer,
     kept,
+    alerts: new AlertBoard(redis, site),
+    terminalChanges,
     bans: new BanBoard(redis, site),
     callOnce: new CallOnce({ redis, site }),
     enqueueFailover: (request) => failovers.add(request),

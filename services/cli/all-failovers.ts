@@ -1,11 +1,7 @@
 import { LastcallError } from '../../shared/domain/errors.ts';
+import type { Failover, FailoverReport } from '../../shared/domain/failover.ts';
 import type { Database } from '../../shared/postgres/database.ts';
-import {
-  type Failover,
-  type FailoverReport,
-  listFailovers,
-  readFailover,
-} from '../../shared/postgres/directions/failovers.ts';
+import { listFailovers, readFailover } from '../../shared/postgres/directions/failovers.ts';
 import type { Context } from './context.ts';
 
 /** A failover with the site in whose database it is written down: that of the coordinator that was asked. */

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { alerts } from './commands/alerts.ts';
 import { audit } from './commands/audit.ts';
 import { bansLift, bansList } from './commands/bans.ts';
 import { calls } from './commands/calls.ts';
@@ -66,6 +67,7 @@ export const commands: readonly Command[] = [
   targetsResync,
   targetsCompare,
   targetsRemove,
+  alerts,
   bansList,
   bansLift,
   tokensAdd,

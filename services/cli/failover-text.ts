@@ -1,5 +1,5 @@
+import type { Failover, FailoverReport } from '../../shared/domain/failover.ts';
 import { formatTimestamptz, type Micros } from '../../shared/domain/micros.ts';
-import type { Failover, FailoverReport } from '../../shared/postgres/directions/failovers.ts';
 import { millisecondsText, table } from './table.ts';
 
 const seconds = (at: Micros | null) =>

@@ -1,4 +1,4 @@
-import type { DirectionStatus } from '../../shared/postgres/directions/replication-status.ts';
+import type { DirectionStatus } from '../../shared/domain/direction-state.ts';
 
 const KEPT = 60;
 const BARS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

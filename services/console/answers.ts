@@ -1,61 +1,19 @@
 /** What the REST API answers, as far as the console reads it (docs/api.md). Dates are RFC 3339, UTC, six decimals. */
 
-import type { DirectionState } from '../../shared/domain/direction-state.ts';
+import type { DirectionStatus } from '../../shared/domain/direction-state.ts';
+import type {
+  Failover as FailoverOf,
+  FailoverReport as FailoverReportOf,
+} from '../../shared/domain/failover.ts';
 
-export type { DirectionState };
-
-export interface Direction {
-  readonly from: string;
-  readonly to: string;
-  readonly state: DirectionState;
-  readonly reason: string | null;
-  readonly lagBytes: number | null;
-  readonly lagMs: number | null;
-  readonly appliedLsn: string | null;
-  readonly timeline: number | null;
-  readonly slot: {
-    readonly walStatus: string | null;
-    readonly retainedBytes: number | null;
-    readonly budgetBytes: number | null;
-    readonly etaSeconds: number | null;
-  };
-  readonly rowsReceived: number;
-  readonly rowsApplied: number;
-  readonly updatedAt: string | null;
-  readonly paused: boolean;
-  readonly fencedBy: string | null;
-}
+export type Direction = DirectionStatus<string>;
+export type Failover = FailoverOf<string>;
+export type FailoverReport = FailoverReportOf<string>;
+export type { Alerts, Notice } from '../../shared/domain/alert.ts';
 
 export interface Replication {
   readonly site: string;
   readonly directions: readonly Direction[];
-}
-
-export interface Failover {
-  readonly id: string;
-  readonly site: string;
-  readonly reason: string;
-  readonly requestedBy: string;
-  readonly state: string;
-  readonly error: string | null;
-  readonly salvagedRows: number;
-  readonly salvagedMarks: number;
-  readonly requestedAt: string;
-  readonly endedAt: string | null;
-}
-
-export interface FailoverStep {
-  readonly direction: string;
-  readonly step: string;
-  readonly state: string;
-  readonly attempts: number;
-  readonly startedAt: string;
-  readonly endedAt: string | null;
-  readonly detail: Readonly<Record<string, unknown>>;
-}
-
-export interface FailoverReport extends Failover {
-  readonly steps: readonly FailoverStep[];
 }
 
 export interface Readiness {

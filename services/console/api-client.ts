@@ -48,27 +48,40 @@ export class ApiClient {
     return this.#request('DELETE', path, undefined);
   }
 
+  /** A stream that is read for as long as `signal` lets it. Throws {@link ApiFault}. */
+  async stream(path: string, signal: AbortSignal): Promise<Response> {
+    const response = await this.#fetch(path, { headers: { accept: 'text/event-stream' }, signal });
+    if (!response.ok) throw this.#fault(response, await response.text());
+    return response;
+  }
+
   /** Throws {@link ApiFault}. */
   async #request<T>(method: string, path: string, body: object | undefined): Promise<T> {
-    const response = await fetch(path, {
+    const response = await this.#fetch(path, {
       method,
-      headers: {
-        accept: 'application/json',
-        ...(this.#token !== null && { authorization: `Bearer ${this.#token}` }),
-        ...(body && { 'content-type': 'application/json' }),
-      },
+      headers: { accept: 'application/json', ...(body && { 'content-type': 'application/json' }) },
       ...(body && { body: JSON.stringify(body) }),
-      cache: 'no-store',
       signal: AbortSignal.timeout(TIMEOUT_MS),
-    }).catch((cause: unknown) => {
-      throw new ApiFault(0, 'the api does not answer', null, String(cause));
     });
     const text = await response.text();
     // A site that is not ready says so with 503 and the same answer.
     if (response.ok || path === '/readyz') return (text === '' ? null : parse(text)) as T;
+    throw this.#fault(response, text);
+  }
+
+  #fetch(path: string, { headers, ...request }: RequestInit & { headers: Record<string, string> }) {
+    const authorization = this.#token === null ? {} : { authorization: `Bearer ${this.#token}` };
+    return fetch(path, { ...request, headers: { ...headers, ...authorization }, cache: 'no-store' }).catch(
+      (cause: unknown) => {
+        throw new ApiFault(0, 'the api does not answer', null, String(cause));
+      },
+    );
+  }
+
+  #fault({ status }: Response, text: string): ApiFault {
     const { title, code, remedy } = (parse(text) ?? {}) as Problem;
-    if (response.status === 401 && this.#token !== null) this.#onRefused();
-    throw new ApiFault(response.status, title ?? `HTTP ${response.status}`, code ?? null, remedy ?? null);
+    if (status === 401 && this.#token !== null) this.#onRefused();
+    return new ApiFault(status, title ?? `HTTP ${status}`, code ?? null, remedy ?? null);
   }
 }
 

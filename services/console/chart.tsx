@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 import { directionText } from './formats.ts';
-import type { Series } from './live.ts';
+import type { Series } from './series.ts';
 
 interface ChartProps {
   readonly title: string;

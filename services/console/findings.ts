@@ -1,4 +1,6 @@
-import type { Direction, Failover, Readiness } from './answers.ts';
+import type { EventName } from '../../shared/domain/alert.ts';
+import { alertText } from './alert-texts.ts';
+import type { Alerts, Direction, Failover, Readiness } from './answers.ts';
 import { duration } from './formats.ts';
 
 /** Something that wants the operator's eye. */
@@ -6,7 +8,7 @@ export interface Finding {
   readonly severity: 'fault' | 'notice';
   readonly text: string;
   /** The view that says more. */
-  readonly view: 'replication' | 'failovers' | 'overview';
+  readonly view: 'replication' | 'failovers' | 'overview' | 'alerts';
 }
 
 const SLOW_MS = 5_000;
@@ -17,11 +19,12 @@ export interface Seen {
   readonly health: Readiness | null;
   readonly directions: readonly Direction[];
   readonly failovers: readonly Failover[];
+  readonly alerts: Alerts | null;
   readonly nowMs: number;
 }
 
 /** What is wrong now, the worst first; nothing when all is well. */
-export function findings({ directions, failovers, health, nowMs, site }: Seen): Finding[] {
+export function findings({ alerts, directions, failovers, health, nowMs, site }: Seen): Finding[] {
   const found = [
     ...Object.entries(health?.checks ?? {})
       .filter(([, { state }]) => state !== 'up')
@@ -30,6 +33,15 @@ export function findings({ directions, failovers, health, nowMs, site }: Seen): 
           severity: state === 'down' ? 'fault' : 'notice',
           text: `${PART_NAMES[name] ?? name} of site ${site} is ${state}${reason ? `: ${reason}` : ''}`,
           view: 'overview',
+        }),
+      ),
+    ...(alerts?.open ?? [])
+      .filter(({ event }) => ONLY_TOLD[event] !== undefined)
+      .map(
+        (notice): Finding => ({
+          severity: ONLY_TOLD[notice.event] ?? 'notice',
+          text: alertText(notice).what,
+          view: 'alerts',
         }),
       ),
     ...directions.flatMap(directionFindings),
@@ -54,6 +66,13 @@ export function findings({ directions, failovers, health, nowMs, site }: Seen): 
   ];
   return found.sort((x, y) => Number(y.severity === 'fault') - Number(x.severity === 'fault'));
 }
+
+/** What the coordinator alone sees; the rest of what it reports is found here from the state itself. */
+const ONLY_TOLD: Partial<Record<EventName, Finding['severity']>> = {
+  'site-unreachable': 'fault',
+  'two-primaries': 'fault',
+  'clock-skew': 'notice',
+};
 
 export const PART_NAMES: Readonly<Record<string, string>> = {
   postgres: 'PostgreSQL',

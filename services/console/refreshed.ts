@@ -7,11 +7,12 @@ export interface Refreshed<T> {
   readonly refresh: () => void;
 }
 
-/** Loads when `key` changes and then every `everyMs`; null as `key`: not at all. What belongs to an earlier key is never shown. */
+/** Loads when `key` or `version` changes and then every `everyMs`; null as `key`: not at all. What belongs to an earlier key is never shown. */
 export function useRefreshed<T>(
   key: string | null,
   load: (key: string) => Promise<T>,
   everyMs: number | null,
+  version = 0,
 ): Refreshed<T> {
   const [result, setResult] = useState<{ key: string; value: T | null; fault: ApiFault | null } | null>(null);
   const [turn, setTurn] = useState(0);
@@ -34,7 +35,7 @@ export function useRefreshed<T>(
       ended = true;
       clearTimeout(timer);
     };
-  }, [key, everyMs, turn]);
+  }, [key, everyMs, turn, version]);
   const refresh = useCallback(() => setTurn((before) => before + 1), []);
   const current = result?.key === key ? result : null;
   return { value: current?.value ?? null, fault: current?.fault ?? null, refresh };

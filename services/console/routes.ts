@@ -1,6 +1,7 @@
 import type { ComponentType } from 'preact';
 import { useLayoutEffect, useState } from 'preact/hooks';
 import type { ViewProps } from './view-props.ts';
+import { Alerts } from './views/alerts.tsx';
 import { Failovers } from './views/failovers.tsx';
 import { LookUp } from './views/look-up.tsx';
 import { Overview } from './views/overview.tsx';
@@ -19,6 +20,7 @@ export const VIEWS = {
   overview: { title: 'Overview', component: Overview },
   replication: { title: 'Replication', component: ReplicationView },
   failovers: { title: 'Failovers', component: Failovers },
+  alerts: { title: 'Alerts', component: Alerts },
   terminals: { title: 'Terminals', component: Terminals },
   lookup: { title: 'Look up', component: LookUp },
   phone: { title: 'Phone', component: Phones },

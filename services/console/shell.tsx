@@ -15,6 +15,7 @@ export function Shell({ children, onLogOut, route }: ShellProps) {
   const { info, live } = useDesk();
   const heading = useRef<HTMLHeadingElement>(null);
   const { title } = VIEWS[route.view];
+  const open = live.alerts?.open.length ?? 0;
   const firstView = useRef(true);
   // With the drawing, not after the paint: a Tab in between would start from the menu.
   useLayoutEffect(() => {
@@ -36,6 +37,11 @@ export function Shell({ children, onLogOut, route }: ShellProps) {
           {(Object.keys(VIEWS) as ViewName[]).map((view) => (
             <a key={view} href={`#/${view}`} aria-current={view === route.view ? 'page' : undefined}>
               {VIEWS[view].title}
+              {view === 'alerts' && open > 0 && (
+                <span class="count" aria-hidden="true">
+                  {open}
+                </span>
+              )}
             </a>
           ))}
         </nav>

@@ -1,6 +1,7 @@
 /** A site's coordinator: looks at every site once a round, tells what changed, and works on failovers. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type LastcallEvent, lastcallEvent } from '../../shared/domain/alert.ts';
 import { Database, type PrimaryFloor } from '../../shared/postgres/database.ts';
 import type { RedisConnection } from '../../shared/redis/connect.ts';
 import { journalStateKey } from '../../shared/redis/keys.ts';
@@ -9,7 +10,6 @@ import { systemClock } from '../../shared/runtime/clock.ts';
 import { climbingLevel, retry } from '../../shared/runtime/retry.ts';
 import { AdoptedFailovers } from './adopted-failovers.ts';
 import { asLastKnown, deriveEvents, type Round } from './alerts/derive.ts';
-import { type LastcallEvent, lastcallEvent } from './alerts/event.ts';
 import { detectFailovers, type Sightings } from './detect.ts';
 import { FailoverJobs } from './failover-jobs.ts';
 import { DETECTED_BY, type FlowOptions } from './flow.ts';

@@ -5,10 +5,11 @@
  * Invariant: nothing of Lastcall writes there once it is fenced, so a salvage that began after is complete. Every part may
  * be repeated, by several coordinators as well.
  */
+
+import { type LastcallEvent, lastcallEvent } from '../../shared/domain/alert.ts';
 import { type ServerSalvage, salvageServer } from '../../shared/postgres/repair/salvage-server.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
-import { type LastcallEvent, lastcallEvent } from './alerts/event.ts';
 import { patienceMs } from './detect.ts';
 import { runHostCommand } from './host-command.ts';
 import type { FormerPrimary, Observations } from './observe.ts';

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
 import type { FastifyInstance } from 'fastify';
+import { AlertBoard } from '../../shared/redis/alert-board.ts';
 import { RedisConnection } from '../../shared/redis/connect.ts';
 import { type Config, ConfigError } from '../../shared/runtime/config.ts';
 import { builtOrExit, configOrExit } from '../../shared/runtime/config-or-exit.ts';
@@ -9,7 +10,7 @@ import { runProcess } from '../../shared/runtime/lifecycle.ts';
 import { createLogger } from '../../shared/runtime/logger.ts';
 import { Metrics } from '../../shared/runtime/metrics.ts';
 import { followConfig } from '../../shared/runtime/watch-config.ts';
-import { configuredChannels } from './alerts/channels.ts';
+import { boardChannel, configuredChannels } from './alerts/channels.ts';
 import { AlertDispatcher } from './alerts/dispatcher.ts';
 import { journalInMemory } from './alerts/journal-in-memory.ts';
 import { comparePair } from './compare-pair.ts';
@@ -33,7 +34,10 @@ const alerts = new AlertDispatcher({
   site: config.site,
   redisUrl: config.redis.url,
   redis,
-  channels: configuredChannels(config.alerts, process.env),
+  channels: [
+    boardChannel(new AlertBoard(redis, config.site)),
+    ...configuredChannels(config.alerts, process.env),
+  ],
   limits: {
     repeatMs: config.alerts.repeatMinutes * 60_000,
     most: MOST_ALERTS,

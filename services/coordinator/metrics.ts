@@ -1,5 +1,5 @@
+import type { LastcallEvent } from '../../shared/domain/alert.ts';
 import type { Metrics } from '../../shared/runtime/metrics.ts';
-import type { LastcallEvent } from './alerts/event.ts';
 import type { Observations } from './observe.ts';
 import type { FailoverEnd } from './runner.ts';
 import type { StepBoundary } from './steps.ts';

@@ -16,5 +16,8 @@ export const primaryFloorKey = (site: string): string => `${keyPrefix(site)}:pri
 export const journalStateKey = (site: string): string => `${keyPrefix(site)}:journal:state`;
 /** The troubles that a channel was told of and that last. */
 export const alertsKey = (site: string, channel: string): string => `${keyPrefix(site)}:alerts:${channel}`;
+/** A hash by trouble, and a sorted set by time: what the site's coordinator has told. */
+export const openAlertsKey = (site: string): string => `${keyPrefix(site)}:alert-board:open`;
+export const recentAlertsKey = (site: string): string => `${keyPrefix(site)}:alert-board:recent`;
 export const callOnceKey = (site: string, callId: string, event: string): string =>
   `${keyPrefix(site)}:call:${event}:${callId}`;

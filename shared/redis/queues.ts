@@ -11,7 +11,11 @@ import { keyPrefix } from './keys.ts';
 import { redisPlace } from './redis-place.ts';
 
 /** The BullMQ queues of a site. */
-export type QueueName = 'journal' | 'failover' | `alert-${'command' | 'webhook' | 'mail'}` | 'switchover';
+export type QueueName =
+  | 'journal'
+  | 'failover'
+  | `alert-${'board' | 'command' | 'webhook' | 'mail'}`
+  | 'switchover';
 
 export interface QueuePlace {
   readonly site: string;

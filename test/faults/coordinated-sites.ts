@@ -1,7 +1,7 @@
-import type { LastcallEvent } from '../../services/coordinator/alerts/event.ts';
 import { comparePair } from '../../services/coordinator/compare-pair.ts';
 import { Coordinator, type CoordinatorOptions } from '../../services/coordinator/coordinator.ts';
 import { DEFAULT_SETTINGS } from '../../services/coordinator/settings.ts';
+import type { LastcallEvent } from '../../shared/domain/alert.ts';
 import type { RedisConnection } from '../../shared/redis/connect.ts';
 import { query, type SiteDatabase } from '../support/replication-pair.ts';
 import { waitFor } from '../support/wait-for.ts';

@@ -1,10 +1,14 @@
-import { type ClientRequest, get, type IncomingMessage, request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type EventName, lastcallEvent, type Notice } from '../../shared/domain/alert.ts';
+import { AlertBoard } from '../../shared/redis/alert-board.ts';
+import type { RedisConnection } from '../../shared/redis/connect.ts';
 import { freePort } from '../../shared/servers/free-port.ts';
 import { withClient } from '../support/postgres.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
+import { connectRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { runCli } from '../unit/cli/run-cli.ts';
+import { openEvents } from './event-stream.ts';
 import { type Answer, type StartedApi, startApi } from './started-api.ts';
 import { ADMIN_TOKEN, READ_TOKEN, startTwoSites, type TwoSites } from './two-sites.ts';
 
@@ -13,6 +17,9 @@ let redis: RedisServer;
 let api: StartedApi;
 let config: string;
 let port: number;
+let connection: RedisConnection;
+/** As the coordinator has it. */
+let board: AlertBoard;
 const ORIGIN = 'https://console.example.net';
 const overrides = (more: object = {}) => ({
   redis: { url: redis.url },
@@ -31,9 +38,12 @@ beforeAll(async () => {
   port = await freePort();
   config = sites.configFile('a', overrides());
   api = await startApi(sites.config('a', overrides()), { listen: true });
+  connection = await connectRedis(redis.url);
+  board = new AlertBoard(connection, 'a');
 });
 afterAll(async () => {
   await api.stop();
+  await connection.close();
   await Promise.all([sites.server.remove(), redis.remove()]);
 });
 
@@ -292,14 +302,40 @@ describe('GET /v1/events', () => {
       site: 'a',
       directions: [{ from: 'a' }, { from: 'b' }],
     });
-    expect(stream.of('alerts')[0].alerts).toContainEqual(
-      expect.objectContaining({ kind: 'direction', about: 'a > b', state: 'stopped' }),
+    expect(stream.of('directions')[0].directions).toContainEqual(
+      expect.objectContaining({ from: 'a', to: 'b', state: 'stopped' }),
     );
+    expect(stream.of('readiness')[0]).toMatchObject({ checks: { postgres: { state: 'up' } } });
     const { json } = await api.request('POST', '/v1/failovers', { site: 'b', reason: 'watched' });
     await waitFor(() => stream.of('failover').some(({ id }) => id === json.id), { what: 'the failover' });
     await sql(`UPDATE lastcall.failovers SET state = 'done', ended_at = now() WHERE id = '${json.id}'`);
     await waitFor(() => stream.of('failover').some(({ state }) => state === 'done'), { what: 'its end' });
+    await api.request('POST', '/v1/terminals', { terminalId: 48, number: '1048', password: 'x' });
+    await api.request('PATCH', '/v1/terminals/48', { enabled: false });
+    await waitFor(() => stream.of('terminals').some(({ terminalIds }) => terminalIds.includes(48)), {
+      what: 'the changed terminal',
+    });
     stream.close();
+  });
+
+  it('of the alerts it tells what the coordinator has told last, as GET /v1/alerts does', async () => {
+    const stream = await openEvents(port, READ_TOKEN);
+    await board.post(notice('site-unreachable', 'begin', '2026-11-21T10:00:00.000Z'));
+    await waitFor(() => stream.of('alerts').at(-1)?.open.length === 1, { what: 'the begin' });
+    const { json } = await api.request('GET', '/v1/alerts');
+    expect(json).toEqual(stream.of('alerts').at(-1));
+    await board.post(notice('site-reachable', 'end', '2026-11-21T10:00:07.000Z'));
+    await waitFor(() => stream.of('alerts').at(-1)?.open.length === 0, { what: 'the end' });
+    expect(stream.of('alerts').at(-1).recent).toMatchObject([{ phase: 'end' }, { phase: 'begin' }]);
+    stream.close();
+  });
+
+  it('a token that is revoked ends what was begun with it', async () => {
+    const { json } = await api.request('POST', '/v1/tokens', { name: 'watcher', role: 'read' });
+    const stream = await openEvents(port, json.token);
+    await waitFor(() => stream.of('directions').length > 0, { what: 'the first events' });
+    await api.request('DELETE', '/v1/tokens/watcher');
+    await waitFor(() => stream.ended(), { what: 'the end of the stream' });
   });
 });
 
@@ -326,37 +362,8 @@ describe('after SIGTERM', () => {
   });
 });
 
-interface EventStream {
-  // biome-ignore lint/suspicious/noExplicitAny: events of every shape.
-  of(event: string): any[];
-  ended(): boolean;
-  close(): void;
-}
-
-async function openEvents(at: number, token: string): Promise<EventStream> {
-  let text = '';
-  let ended = false;
-  let asked: ClientRequest | undefined;
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    asked = get({ port: at, path: '/v1/events', headers: bearer(token) }, resolve).on('error', reject);
-  });
-  expect(answer.headers['content-type']).toContain('text/event-stream');
-  answer.setEncoding('utf8');
-  answer.on('data', (part: string) => {
-    text += part;
-  });
-  answer.on('close', () => {
-    ended = true;
-  });
-  answer.on('error', () => {});
-  return {
-    of: (event) =>
-      [...text.matchAll(/event: (\w+)\ndata: (.*)\n\n/g)]
-        .filter(([, name]) => name === event)
-        .map(([, , data]) => JSON.parse(data ?? '')),
-    ended: () => ended,
-    close: () => asked?.destroy(),
-  };
+function notice(event: EventName, phase: Notice['phase'], at: string): Notice {
+  return { ...lastcallEvent(event, 'b'), id: at, at, phase, since: '2026-11-21T10:00:00.000Z', withheld: 0 };
 }
 
 /** A request whose body comes in two parts. */

@@ -3,9 +3,11 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lastcallEvent, type Notice } from '../../shared/domain/alert.ts';
+import { AlertBoard } from '../../shared/redis/alert-board.ts';
 import { freePort } from '../../shared/servers/free-port.ts';
 import { withClient } from '../support/postgres.ts';
-import { type RedisServer, startRedis } from '../support/redis.ts';
+import { connectRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { type CliRun, runCli } from '../unit/cli/run-cli.ts';
 import { type StartedApi, startApi } from './started-api.ts';
 import { ADMIN_TOKEN, READ_TOKEN, startTwoSites, type TwoSites } from './two-sites.ts';
@@ -103,6 +105,21 @@ describe('the command line with the API', () => {
     expect(differs.out).toMatch(/a > b +terminals_a +1 +0 +1 +0 +17/);
     expect((await cli('compare', '--repair')).exit).toBe(0);
     expect((await cli('compare')).exit).toBe(0);
+  });
+
+  it('alerts says what the coordinator told, and with its exit status whether a trouble lasts', async () => {
+    expect(await cli('alerts')).toMatchObject({ exit: 0, out: 'nothing is wrong\n' });
+    const connection = await connectRedis(redis.url);
+    const told = lastcallEvent('needs-resync', 'a', { from: 'b', to: 'a', reason: 'slot-lost' });
+    const at = '2026-11-21T10:00:00.000Z';
+    const begin: Notice = { ...told, id: '1', at, phase: 'begin', since: at, withheld: 0 };
+    await new AlertBoard(connection, 'a').post(begin);
+    await connection.close();
+    const run = await cli('alerts');
+    expect(run.exit).toBe(3);
+    expect(run.out).toMatch(/needs-resync +b > a +2026-11-21 10:00:00 +slot-lost\n/);
+    expect(run.out).toMatch(/2026-11-21 10:00:00 +begin +needs-resync/);
+    expect(JSON.parse((await cli('alerts', '--json')).out)).toEqual({ open: [begin], recent: [begin] });
   });
 
   it('ready answers by /readyz of the service', async () => {

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { configuredChannels } from '../../services/coordinator/alerts/channels.ts';
+import { boardChannel, configuredChannels } from '../../services/coordinator/alerts/channels.ts';
 import { AlertDispatcher } from '../../services/coordinator/alerts/dispatcher.ts';
-import { lastcallEvent } from '../../services/coordinator/alerts/event.ts';
+import { lastcallEvent } from '../../shared/domain/alert.ts';
+import { AlertBoard } from '../../shared/redis/alert-board.ts';
 import type { RedisConnection } from '../../shared/redis/connect.ts';
 import { connectRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -76,23 +77,29 @@ beforeEach(async () => {
   alerts.start();
 });
 
+/** What REST, the command line and the console show. */
+const board = (): AlertBoard => new AlertBoard(connection, `s${sites}`);
+
 const openAlerts = (): AlertDispatcher =>
   new AlertDispatcher({
     site: `s${sites}`,
     redisUrl: redis.url,
     redis: connection,
     settleMs: 1_500,
-    channels: configuredChannels(
-      {
-        command: `echo {event} $LASTCALL_PHASE >> ${file}`,
-        webhookUrl: `http://127.0.0.1:${port(webhook)}/hook`,
-        webhookSecret: null,
-        mailTo: ['ops@example.net'],
-        mailFrom: 'lastcall@example.net',
-        smtpUrl: `smtp://127.0.0.1:${port(smtp)}`,
-      },
-      process.env,
-    ),
+    channels: [
+      boardChannel(board()),
+      ...configuredChannels(
+        {
+          command: `echo {event} $LASTCALL_PHASE >> ${file}`,
+          webhookUrl: `http://127.0.0.1:${port(webhook)}/hook`,
+          webhookSecret: null,
+          mailTo: ['ops@example.net'],
+          mailFrom: 'lastcall@example.net',
+          smtpUrl: `smtp://127.0.0.1:${port(smtp)}`,
+        },
+        process.env,
+      ),
+    ],
     limits: { repeatMs: 1_000, most: 30, windowMs: 600_000 },
     log: pino({ level: 'silent' }),
     tickMs: 100,
@@ -129,6 +136,21 @@ test('b down, up, down: every channel hears each of them, and the last word is h
   await waitFor(() => posted.some(({ phase }) => phase === 'reminder'), { what: 'the first reminder' });
   expect(posted.at(-1)).toMatchObject({ event: 'site-unreachable', phase: 'reminder' });
   expect(posted.filter(({ event }) => event === 'site-reachable')).toHaveLength(1);
+});
+
+test('the board shows what lasts, and what was told in its order; the end of a trouble takes it from what lasts', async () => {
+  answer = 200;
+  for (const event of [down, up, down]) await alerts.tell(event);
+  await waitFor(async () => (await board().read()).recent.some(({ phase }) => phase === 'reminder'), {
+    what: 'the first reminder',
+  });
+  const shown = await board().read();
+  expect(shown.open).toMatchObject([{ event: 'site-unreachable', site: 'b', reason: 'ECONNREFUSED' }]);
+  expect(shown.recent.map(({ phase }) => phase).filter((phase) => phase !== 'reminder')).toEqual(
+    expect.arrayContaining(['begin', 'end']),
+  );
+  await alerts.tell(up);
+  await waitFor(async () => (await board().read()).open.length === 0, { what: 'the end' });
 });
 
 test('a webhook that hangs delays neither mail nor command', async () => {

@@ -4,13 +4,21 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Endpoints } from '../../services/lab/endpoints.ts';
 import { ConsolePage, launchChromium } from '../support/console-page.ts';
-
 import { type RunningLab, startLab } from '../support/lab.ts';
 import { query } from '../support/replication-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const VIEWS = ['Overview', 'Replication', 'Failovers', 'Terminals', 'Look up', 'Phone', 'Bans and log'];
+const VIEWS = [
+  'Overview',
+  'Replication',
+  'Failovers',
+  'Alerts',
+  'Terminals',
+  'Look up',
+  'Phone',
+  'Bans and log',
+];
 
 let lab: RunningLab;
 let browser: Browser;
@@ -28,7 +36,10 @@ afterAll(async () => {
 async function rest(site: string, method: string, path: string, body?: object): Promise<Response> {
   return fetch(`${endpoints.sites[site]?.api}${path}`, {
     method,
-    headers: { authorization: `Bearer ${endpoints.adminToken}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${endpoints.adminToken}`,
+      ...(body && { 'content-type': 'application/json' }),
+    },
     ...(body && { body: JSON.stringify(body) }),
   });
 }
@@ -154,16 +165,60 @@ test('a direction is paused, resumed and copied anew, and each state is seen as 
   await opened.close();
 }, 90_000);
 
-test('a database that dies is said within seconds, and that it is back as well', async () => {
+test('a database that dies is said within seconds, and that it is back as well; so says the coordinator, with begin and end', async () => {
   const opened = await ConsolePage.loggedIn(browser, endpoints, { site: 'a' });
   await opened.page.getByText('All is well').waitFor();
   expect((await lab.command('--halt', 'b.postgres')).status).toBe(0);
   await opened.page.getByText('Something is broken').waitFor();
   await opened.page.getByRole('region', { name: 'Site b' }).getByText('out of reach').waitFor();
+  await opened.show('Alerts');
+  const alerts = (part: string) => opened.page.getByRole('region', { name: part });
+  await alerts('Open').getByText('No database of site b takes writes').waitFor();
+  await alerts('Reported').getByText('begun').first().waitFor();
   expect((await lab.command('--revive', 'b.postgres')).status).toBe(0);
+  await alerts('Open').getByText('no trouble lasts').waitFor({ timeout: 60_000 });
+  await alerts('Reported').getByText('The database of site b takes writes again').waitFor();
+  await opened.show('Overview');
   await opened.page.getByText('All is well').waitFor({ timeout: 60_000 });
   await opened.close();
 }, 120_000);
+
+const ASKED = ['**/v1/replication', '**/v1/failovers?*', '**/v1/alerts', '**/readyz'];
+
+test.each([
+  ['the events of the api alone', ASKED],
+  ['asking, where no stream can be had', ['**/v1/events']],
+])(
+  'the page shows what happens by %s',
+  async (_how, unreachable) => {
+    const opened = await ConsolePage.open(browser, endpoints);
+    for (const address of unreachable) await opened.page.route(address, (route) => route.abort());
+    await opened.logIn(endpoints.adminToken);
+    await opened.page.getByText('All is well').waitFor();
+    await opened.show('Replication');
+    const card = opened.page.getByRole('region', { name: 'From b to a' });
+    expect((await rest('a', 'POST', '/v1/replication/b/a/pause')).status).toBe(202);
+    await card.getByText('paused', { exact: true }).waitFor();
+    await rest('a', 'POST', '/v1/replication/b/a/resume');
+    await card.getByText('streaming').waitFor();
+    await opened.show('Alerts');
+    await opened.page.getByRole('heading', { name: 'Reported lately' }).waitFor();
+    expect(opened.faults).toEqual([]);
+    await opened.close();
+  },
+  90_000,
+);
+
+test('a terminal that is disabled elsewhere is seen so in a page that shows it', async () => {
+  await rest('a', 'POST', '/v1/terminals', { terminalId: 901, number: '1901', password: 'of-no-importance' });
+  const opened = await ConsolePage.loggedIn(browser, endpoints);
+  await opened.show('Terminals');
+  const line = opened.page.getByRole('listitem').filter({ hasText: '1901' });
+  await line.waitFor();
+  await rest('b', 'PATCH', '/v1/terminals/901', { enabled: false });
+  await line.getByText('disabled').waitFor();
+  await opened.close();
+});
 
 test('what comes from outside is text: a username of markup is shown and does nothing', async () => {
   const username = '<img/src=x/onerror=alert(1)>';

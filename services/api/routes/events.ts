@@ -26,13 +26,13 @@ export function eventRoute(app: ApiApp, deps: ApiDeps): void {
       config: { role: 'read' },
       schema: {
         tags: ['replication'],
-        summary: 'Directions, failovers and alerts as they change, as server-sent events',
+        summary: 'Directions, failovers, alerts and changed terminals, as server-sent events',
         description:
-          'Events are `directions` (as GET /v1/replication), `failovers` (as GET /v1/failovers), `failover` (the report of one that runs or was the latest) and `alerts`. Each holds the whole as it stands; a new listener is told everything.',
+          'Events are `directions` (as GET /v1/replication), `failovers` (as GET /v1/failovers), `failover` (the report of one that runs or was the latest), `alerts` (as GET /v1/alerts), `readiness` (as GET /readyz) and `terminals` (how many changes of terminals were seen, and the latest). Each holds the whole as it stands; a new listener is told everything. What cannot be read is not told.',
         response: { 200: Type.String({ contentMediaType: 'text/event-stream' }) },
       },
     },
-    async (_request, reply) => {
+    async (request, reply) => {
       if (open.size >= MOST_WATCHERS)
         throw new LastcallError('TOO_MANY_REQUESTS', {
           details: { what: 'watchers', retryAfterMs: BEAT_MS },
@@ -48,8 +48,14 @@ export function eventRoute(app: ApiApp, deps: ApiDeps): void {
         write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
       );
       const beat = setInterval(() => write(': beat\n\n'), BEAT_MS);
+      // A token that is revoked, or has expired, ends what was begun with it.
+      const check = setInterval(async () => {
+        const principal = await deps.tokens.identify(request.headers.authorization).catch(() => 'unread');
+        if (principal === null) stream.destroy();
+      }, LOOK_EVERY_MS);
       const end = () => {
         clearInterval(beat);
+        clearInterval(check);
         unsubscribe();
         open.delete(stream);
       };

@@ -1,10 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LastcallError } from '../../../shared/domain/errors.ts';
-import {
-  type FailoverReport,
-  failoverJson,
-  failoverReportJson,
-} from '../../../shared/postgres/directions/failovers.ts';
+import type { FailoverReport } from '../../../shared/domain/failover.ts';
+import { failoverJson, failoverReportJson } from '../../../shared/postgres/directions/failovers.ts';
 import { allFailovers, findFailover } from '../all-failovers.ts';
 import type { Command, Option, Result } from '../command.ts';
 import type { Context } from '../context.ts';

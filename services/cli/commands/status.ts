@@ -1,10 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isFlowing } from '../../../shared/domain/direction-state.ts';
+import { type DirectionStatus, isFlowing } from '../../../shared/domain/direction-state.ts';
 import { type OpenDatabase, readAllDirections } from '../../../shared/postgres/directions/all-directions.ts';
-import {
-  type DirectionStatus,
-  directionJson,
-} from '../../../shared/postgres/directions/replication-status.ts';
+import { directionJson } from '../../../shared/postgres/directions/replication-status.ts';
 import { readTargets, type TargetStatus } from '../../../shared/postgres/directions/targets.ts';
 import type { Command, ExitStatus } from '../command.ts';
 import type { Context } from '../context.ts';

@@ -1,12 +1,12 @@
 import { useState } from 'preact/hooks';
-import type { FailoverReport, FailoverStep } from '../answers.ts';
+import type { FailoverReport } from '../answers.ts';
 import { useDesk } from '../context.ts';
 import { ago, count, directionText, duration } from '../formats.ts';
 import { ADMIN_ONLY, Fault, Moment, OutcomeBadge, sentence } from '../pieces.tsx';
 import { asFault, useRefreshed } from '../refreshed.ts';
 import type { ViewProps } from '../view-props.ts';
 
-const WATCH_MS = 400;
+const AGAIN_MS = 1_000;
 
 /** Failovers, the newest first; the chosen one step by step while it happens. */
 export function Failovers({ argument }: ViewProps) {
@@ -86,13 +86,16 @@ function Start() {
 
 function Report({ id }: { id: string }) {
   const { client, live } = useDesk();
-  const listed = live.failovers.find((failover) => failover.id === id);
-  const running = listed === undefined || listed.state === 'running';
-  const { value: report, fault } = useRefreshed(
-    `/v1/failovers/${encodeURIComponent(id)}`,
+  const told = live.reports.get(id);
+  const listed = live.failovers.some((failover) => failover.id === id);
+  // One that has just been asked for, or an old one: the api tells of those that run and of the latest.
+  const asked = useRefreshed(
+    told ? null : `/v1/failovers/${encodeURIComponent(id)}`,
     (path) => client.get<FailoverReport>(path),
-    running ? WATCH_MS : 5_000,
+    listed ? null : AGAIN_MS,
   );
+  const report = told ?? asked.value;
+  const { fault } = asked;
   if (!report) return <Fault fault={fault} />;
   return (
     <section class="card" aria-label={`Failover of site ${report.site}`}>
@@ -129,7 +132,7 @@ const STEPS: Readonly<Record<string, string>> = {
   compare: 'Compares every row',
 };
 
-function Step({ nowMs, step }: { step: FailoverStep; nowMs: number }) {
+function Step({ nowMs, step }: { step: FailoverReport['steps'][number]; nowMs: number }) {
   const took = (step.endedAt ? Date.parse(step.endedAt) : nowMs) - Date.parse(step.startedAt);
   const facts = Object.entries(step.detail)
     .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))

@@ -2,8 +2,8 @@ import type { Direction } from '../answers.ts';
 import { Chart } from '../chart.tsx';
 import { useDesk } from '../context.ts';
 import { bytes, count, duration } from '../formats.ts';
-import { labelOf } from '../live.ts';
 import { Action, ADMIN_ONLY, DirectionBadge } from '../pieces.tsx';
+import { labelOf } from '../series.ts';
 
 /** Every direction with its lag, and the three things that an operator can do with it. */
 export function ReplicationView() {

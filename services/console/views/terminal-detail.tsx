@@ -16,9 +16,10 @@ const GROUP_TITLES: Readonly<Record<GroupName, string>> = {
 
 /** One terminal: what its star codes would call, and every table's entries with the one that wins. */
 export function TerminalDetail({ terminalId }: { terminalId: number }) {
-  const { client, info } = useDesk();
+  const { client, info, live } = useDesk();
   const path = `/v1/terminals/${terminalId}`;
-  const terminal = useRefreshed(path, (address) => client.get<Terminal>(address), null);
+  const load = (address: string) => client.get<Terminal>(address);
+  const terminal = useRefreshed(path, load, null, live.terminalChanges);
   const codes = info.codes.filter(({ feature }) => feature === 'redial' || feature === 'return');
   return (
     <>

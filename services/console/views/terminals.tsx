@@ -16,7 +16,7 @@ export function Terminals({ argument }: ViewProps) {
 }
 
 function Search() {
-  const { client } = useDesk();
+  const { client, live } = useDesk();
   const [name, setName] = useState('');
   const [after, setAfter] = useState(0);
   const key = name === '' ? `?after=${after}&limit=${PAGE}` : `?name=${encodeURIComponent(name)}`;
@@ -24,6 +24,7 @@ function Search() {
     key,
     (query) => client.get<TerminalPage>(`/v1/terminals${query}`),
     null,
+    live.terminalChanges,
   );
   const search = (event: SubmitEvent): void => {
     event.preventDefault();

@@ -4,7 +4,14 @@
  * Invariants: of a trouble the last thing told is how it stands; while it lasts it is told again; one that began after the
  * last one ended is told, however soon; no limit holds back what is critical, nor the end of what was told.
  */
-import { endOf, isCritical, type LastcallEvent, lastcallEvent, troubleOf } from './event.ts';
+import {
+  endOf,
+  isCritical,
+  type LastcallEvent,
+  lastcallEvent,
+  type Phase,
+  troubleOf,
+} from '../../../shared/domain/alert.ts';
 
 export interface AlertLimits {
   /** A trouble that lasts is told again after this time. */
@@ -13,9 +20,6 @@ export interface AlertLimits {
   readonly most: number;
   readonly windowMs: number;
 }
-
-/** `once`: it happened, and is over. */
-export type Phase = 'begin' | 'reminder' | 'end' | 'once';
 
 export interface Telling {
   readonly event: LastcallEvent;

@@ -1,26 +1,16 @@
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { createTransport } from 'nodemailer';
+import type { Notice } from '../../../shared/domain/alert.ts';
+import type { AlertBoard } from '../../../shared/redis/alert-board.ts';
 import { httpRequest } from '../../../shared/runtime/http-request.ts';
-import type { Phase } from './alert-states.ts';
-import type { LastcallEvent } from './event.ts';
-
-/** What is told, as it is sent: `id` is the same in every attempt, so that a receiver can drop repeats. */
-export interface Notice extends LastcallEvent {
-  readonly id: string;
-  /** When it was found, RFC 3339. */
-  readonly at: string;
-  readonly phase: Phase;
-  /** When the trouble began that this is about, RFC 3339; null for what has no duration. */
-  readonly since: string | null;
-  /** Events that were not told since the last one. */
-  readonly withheld: number;
-}
 
 /** One way to tell somebody. Rejects when the notice was not taken: it is tried again. */
 export interface Channel {
-  readonly name: 'command' | 'webhook' | 'mail';
+  readonly name: 'board' | 'command' | 'webhook' | 'mail';
   send(notice: Notice): Promise<void>;
+  /** One at a time, as they came. */
+  readonly inOrder?: boolean;
 }
 
 export interface ChannelSettings {
@@ -33,6 +23,13 @@ export interface ChannelSettings {
 }
 
 export const SEND_LIMIT_MS = 10_000;
+
+/** Always there: what REST, the command line and the console show. */
+export const boardChannel = (board: Pick<AlertBoard, 'post'>): Channel => ({
+  name: 'board',
+  inOrder: true,
+  send: (notice) => board.post(notice),
+});
 
 /** `env` is what `alerts.command` inherits. */
 export function configuredChannels(settings: ChannelSettings, env: NodeJS.ProcessEnv): Channel[] {

@@ -1,8 +1,8 @@
+import type { LastcallEvent } from '../../../shared/domain/alert.ts';
 import type { RedisConnection } from '../../../shared/redis/connect.ts';
 import type { CoordinatorLog } from '../settings.ts';
 import type { AlertLimits } from './alert-states.ts';
 import type { Channel } from './channels.ts';
-import type { LastcallEvent } from './event.ts';
 import { Receiver } from './receiver.ts';
 
 export interface DispatcherOptions {

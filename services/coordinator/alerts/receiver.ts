@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Queue, Worker } from 'bullmq';
+import type { LastcallEvent, Notice } from '../../../shared/domain/alert.ts';
 import type { RedisConnection } from '../../../shared/redis/connect.ts';
 import { closeQueue, JOB_RETENTION, openQueue, openWorker } from '../../../shared/redis/queues.ts';
 import type { CoordinatorLog } from '../settings.ts';
 import { AlertMemory } from './alert-memory.ts';
 import { type AlertLimits, AlertStates, type Telling } from './alert-states.ts';
-import { type Channel, type Notice, SEND_LIMIT_MS } from './channels.ts';
-import type { LastcallEvent } from './event.ts';
+import { type Channel, SEND_LIMIT_MS } from './channels.ts';
 
 interface Delivery {
   readonly notice: Notice;
@@ -56,7 +56,7 @@ export class Receiver {
     this.#queue = openQueue(name, place, { defaultJobOptions: { ...JOB_RETENTION, ...ATTEMPTS } });
     this.#worker = openWorker<Delivery>(name, (job) => this.#deliver(job.data), place, {
       autorun: false,
-      concurrency: CONCURRENCY,
+      concurrency: channel.inOrder ? 1 : CONCURRENCY,
       settings: { backoffStrategy: (attempt) => Math.min(LONGEST_DELAY_MS, 1_000 * 2 ** attempt) },
     });
     this.#worker.on('failed', (job, err) =>

@@ -1,5 +1,6 @@
+import type { DirectionStatus } from '../../domain/direction-state.ts';
 import type { Queryable } from '../database.ts';
-import { type DirectionStatus, readDirections, unreachableDirection } from './replication-status.ts';
+import { readDirections, unreachableDirection } from './replication-status.ts';
 
 /** A database that may be away when it is asked for. */
 export type OpenDatabase = () => Promise<Queryable>;

@@ -1,36 +1,6 @@
+import type { Failover, FailoverReport, FailoverStep } from '../../domain/failover.ts';
 import { formatTimestamptz, type Micros } from '../../domain/micros.ts';
 import type { Queryable } from '../database.ts';
-
-export type FailoverState = 'running' | 'done' | 'failed' | 'superseded';
-export type FailoverStepState = 'running' | 'done' | 'skipped' | 'failed';
-
-export interface Failover {
-  readonly id: string;
-  readonly site: string;
-  readonly reason: string;
-  readonly requestedBy: string;
-  readonly state: FailoverState;
-  readonly error: string | null;
-  readonly salvagedRows: number;
-  readonly salvagedMarks: number;
-  readonly requestedAt: Micros;
-  readonly endedAt: Micros | null;
-}
-
-export interface FailoverStep {
-  /** `a>b` */
-  readonly direction: string;
-  readonly step: string;
-  readonly state: FailoverStepState;
-  readonly attempts: number;
-  readonly startedAt: Micros;
-  readonly endedAt: Micros | null;
-  readonly detail: Readonly<Record<string, unknown>>;
-}
-
-export interface FailoverReport extends Failover {
-  readonly steps: readonly FailoverStep[];
-}
 
 const COLUMNS = `id, site, reason, requested_by AS "requestedBy", state, error, salvaged_rows AS "salvagedRows",
   salvaged_marks AS "salvagedMarks", requested_at AS "requestedAt", ended_at AS "endedAt"`;

@@ -1,42 +1,6 @@
-import type { DirectionState } from '../../domain/direction-state.ts';
+import type { DirectionState, DirectionStatus, KindStatus } from '../../domain/direction-state.ts';
 import { formatTimestamptz, type Micros } from '../../domain/micros.ts';
 import type { Queryable } from '../database.ts';
-
-/** One direction as its subscriber reports it; `at` fields are {@link Micros}, null where nothing is known. */
-export interface DirectionStatus {
-  readonly from: string;
-  readonly to: string;
-  readonly state: DirectionState;
-  /** Why it does not stream; one word of the replicator, or `never-started`, `replicator-silent`, `peer-unreachable`. */
-  readonly reason: string | null;
-  readonly lagBytes: number | null;
-  readonly lagMs: number | null;
-  readonly appliedLsn: string | null;
-  readonly timeline: number | null;
-  readonly slot: {
-    readonly walStatus: string | null;
-    readonly retainedBytes: number | null;
-    readonly budgetBytes: number | null;
-    readonly etaSeconds: number | null;
-  };
-  readonly rowsReceived: number;
-  readonly rowsApplied: number;
-  readonly receivedAt: Micros | null;
-  readonly updatedAt: Micros | null;
-  readonly paused: boolean;
-  /** The failover that holds this direction. */
-  readonly fencedBy: string | null;
-  /** The kinds of it that do not simply stream. */
-  readonly kinds: readonly KindStatus[];
-}
-
-/** One kind of a direction, such as `held-back`, `waiting-for-peer`. */
-export interface KindStatus {
-  readonly kind: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly detail: string | null;
-}
 
 interface StatusRow {
   readonly from: string;

@@ -76,6 +76,7 @@ describe('/v1/openapi.json', () => {
         'POST /v1/console/login',
         'GET /v1/records',
         'GET /v1/audit',
+        'GET /v1/alerts',
         'GET /v1/events',
         'GET /v1/replication',
         'POST /v1/replication/{from}/{to}/resync',

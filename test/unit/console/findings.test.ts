@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Direction, Failover } from '../../../services/console/answers.ts';
 import { findings, type Seen } from '../../../services/console/findings.ts';
+import { type EventName, lastcallEvent, type Notice } from '../../../shared/domain/alert.ts';
 
 const NOW = Date.parse('2026-11-21T10:00:00Z');
 const direction: Direction = {
@@ -15,9 +16,11 @@ const direction: Direction = {
   slot: { walStatus: 'reserved', retainedBytes: 1, budgetBytes: 100, etaSeconds: null },
   rowsReceived: 1,
   rowsApplied: 1,
+  receivedAt: null,
   updatedAt: null,
   paused: false,
   fencedBy: null,
+  kinds: [],
 };
 const failover: Failover = {
   id: '1',
@@ -36,8 +39,18 @@ const well: Seen = {
   health: { status: 'ready', checks: { postgres: { state: 'up' } } },
   directions: [direction],
   failovers: [failover],
+  alerts: { open: [], recent: [] },
   nowMs: NOW,
 };
+
+const told = (event: EventName, detail: Notice['detail'] = {}): Notice => ({
+  ...lastcallEvent(event, 'b', { detail }),
+  id: event,
+  at: '2026-11-21T10:00:00.000Z',
+  phase: 'begin',
+  since: '2026-11-21T10:00:00.000Z',
+  withheld: 0,
+});
 
 test.each<[string, Partial<Seen>, string[]]>([
   ['all is well', {}, []],
@@ -65,6 +78,23 @@ test.each<[string, Partial<Seen>, string[]]>([
     'its slot fills',
     { directions: [{ ...direction, slot: { ...direction.slot, retainedBytes: 51 } }] },
     ['notice: More than half of the WAL budget from a to b is used'],
+  ],
+  [
+    'the coordinator tells what it alone sees; the rest stands there already',
+    {
+      alerts: {
+        open: [
+          told('clock-skew', { skewMs: -9_000 }),
+          told('two-primaries', { hosts: 'x, y' }),
+          told('needs-resync'),
+        ],
+        recent: [told('site-unreachable')],
+      },
+    },
+    [
+      'fault: Two databases of site b take writes: x, y',
+      "notice: The clock of site b's database is 9.0 s off",
+    ],
   ],
   [
     'a failover runs',

@@ -1,10 +1,6 @@
 import { expect, test } from 'vitest';
 import { AlertStates } from '../../../services/coordinator/alerts/alert-states.ts';
-import {
-  type EventName,
-  type LastcallEvent,
-  lastcallEvent,
-} from '../../../services/coordinator/alerts/event.ts';
+import { type EventName, type LastcallEvent, lastcallEvent } from '../../../shared/domain/alert.ts';
 
 const MINUTE = 60_000;
 const LIMITS = { repeatMs: 15 * MINUTE, most: 3, windowMs: 10 * MINUTE };

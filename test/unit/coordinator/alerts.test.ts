@@ -9,13 +9,12 @@ import {
   type Channel,
   type ChannelSettings,
   configuredChannels,
-  type Notice,
 } from '../../../services/coordinator/alerts/channels.ts';
 import { asLastKnown, deriveEvents, type Round } from '../../../services/coordinator/alerts/derive.ts';
-import { type EventName, lastcallEvent } from '../../../services/coordinator/alerts/event.ts';
 import { journalInMemory } from '../../../services/coordinator/alerts/journal-in-memory.ts';
 import type { SiteObservation } from '../../../services/coordinator/observe.ts';
 import type { Bookkeeping } from '../../../services/coordinator/site-state.ts';
+import { type EventName, lastcallEvent, type Notice } from '../../../shared/domain/alert.ts';
 import { micros } from '../../../shared/domain/micros.ts';
 import { startHealth } from '../../../shared/runtime/health.ts';
 import { Metrics } from '../../../shared/runtime/metrics.ts';

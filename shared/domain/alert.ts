@@ -30,6 +30,27 @@ export interface LastcallEvent {
   readonly detail: Readonly<Record<string, string | number | boolean | null>>;
 }
 
+/** `once`: it happened, and is over. */
+export type Phase = 'begin' | 'reminder' | 'end' | 'once';
+
+/** What is told, as it is sent: `id` is the same in every attempt, so that a receiver can drop repeats. */
+export interface Notice extends LastcallEvent {
+  readonly id: string;
+  /** When it was found, RFC 3339. */
+  readonly at: string;
+  readonly phase: Phase;
+  /** When the trouble began that this is about, RFC 3339; null for what has no duration. */
+  readonly since: string | null;
+  /** Events that were not told since the last one. */
+  readonly withheld: number;
+}
+
+/** What a site's coordinator has told: `open` lasts still, the worst first; `recent` is all of it, the newest first. */
+export interface Alerts {
+  readonly open: readonly Notice[];
+  readonly recent: readonly Notice[];
+}
+
 export function lastcallEvent(
   event: EventName,
   site: string,
