@@ -10,7 +10,7 @@ import { systemClock } from '../../shared/runtime/clock.ts';
 import { climbingLevel, retry } from '../../shared/runtime/retry.ts';
 import { AdoptedFailovers } from './adopted-failovers.ts';
 import { asLastKnown, deriveEvents, type Round } from './alerts/derive.ts';
-import { detectFailovers, type Sightings } from './detect.ts';
+import { detectFailovers, promotionPatienceMs, type Sightings } from './detect.ts';
 import { FailoverJobs } from './failover-jobs.ts';
 import { DETECTED_BY, type FlowOptions } from './flow.ts';
 import { describeFault } from './flow-fault.ts';
@@ -133,11 +133,18 @@ export class Coordinator {
         this.#failures = 0;
       } catch (err) {
         // The site's own database is away: flows wait with it.
-        const waitMs = this.#options.settings.watchMs * ++this.#failures;
+        const waitMs = this.#pauseMs() * ++this.#failures;
         this.#options.log[climbingLevel(waitMs)]({ err }, 'cannot take up failovers');
       }
-      await delay(this.#options.settings.watchMs, undefined, { signal }).catch(() => undefined);
+      await delay(this.#pauseMs(), undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** Shorter while the site has no primary, or a change stands that is about to be acted on. */
+  #pauseMs(): number {
+    const { home, settings } = this.#options;
+    const isCalm = this.#sightings.size === 0 && this.#round?.seen.get(home)?.view.reachable !== false;
+    return isCalm ? settings.watchMs : Math.min(settings.watchMs, promotionPatienceMs(settings));
   }
 
   async #look(): Promise<void> {

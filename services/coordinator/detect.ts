@@ -23,8 +23,9 @@ export interface DetectorOptions {
 }
 
 /**
- * A change counts when it has stood for `settleMs`. The site's own coordinator acts first; another one waits longer for
- * each place it stands behind, so that one event makes one failover. Whatever is under way anywhere is left alone.
+ * A change counts when it has stood for `settleMs`. The site's own coordinator acts first, of a promotion sooner still;
+ * another one waits longer for each place it stands behind, so that one event makes one failover. Whatever is under way
+ * anywhere is left alone.
  */
 export function detectFailovers(seen: Observations, before: Sightings, options: DetectorOptions): Detection {
   const sightings = new Map<string, number>();
@@ -35,8 +36,11 @@ export function detectFailovers(seen: Observations, before: Sightings, options: 
     const key = `${site.site} ${reason} ${site.view.systemIdentifier}/${site.view.timeline}`;
     const sinceMs = before.get(key) ?? options.nowMs;
     sightings.set(key, sinceMs);
-    if (options.nowMs - sinceMs >= patienceMs(site.site, seen, options))
-      requests.push({ site: site.site, reason });
+    const waitMs =
+      reason === 'timeline-changed' && site.site === options.home
+        ? promotionPatienceMs(options)
+        : patienceMs(site.site, seen, options);
+    if (options.nowMs - sinceMs >= waitMs) requests.push({ site: site.site, reason });
   }
   return { sightings, requests };
 }
@@ -77,6 +81,9 @@ function isRunning(failover: string, seen: Observations): boolean {
       bookkeeping === null || bookkeeping.runningFailovers.some(({ id }) => id === failover),
   );
 }
+
+/** A promotion at its own site is never taken back: a coordinator only lets the hook that tells of it come first. */
+export const promotionPatienceMs = ({ settleMs }: Pick<DetectorOptions, 'settleMs'>): number => settleMs / 4;
 
 /** How long a coordinator lets what concerns a site stand before it acts: the site's own first, then one after the other. */
 export function patienceMs(

@@ -59,7 +59,7 @@ export class Resynchronisation {
   }
 
   async #copy(epoch: bigint): Promise<StepDetail> {
-    const { from, to } = this.#plan;
+    const { from, to, resync } = this.#plan;
     const { slotLockTimeoutMs } = this.#options.settings;
     const { rows, swapMs } = await resyncPeer({
       site: to,
@@ -68,6 +68,8 @@ export class Resynchronisation {
       connectPublisher: (options) => connectToPrimary(this.#pair.url(from), options),
       epoch,
       slotLockTimeoutMs,
+      // Who asks for a copy anew may not trust what stands there.
+      keepEqual: resync !== 'operator',
       signal: AbortSignal.any([this.#options.signal, this.#stopping.signal]),
       onStep: (step) => this.#reached.get(step)?.(),
     });

@@ -307,6 +307,7 @@ export class Subscription {
       slotLockTimeoutMs: settings.slotLockTimeoutMs,
       // Without a position nobody knows any more whether an earlier attempt, stopped half way, had a broken lineage.
       refuseLoss: MAY_HAVE_LOST_ROWS.has(reason) || reason === 'never-synchronised',
+      keepEqual: reason !== 'operator',
       signal,
       onStep: (step, tookMs) =>
         log.info({ from: direction.from, step, tookMs: Math.round(tookMs) }, 'resync step done'),

@@ -1,6 +1,6 @@
 /** The statements that decide what is fresher, built from the columns of each group. */
 import type { Kind } from '../kinds/kind.ts';
-import { bucketOf, columnNames, groupOf, isForgettable, keyText, qualified } from '../kinds/kind-sql.ts';
+import { columnNames, groupOf, isForgettable, keyText, qualified } from '../kinds/kind-sql.ts';
 import { quoteIdentifier, quoteLiteral } from '../wire/quoting.ts';
 
 const NEVER = `'-infinity'::timestamptz`;
@@ -11,15 +11,11 @@ const datesOf = (kind: Kind): { date: string; group: string }[] => [
   ...kind.singleDates.map((date) => ({ date, group: 'all' })),
 ];
 
-export const keyAndDates = (kind: Kind): string =>
-  columnNames([...kind.key, ...datesOf(kind).map(({ date }) => date)]);
+export const keyAndDates = (kind: Kind, alias = ''): string =>
+  columnNames([...kind.key, ...datesOf(kind).map(({ date }) => date)], alias);
 
-export const bucketDigests = (kind: Kind, table: string, buckets: number): string => `
-  SELECT ${bucketOf(kind, 't', buckets)} AS bucket, bit_xor(hash_record_extended(ROW(${keyAndDates(kind)}), 0)) AS digest
-  FROM ${qualified(table)} t GROUP BY 1`;
-
-export const inBuckets = (kind: Kind, buckets: number, wanted: readonly string[] | null): string =>
-  wanted === null ? 'true' : `${bucketOf(kind, 't', buckets)} = ANY ('{${wanted.join(',')}}'::bigint[])`;
+/** What decides of a row whether it is fresher. */
+export const datesDigest = (kind: Kind): string => `hash_record_extended(ROW(${keyAndDates(kind, 't')}), 0)`;
 
 /** Deletes from pg_temp.salvage_keys what has nothing newer than the site's own row and than every mark. */
 export const dropFresh = (kind: Kind, table: string): string => `

@@ -6,14 +6,15 @@
  */
 import { LastcallError } from '../../domain/errors.ts';
 import { isSiteId } from '../../domain/site.ts';
+import { findDifferingBuckets, inDifferingBuckets } from '../kinds/bucket-digests.ts';
 import type { Kind } from '../kinds/kind.ts';
-import { bucketCount, columnNames, keysIn, keyText, qualified, tableOf } from '../kinds/kind-sql.ts';
+import { columnNames, keysIn, keyText, qualified, tableOf } from '../kinds/kind-sql.ts';
 import { readCopyTables } from '../replication/copy-catalog.ts';
 import type { CopyTable } from '../replication/table-layout.ts';
 import type { Connection } from '../wire/connection.ts';
 import { pipeCopy } from '../wire/copy-pipe.ts';
 import { quoteLiteral } from '../wire/quoting.ts';
-import { bucketDigests, dropFresh, inBuckets, keyAndDates, mergeRows } from './salvage-sql.ts';
+import { datesDigest, dropFresh, keyAndDates, mergeRows } from './salvage-sql.ts';
 
 export interface SalvageEnds {
   /** The peer's primary, as lastcall_coordinator: it holds copies of the site's tables. Or an old server of the site itself. */
@@ -25,35 +26,40 @@ export interface SalvageEnds {
 }
 
 const PAGE_ROWS = 5_000;
-/** Neighbours that travel together: a few lost rows leave most of a million untouched. */
-const BUCKET_ROWS = 64;
 
 /** Merges the forget marks of both sites, as the peer knows them, into the target. Returns how many of its own it had lost. */
 export async function salvageMarks(ends: SalvageEnds): Promise<number> {
   checkSites(ends);
   // The peer's own marks come early, or a number forgotten there would show here until its stream is back.
-  if (ends.peerSite !== ends.targetSite) await salvageWhole(ends, ends.peerSite, 'marks');
-  return salvageWhole(ends, ends.targetSite, 'marks');
+  if (ends.peerSite !== ends.targetSite) await salvageAllMarks(ends, ends.peerSite);
+  return salvageAllMarks(ends, ends.targetSite);
 }
 
 /** Merges the peer's copy of the site's provisioning into the target. Returns the rows written. */
 export async function salvageTerminals(ends: SalvageEnds): Promise<number> {
-  checkSites(ends);
-  return salvageWhole(ends, ends.targetSite, 'provisioning');
+  return salvageFresher(ends, 'provisioning', async () => undefined);
 }
 
-/**
- * Merges every group of the peer's copies that is fresher than the target's own. Checksums of the dates say where to
- * look; keys and dates travel from there, whole rows only where something is fresher. `onPage` hears the rows of each
- * page once they are committed.
- */
+/** Merges every group of the peer's copies that is fresher than the target's own. `onPage` hears the rows of each page. */
 export async function salvageRows(
   ends: SalvageEnds,
   onPage: (rows: number) => Promise<void>,
 ): Promise<number> {
+  return salvageFresher(ends, 'state', onPage);
+}
+
+/**
+ * Checksums of the dates say where to look; keys and dates travel from there, whole rows only where something is fresher.
+ * `onPage` hears of a page once it is committed.
+ */
+async function salvageFresher(
+  ends: SalvageEnds,
+  purpose: Kind['purpose'],
+  onPage: (rows: number) => Promise<void>,
+): Promise<number> {
   checkSites(ends);
   let salvaged = 0;
-  for (const { kind, columns } of await commonKinds(ends, ends.targetSite, 'state')) {
+  for (const { kind, columns } of await commonKinds(ends, ends.targetSite, purpose)) {
     const stale = await loadStaleKeys(ends, kind);
     for (let page = 0; page * PAGE_ROWS < stale; page++) {
       const rows = await mergePage(ends, kind, columns);
@@ -86,10 +92,10 @@ async function commonKinds(
 const hasColumn = (copy: CopyTable, wanted: string): boolean =>
   copy.columns.some(({ name }) => name === wanted);
 
-/** For tables that are small, or seldom written: all of it travels. */
-async function salvageWhole(ends: SalvageEnds, site: string, purpose: Kind['purpose']): Promise<number> {
+/** For a table that is small: all of it travels. */
+async function salvageAllMarks(ends: SalvageEnds, site: string): Promise<number> {
   let written = 0;
-  for (const { kind, columns } of await commonKinds(ends, site, purpose)) {
+  for (const { kind, columns } of await commonKinds(ends, site, 'marks')) {
     const table = tableOf(kind, site);
     await loadRows(ends, table, columns, '');
     const [result] = await ends.target.simple(mergeRows(kind, table, columns));
@@ -139,17 +145,8 @@ async function loadStaleKeys(ends: SalvageEnds, kind: Kind): Promise<number> {
 /** Where the dates of the two tables differ; everything when they differ widely. */
 async function whereToLook({ peer, target, targetSite }: SalvageEnds, kind: Kind): Promise<string> {
   const table = tableOf(kind, targetSite);
-  const [counted] = await peer.simple(`SELECT count(*) AS rows FROM ${qualified(table)}`);
-  const buckets = bucketCount(Number(counted?.rows[0]?.['rows'] ?? 0), BUCKET_ROWS);
-  const digests = async (end: Connection): Promise<ReadonlyMap<string, string | null>> => {
-    const [result] = await end.simple(bucketDigests(kind, table, buckets));
-    return new Map((result?.rows ?? []).map((row) => [row['bucket'] ?? '', row['digest'] ?? null]));
-  };
-  const [held, own] = await Promise.all([digests(peer), digests(target)]);
-  const differing = [...held]
-    .filter(([bucket, digest]) => own.get(bucket) !== digest)
-    .map(([bucket]) => bucket);
-  return inBuckets(kind, buckets, differing.length > held.size / 2 ? null : differing);
+  const buckets = await findDifferingBuckets([peer, target], { kind, table, digest: datesDigest(kind) });
+  return buckets.differing.length > buckets.count / 2 ? 'true' : inDifferingBuckets(buckets);
 }
 
 /** Takes a page of the stale keys and merges their rows. */

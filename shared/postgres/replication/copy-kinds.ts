@@ -46,12 +46,16 @@ export async function copyKinds(options: CopyKindsOptions): Promise<Readonly<Rec
       `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshotName)}`,
     );
     const publication = await readPublication(reader, peer);
-    const staged = await stage({ reader, subscriber }, peer, options.tables, publication, consistentPoint);
+    const staged = await stage({ reader, subscriber }, peer, options.tables, publication, {
+      lsn: consistentPoint,
+      keepEqual: false,
+    });
     await reader.simple('COMMIT');
     await swap({
       subscriber,
       peer,
       tables: staged.tables,
+      differences: staged.differences,
       conclusion: `${storeKindsSql(peer, staged.states)}; SELECT lastcall.require_ownership(${quoteLiteral(peer)}, ${epoch})`,
       signal,
     });

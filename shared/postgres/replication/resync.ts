@@ -37,6 +37,8 @@ export interface ResyncOptions {
   readonly slotLockTimeoutMs: number;
   /** Throws `RowsOnlyHere` instead of swapping away rows that the origin does not have. */
   readonly refuseLoss?: boolean;
+  /** Copies that hardly differ from their origin stay, and only what differs is replaced. Not with `refuseLoss`. */
+  readonly keepEqual?: boolean;
   readonly signal?: AbortSignal;
   /**
    * Called after the checks and before anything is given up: the place to merge back into the origin what only the
@@ -51,7 +53,7 @@ export interface ResyncResult {
   readonly generation: bigint;
   readonly systemIdentifier: string;
   readonly timeline: number;
-  /** By kind. */
+  /** By kind, what travelled. */
   readonly rows: Readonly<Record<string, number>>;
   /** How long the swap's transaction held its locks: the longest that a reader can have waited. */
   readonly swapMs: number;
@@ -112,12 +114,15 @@ async function resyncOver(
     createSlot(ends, nextSlotName(slotName(site)), options.slotLockTimeoutMs),
   );
   const copies = [...(await readCopyTables(subscriber, peer)).values()];
-  const { tables, rows, states } = await step('copy', async () => {
+  const { tables, differences, rows, states } = await step('copy', async () => {
     await reader.simple(
       `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(slot.snapshotName)}`,
     );
     const publication = await readPublication(reader, peer);
-    const staged = await stage({ reader, subscriber }, peer, copies, publication, slot.consistentPoint);
+    const staged = await stage({ reader, subscriber }, peer, copies, publication, {
+      lsn: slot.consistentPoint,
+      keepEqual: options.keepEqual === true && options.refuseLoss !== true,
+    });
     await reader.simple('COMMIT');
     return staged;
   });
@@ -137,6 +142,7 @@ async function resyncOver(
       subscriber,
       peer,
       tables,
+      differences,
       conclusion: `${storeKindsSql(peer, states)};
         SELECT lastcall.advance_position(${quoteLiteral(peer)}, ${options.epoch}, ${generation},
           '${formatLsn(slot.consistentPoint)}', true)`,

@@ -8,47 +8,66 @@ import type { Connection } from '../wire/connection.ts';
 import { pipeCopy } from '../wire/copy-pipe.ts';
 import { quoteLiteral } from '../wire/quoting.ts';
 import { ServerError } from '../wire/server-error.ts';
+import { type Difference, fetchDifference, mergeSql } from './difference.ts';
 import type { KindState } from './stored-kinds.ts';
 import type { CopyTable } from './table-layout.ts';
 
 export interface Staged {
   /** Those that can be swapped in. */
   readonly tables: readonly CopyTable[];
-  /** By kind. */
+  /** What replaces rows of a copy that stays. */
+  readonly differences: readonly Difference[];
+  /** By kind, what travelled. */
   readonly rows: Readonly<Record<string, number>>;
   readonly states: readonly KindState[];
 }
 
+export interface StageEnds {
+  readonly reader: Connection;
+  readonly subscriber: Connection;
+}
+
 /**
  * Fills fresh staging tables of `tables` from the snapshot that `reader` has open, whose changes begin at `lsn`. A kind
- * that the publisher does not have, or in another form, is held back and its copy stays as it is.
+ * that the publisher does not have, or in another form, is held back and its copy stays as it is. With `keepEqual` a copy
+ * that hardly differs stays as well, and only its differences are fetched.
  */
 export async function stage(
-  { reader, subscriber }: { readonly reader: Connection; readonly subscriber: Connection },
+  { reader, subscriber }: StageEnds,
   peer: string,
   tables: readonly CopyTable[],
   publication: Publication | null,
-  lsn: Lsn,
+  { lsn, keepEqual }: { readonly lsn: Lsn; readonly keepEqual: boolean },
 ): Promise<Staged> {
   const decisions = decideKinds(columnsByKind(tables), publication, new Map());
   const states: KindState[] = [];
-  const staged = tables.flatMap((copy) => {
+  const wanted = tables.flatMap((copy) => {
     const { kind } = copy.kind;
     const decision = decisions.get(kind);
     const source = publication?.tables.get(kind)?.source;
     if (decision?.action === 'copy' && source !== undefined) {
       const { columns } = decision;
       states.push({ kind, state: 'streaming', reason: null, detail: null, copied: { source, lsn }, columns });
-      return [{ copy, columns: columnNames(columns) }];
+      return [{ copy, columns }];
     }
     const { reason = null, detail = null } = decision?.action === 'hold' ? decision : {};
     states.push({ kind, state: 'held-back', reason, detail });
     return [];
   });
-  const copies = staged.map(({ copy }) => copy);
-  await subscriber.query('SELECT lastcall.begin_resync($1, $2::text[])', [peer, kindList(copies)]);
   const rows: Record<string, number> = {};
-  for (const { copy, columns } of staged) {
+  const differences: Difference[] = [];
+  for (const { copy, columns } of keepEqual ? wanted : []) {
+    if (columns.length < copy.columns.length) continue;
+    const difference = await fetchDifference({ reader, subscriber }, copy);
+    if (!difference) continue;
+    differences.push(difference);
+    rows[copy.kind.kind] = difference.rows;
+  }
+  const whole = wanted.filter(({ copy }) => rows[copy.kind.kind] === undefined);
+  const copies = whole.map(({ copy }) => copy);
+  await subscriber.query('SELECT lastcall.begin_resync($1, $2::text[])', [peer, kindList(copies)]);
+  for (const { copy, ...each } of whole) {
+    const columns = columnNames(each.columns);
     rows[copy.kind.kind] = await pipeCopy(
       reader,
       `COPY (SELECT ${columns} FROM lastcall.${copy.table}${whereFilter(copy.kind)}) TO STDOUT (FORMAT binary)`,
@@ -56,7 +75,7 @@ export async function stage(
       `COPY lastcall.staging_${copy.table} (${columns}) FROM STDIN (FORMAT binary)`,
     );
   }
-  return { tables: copies, rows, states };
+  return { tables: copies, differences, rows, states };
 }
 
 export const columnsByKind = (tables: Iterable<CopyTable>) =>
@@ -69,6 +88,7 @@ export interface SwapOptions {
   readonly subscriber: Connection;
   readonly peer: string;
   readonly tables: readonly CopyTable[];
+  readonly differences: readonly Difference[];
   /** SQL that ends the same transaction: who may, and from where streaming begins. */
   readonly conclusion: string;
   readonly signal?: AbortSignal | undefined;
@@ -84,6 +104,7 @@ export async function swap({
   subscriber,
   peer,
   tables,
+  differences,
   conclusion,
   ...options
 }: SwapOptions): Promise<number> {
@@ -92,8 +113,10 @@ export async function swap({
   for (;;) {
     try {
       await subscriber.simple(`BEGIN; SET LOCAL lock_timeout = '5s'; ${clear}`);
+      // Before the marks that came decide what of it is forgotten, and before any reader could have to wait.
+      await subscriber.simple(`SET LOCAL lock_timeout = '50ms'; ${differences.map(mergeSql).join('')}`);
       const startedAt = performance.now();
-      await subscriber.simple(`SET LOCAL lock_timeout = '50ms';
+      await subscriber.simple(`
         SELECT lastcall.swap_copies(${quoteLiteral(peer)}, ${quoteLiteral(kindList(tables))});
         ${conclusion};
         COMMIT`);

@@ -58,8 +58,24 @@ interface FailoverJson {
   readonly endedAt: string | null;
 }
 
-/** Until every failover that is not among `known` has ended, at least one of them done; how many rows they salvaged. */
-export async function untilFailedOver(endpoints: Endpoints, known: ReadonlySet<string>): Promise<number> {
+interface StepJson {
+  readonly direction: string;
+  readonly step: string;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+}
+
+export interface FailedOver {
+  /** Rows. */
+  readonly salvaged: number;
+  /** When a heartbeat written after everything else had crossed in each direction. */
+  readonly streamedAtMs: number;
+  /** `a>b copy 1.2 s`, those that took a tenth of a second. */
+  readonly steps: readonly string[];
+}
+
+/** Until every failover that is not among `known` has ended, at least one of them done. */
+export async function untilFailedOver(endpoints: Endpoints, known: ReadonlySet<string>): Promise<FailedOver> {
   const ended = await waitFor(
     async () => {
       const fresh = (await failovers(endpoints)).filter(({ id }) => !known.has(id));
@@ -69,7 +85,28 @@ export async function untilFailedOver(endpoints: Endpoints, known: ReadonlySet<s
     },
     { what: 'the failover to be done', deadlineMs: 90_000, everyMs: 100 },
   );
-  return ended.reduce((rows, { salvagedRows }) => rows + salvagedRows, 0);
+  const steps = (await Promise.all(ended.map(({ id }) => stepsOf(endpoints, id)))).flat();
+  return {
+    salvaged: ended.reduce((rows, { salvagedRows }) => rows + salvagedRows, 0),
+    streamedAtMs: Math.max(...steps.filter(({ step }) => step === 'barrier').map(({ endMs }) => endMs)),
+    steps: steps
+      .filter(({ endMs, startMs }) => endMs - startMs >= 100)
+      .map(({ what, startMs, endMs }) => `${what} ${((endMs - startMs) / 1000).toFixed(1)} s`),
+  };
+}
+
+async function stepsOf(endpoints: Endpoints, id: string) {
+  const reports = await Promise.allSettled(
+    Object.keys(endpoints.sites).map((site) =>
+      ask<{ steps: StepJson[] }>(endpoints, site, `/v1/failovers/${id}`),
+    ),
+  );
+  const steps = reports.flatMap((report) => (report.status === 'fulfilled' ? report.value.steps : []));
+  return steps.flatMap(({ direction, step, startedAt, endedAt }) =>
+    endedAt === null
+      ? []
+      : [{ step, what: `${direction} ${step}`, startMs: Date.parse(startedAt), endMs: Date.parse(endedAt) }],
+  );
 }
 
 export async function failovers(endpoints: Endpoints): Promise<FailoverJson[]> {

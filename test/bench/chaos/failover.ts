@@ -58,6 +58,7 @@ async function underFaults(faults: readonly Fault[], rate: number, rows = 0): Pr
       const report = await underFault(fault, { lab, endpoints, town });
       reports.push(report);
       console.log(`\n${reportTable([report])}`);
+      if (report.steps.length > 0) console.log(`  steps: ${report.steps.join(', ')}`);
       for (const remark of report.remarks.slice(0, SHOWN_REMARKS)) console.log(`  ${remark}`);
     }
   } catch (error) {
@@ -78,9 +79,10 @@ async function underFault(fault: Fault, stage: Stage): Promise<FaultReport> {
   await delay(QUIET_MS);
   await fault.approach?.(stage);
   const struckAtMs = Date.now();
-  const { salvaged = 0, forgiven = null, faults = [] } = await fault.strike(stage);
+  const { failedOver = null, forgiven = null, faults = [] } = await fault.strike(stage);
   await untilStreaming(endpoints, 'a');
-  const streamingMs = Date.now() - struckAtMs;
+  const streamingMs = (failedOver?.streamedAtMs ?? Date.now()) - struckAtMs;
+  const salvaged = failedOver?.salvaged ?? 0;
   await delay(QUIET_MS);
   await untilEqual(endpoints, 'a');
   const equalMs = Date.now() - struckAtMs;
@@ -96,6 +98,7 @@ async function underFault(fault: Fault, stage: Stage): Promise<FaultReport> {
     salvaged,
     streamingMs,
     equalMs,
+    steps: failedOver?.steps ?? [],
     remarks: [...lost.map((what) => `lost: ${what}`), ...findings.remarks],
     faults: [
       ...findings.faults,

@@ -1,5 +1,6 @@
 import type { Endpoints } from '../../../services/lab/endpoints.ts';
 import type { RunningLab } from '../../support/lab.ts';
+import type { FailedOver } from './asked-lab.ts';
 import type { Forgiven } from './tally.ts';
 import type { Town } from './town.ts';
 
@@ -10,8 +11,8 @@ export interface Stage {
 }
 
 export interface Aftermath {
-  /** Rows, by a failover. */
-  readonly salvaged?: number;
+  /** Of the failover that it led to. */
+  readonly failedOver?: FailedOver;
   readonly forgiven?: Forgiven;
   /** What else is not as it must be. */
   readonly faults?: readonly string[];

@@ -22,7 +22,7 @@ const standbyBehind = async ({ lab, endpoints }: Stage): Promise<void> => {
 async function failOver({ endpoints }: Stage, strike: () => Promise<unknown>): Promise<Aftermath> {
   const known = new Set((await failovers(endpoints)).map(({ id }) => id));
   await strike();
-  return { salvaged: await untilFailedOver(endpoints, known) };
+  return { failedOver: await untilFailedOver(endpoints, known) };
 }
 
 export const PRIMARY: Fault = {
@@ -118,10 +118,10 @@ export const COORDINATOR_CUT_OFF: Fault = {
     while (!(await begun())) await delay(20);
     const frozen = await freezePart(lab, 'a', 'coordinator');
     try {
-      const salvaged = await untilFailedOver(endpoints, known);
+      const failedOver = await untilFailedOver(endpoints, known);
       frozen.wake();
       await delay(WHILE_MS);
-      return { salvaged };
+      return { failedOver };
     } finally {
       frozen.wake();
     }

@@ -29,7 +29,7 @@ export const ROLLED_BACK: Fault = {
       await rm(dataOf(stage), { recursive: true });
       await rename(snapshotOf(stage), dataOf(stage));
     });
-    return { salvaged: await untilFailedOver(stage.endpoints, known) };
+    return { failedOver: await untilFailedOver(stage.endpoints, known) };
   },
 };
 

@@ -23,8 +23,11 @@ export interface FaultReport {
   /** Rows of the model that a site does not show. */
   readonly lost: number;
   readonly salvaged: number;
+  /** From the fault until every direction streams. */
   readonly streamingMs: number;
   readonly equalMs: number;
+  /** Of the failover, with their times. */
+  readonly steps: readonly string[];
   /** Each call that was not right, and each lost row. */
   readonly remarks: readonly string[];
   /** Why the bar does not hold; empty when it does. */

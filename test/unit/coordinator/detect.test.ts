@@ -43,9 +43,9 @@ test('sites that stream ask for nothing', () => {
   ).toBeNull();
 });
 
-test("a promotion is acted on when it has stood for the settling time, by the site's own coordinator first", () => {
+test("a promotion is acted on by the site's own coordinator after a quarter of the settling time, later by others", () => {
   expect(firstRequest(promoted(), 'a')).toEqual({
-    after: 2,
+    after: 1,
     requests: [{ site: 'a', reason: 'timeline-changed' }],
   });
   expect(firstRequest(promoted(), 'b')).toEqual({
