@@ -25,8 +25,14 @@ export function keysIn(kind: Kind, parameter: string): string {
 }
 
 /** Spreads rows evenly over buckets, the same way at every site; `buckets` is a power of two. */
-export const bucketOf = (kind: Kind, alias: string, buckets: number): string =>
-  `(hashtextextended(${keyText(kind, alias)}, 0) & ${buckets - 1})`;
+export function bucketOf(kind: Kind, alias: string, buckets: number): string {
+  const [first = '', ...more] = kind.key;
+  const isNumber = more.length === 0 && typeOf(kind, first) === 'bigint';
+  const hash = isNumber
+    ? `hashint8extended(${alias}.${quoteIdentifier(first)}, 0)`
+    : `hashtextextended(${keyText(kind, alias)}, 0)`;
+  return `(${hash} & ${buckets - 1})`;
+}
 
 /** How many buckets hold about `rowsEach` of `rows`. */
 export const bucketCount = (rows: number, rowsEach: number): number =>

@@ -1,16 +1,15 @@
-/** The statements of a comparison. Rows are compared as the text of the columns that both ends have, microseconds included. */
-import type { Kind } from '../kinds/kind.ts';
+/** The statements of a comparison. Rows are compared in the columns that both ends have, microseconds included. */
+import { rowDigest } from '../kinds/bucket-digests.ts';
+import type { Kind, KindColumn } from '../kinds/kind.ts';
 import { bucketOf, columnNames, keysIn, keyText, qualified, whereFilter } from '../kinds/kind-sql.ts';
 
 /** One table to compare: an origin's, at both ends. */
 export interface ComparedTable {
   readonly kind: Kind;
   readonly table: string;
-  readonly columns: readonly string[];
+  /** Without a type where the two ends differ in it. */
+  readonly columns: readonly KindColumn[];
 }
-
-const digest = (columns: readonly string[]): string =>
-  `hashtextextended(ROW(${columnNames(columns, 't')})::text, 0)`;
 
 const rows = ({ kind, table }: ComparedTable): string =>
   `(SELECT * FROM ${qualified(table)}${whereFilter(kind)}) t`;
@@ -19,17 +18,17 @@ export const countSql = (compared: ComparedTable): string => `SELECT count(*) AS
 
 /** Count and checksum of each bucket, independent of the order of rows. */
 export const bucketsSql = (compared: ComparedTable, buckets: number): string =>
-  `SELECT ${bucketOf(compared.kind, 't', buckets)} AS bucket, count(*) AS rows, sum(${digest(compared.columns)}) AS checksum
+  `SELECT ${bucketOf(compared.kind, 't', buckets)} AS bucket, count(*) AS rows, bit_xor(${rowDigest(compared.columns)}) AS checksum
    FROM ${rows(compared)} GROUP BY 1`;
 
 /** $1: buckets, a JSON array. */
 export const rowsOfBucketsSql = (compared: ComparedTable, buckets: number): string =>
-  `SELECT ${keyText(compared.kind, 't')} AS key, ${digest(compared.columns)} AS digest FROM ${rows(compared)}
+  `SELECT ${keyText(compared.kind, 't')} AS key, ${rowDigest(compared.columns)} AS digest FROM ${rows(compared)}
    WHERE ${bucketOf(compared.kind, 't', buckets)} IN (SELECT b::bigint FROM jsonb_array_elements_text($1::jsonb) b)`;
 
 /** $1: keys, a JSON array. */
 export const rowsOfKeysSql = (compared: ComparedTable): string =>
-  `SELECT ${keyText(compared.kind, 't')} AS key, ${digest(compared.columns)} AS digest
+  `SELECT ${keyText(compared.kind, 't')} AS key, ${rowDigest(compared.columns)} AS digest
    FROM ${keysIn(compared.kind, '$1')} k JOIN ${rows(compared)} USING (${columnNames(compared.kind.key)})`;
 
 /** $1: keys. JSON carries bigints, microseconds and infinities exactly, as text. */
@@ -43,6 +42,6 @@ export const deleteRowsSql = ({ kind, table }: ComparedTable): string =>
 
 /** $1: rows. */
 export const insertRowsSql = ({ table, columns }: ComparedTable): string => {
-  const names = columnNames(columns);
+  const names = columnNames(columns.map(({ name }) => name));
   return `INSERT INTO ${qualified(table)} (${names}) SELECT ${names} FROM jsonb_populate_recordset(NULL::${qualified(table)}, $1::jsonb)`;
 };

@@ -68,8 +68,10 @@ const KEYS_CHUNK = 20_000;
 export async function compareSites(options: CompareOptions): Promise<Comparison> {
   const open = new Map<string, Connection>();
   try {
+    // As the planner sees it there are as many buckets as rows: it would sort them.
+    const settings = { enable_sort: 'off' };
     for (const [site, url] of options.sites)
-      open.set(site, await connectToPrimary(url, { applicationName: 'lastcall-compare' }));
+      open.set(site, await connectToPrimary(url, { applicationName: 'lastcall-compare', settings }));
     const tables: TableComparison[] = [];
     for (const [from, origin] of open) {
       for (const [to, copy] of open) {
@@ -90,9 +92,16 @@ export async function compareSites(options: CompareOptions): Promise<Comparison>
 async function commonTables(origin: Connection, copy: Connection, from: string): Promise<ComparedTable[]> {
   const [there, here] = await Promise.all([readCopyTables(origin, from), readCopyTables(copy, from)]);
   return [...there].flatMap(([table, { kind, columns }]) => {
-    const names = new Set(here.get(table)?.columns.map(({ name }) => name));
-    if (names.size === 0 || kind.purpose === 'heartbeat') return [];
-    return [{ kind, table, columns: columns.map(({ name }) => name).filter((name) => names.has(name)) }];
+    const types = new Map(here.get(table)?.columns.map(({ name, type }) => [name, type]));
+    if (types.size === 0 || kind.purpose === 'heartbeat') return [];
+    const common = columns.filter(({ name }) => types.has(name));
+    return [
+      {
+        kind,
+        table,
+        columns: common.map(({ name, type }) => ({ name, type: types.get(name) === type ? type : '' })),
+      },
+    ];
   });
 }
 
