@@ -55,7 +55,9 @@ CREATE TABLE lastcalls_all (
   last_received_sip_uri text,
   last_terminated_sip_uri text,
   -- Beyond the dissertation's 25 columns: the Privacy values (RFC 3323) of the last dialed call, for its redial (F16).
-  last_dialed_privacy text
+  last_dialed_privacy text,
+  -- And the keys of the last reports over REST: one that is repeated at another site is known there.
+  reported_calls text
 );
 
 INSERT INTO kinds (kind, position, purpose, key_columns, single_dates, follows, follows_by, fillfactor) VALUES

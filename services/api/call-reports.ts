@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isAnonymous } from '../../shared/domain/caller.ts';
 import { LastcallError } from '../../shared/domain/errors.ts';
 import {
@@ -59,10 +60,12 @@ export class CallReports {
     const row = this.#isFeatureCode(report, to) ? null : rowOf(event, facts, at);
     if (row === null) return { ...answer, result: 'ignored', reason: this.#whyIgnored(report, facts, to) };
     refuseUndialable(dialed ? { to } : facts.callerDialable === null ? {} : { from });
-    if (reportedAt === null && (await this.#stands(report, subject.terminalId)))
+    const key = reportKey(report);
+    if (reportedAt === null && (await this.#stands(report, key, subject.terminalId)))
       return { ...answer, result: 'recorded' };
     const { kept, writer } = this.#deps;
-    const durability = await writer.record(row, reportedAt === null ? 'live' : 'as-recorded');
+    const dating = reportedAt === null ? 'live' : 'as-recorded';
+    const durability = await writer.record({ ...row, reports: key }, dating);
     if (durability === 'durable') return { ...answer, result: 'recorded' };
     await kept.synced();
     return { ...answer, result: 'journalled' };
@@ -70,13 +73,16 @@ export class CallReports {
 
   /**
    * Whether some site's table has this very call: a repetition, heard here for the first time because its first hearing
-   * was at another site. Dated now it would hide what came between. A dialed call's id is in no table.
+   * was at another site. Dated now it would hide what came between.
    */
-  async #stands({ callId, event }: CallReportBody, terminalId: number): Promise<boolean> {
-    if (event === 'dialed') return false;
-    const group = event === 'missed' ? 'received' : 'terminated';
+  async #stands({ callId, event }: CallReportBody, key: string, terminalId: number): Promise<boolean> {
     const { sources } = await this.#deps.reader.read(terminalId);
-    return sources.some((source) => 'row' in source && source.row?.[group]?.callId === callId);
+    const group = event === 'missed' ? 'received' : 'terminated';
+    return sources.some((source) => {
+      if (!('row' in source) || source.row === null) return false;
+      const { row } = source;
+      return row.reports?.split(' ').includes(key) || (event !== 'dialed' && row[group]?.callId === callId);
+    });
   }
 
   #facts(report: CallReportBody, from: Named, to: Named): CallFacts {
@@ -142,6 +148,11 @@ export class CallReports {
     }
     return at;
   }
+}
+
+/** What a report is known by at every site, short enough to travel with the row. */
+function reportKey({ callId, event }: CallReportBody): string {
+  return createHash('sha256').update(`${event} ${callId}`).digest('base64url').slice(0, 8);
 }
 
 function rowOf(event: CallReportBody['event'], facts: CallFacts, at: Micros): LastCalls | null {

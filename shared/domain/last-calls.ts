@@ -35,6 +35,8 @@ export interface LastCalls {
   /** The last call whose caller was withheld or unknown (R7). */
   readonly unknownPaiAt: Micros | null;
   readonly callTraceAt: Micros | null;
+  /** Keys of the reports that made it, space-separated: one that is repeated at another site is known there by its key. */
+  readonly reports: string | null;
 }
 
 export function emptyLastCalls(terminalId: number, userId: number | null = null): LastCalls {
@@ -46,6 +48,7 @@ export function emptyLastCalls(terminalId: number, userId: number | null = null)
     terminated: null,
     unknownPaiAt: null,
     callTraceAt: null,
+    reports: null,
   };
 }
 
@@ -78,7 +81,17 @@ export function mergeLastCalls(a: LastCalls, b: LastCalls): LastCalls {
     terminated: newerGroup(a.terminated, b.terminated),
     unknownPaiAt: later(a.unknownPaiAt, b.unknownPaiAt),
     callTraceAt: later(a.callTraceAt, b.callTraceAt),
+    reports: joinReports(a.reports, b.reports),
   };
+}
+
+/** Of more than this any may go. */
+const REPORTS_KEPT = 16;
+
+function joinReports(a: string | null, b: string | null): string | null {
+  if (!a || !b) return a || b || null;
+  const keys = new Set(`${a} ${b}`.split(' '));
+  return [...keys].sort().slice(0, REPORTS_KEPT).join(' ');
 }
 
 export function newerGroup(a: CallGroup | null, b: CallGroup | null): CallGroup | null {

@@ -78,6 +78,7 @@ describe('recordCalls', () => {
       terminated: group(3),
       unknownPaiAt: later(2),
       callTraceAt: later(4),
+      reports: 'abcdefgh',
     };
     await live([row]);
     expect(await own(terminal)).toEqual(row);

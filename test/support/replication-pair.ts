@@ -62,7 +62,7 @@ export interface RunningReplicator {
 }
 
 export function startReplicator(
-  own: SiteDatabase,
+  own: Pick<SiteDatabase, 'site' | 'replicator'>,
   peers: Readonly<Record<string, string>>,
   settings: Partial<ReplicatorSettings> = {},
 ): RunningReplicator {

@@ -56,6 +56,7 @@ export const LAST_CALLS_COLUMNS: readonly Column[] = [
   ...GROUP_NAMES.flatMap(groupColumns),
   { name: 'last_term_unknown_pai_date', type: 'timestamptz', group: null, read: (row) => row.unknownPaiAt },
   { name: 'last_term_call_trace_date', type: 'timestamptz', group: null, read: (row) => row.callTraceAt },
+  { name: 'reported_calls', type: 'text', group: null, read: (row) => row.reports ?? null },
 ];
 
 function groupColumns(group: GroupName): Column[] {
@@ -85,6 +86,7 @@ export function toLastCalls(record: LastCallsRecord): LastCalls {
     terminated: toGroup('terminated', record),
     unknownPaiAt: (record['last_term_unknown_pai_date'] ?? null) as Micros | null,
     callTraceAt: (record['last_term_call_trace_date'] ?? null) as Micros | null,
+    reports: (record['reported_calls'] ?? null) as string | null,
   };
 }
 

@@ -11,6 +11,9 @@ import { type Column, DATE_COLUMN, LAST_CALLS_COLUMNS } from './last-calls-colum
  */
 export type Dating = 'live' | 'as-recorded';
 
+/** Sixteen keys of eight characters, the newest first. */
+const REPORTS_LENGTH = 16 * 9 - 1;
+
 const statements = new Map<string, string>();
 
 /**
@@ -116,6 +119,9 @@ function mergedColumn(column: Column, dating: Dating): string {
   if (name === 'user_id') return 'user_id = coalesce(excluded.user_id, t.user_id)';
   if (name === 'last_term_unknown_pai_date')
     return `${name} = greatest(t.${name}, ${standingUnknownPai(dating)})`;
+  if (name === 'reported_calls')
+    return `${name} = CASE WHEN strpos(t.${name}, excluded.${name}) > 0 OR excluded.${name} IS NULL THEN t.${name}
+      ELSE left(concat_ws(' ', excluded.${name}, t.${name}), ${REPORTS_LENGTH}) END`;
   if (group === null) return `${name} = greatest(t.${name}, excluded.${name})`;
   const date = DATE_COLUMN[group];
   const taken =

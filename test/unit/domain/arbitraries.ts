@@ -32,6 +32,7 @@ export const aRow: fc.Arbitrary<LastCalls> = fc.record({
   terminated: aGroup,
   unknownPaiAt: fc.option(aDate, { nil: null }),
   callTraceAt: fc.option(aDate, { nil: null }),
+  reports: fc.option(fc.constantFrom('abcdefgh', 'ijklmnop', 'abcdefgh qrstuvwx'), { nil: null }),
 });
 
 export const aMark: fc.Arbitrary<ForgetMark> = fc.record({
