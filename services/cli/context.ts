@@ -93,8 +93,9 @@ export function openContext(input: Input, terminal: Terminal): Context {
 }
 
 async function connect(url: string): Promise<Database> {
-  const primary = await findPrimary(url, CONNECT_TIMEOUT_MS);
-  const database = new Database({ url: primary.url, applicationName: 'lastcall-cli', maxConnections: 2 });
+  await findPrimary(url, CONNECT_TIMEOUT_MS);
+  // All hosts of it: what watches goes on after a failover.
+  const database = new Database({ url, applicationName: 'lastcall-cli', maxConnections: 2 });
   await database.start();
   return database;
 }

@@ -30,7 +30,7 @@ export function bytesText(bytes: number | null): string | null {
     value /= 1024;
     unit++;
   }
-  return `${unit === 0 ? value : value.toFixed(1)} ${BYTE_UNITS[unit]}`;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${BYTE_UNITS[unit]}`;
 }
 
 export function millisecondsText(ms: number | null): string | null {

@@ -31,7 +31,9 @@ const TEXTS: Readonly<Record<EventName, Texts>> = {
     'It is done without you. If it stays so, look at the failovers.',
   ],
   'journal-in-use': ({ detail, site }) => [
-    `${detail['records']} records of site ${site} wait for PostgreSQL`,
+    detail['records'] === 1
+      ? `A record of site ${site} waits for PostgreSQL`
+      : `${detail['records']} records of site ${site} wait for PostgreSQL`,
     Number(detail['inMemory'] ?? 0) > 0
       ? 'Some are in the ring file of one process alone: bring Redis back first, and restart nothing.'
       : 'Bring PostgreSQL back: they are written then.',
@@ -48,8 +50,12 @@ const TEXTS: Readonly<Record<EventName, Texts>> = {
   ],
   'clock-right': ({ site }) => [`The clock of site ${site}'s database is right again`],
   'failover-begun': ({ site }) => [`A failover of site ${site} has begun`],
-  'failover-ended': ({ reason, site }) => [`The failover of site ${site} has ended: ${reason ?? 'done'}`],
-  salvaged: ({ site }) => [`Rows that site ${site} had lost were brought back`],
+  'failover-ended': ({ reason, site }) => [
+    reason === 'failed'
+      ? `The failover of site ${site} has failed`
+      : `The failover of site ${site} has ended`,
+  ],
+  salvaged: ({ site }) => [`What the new primary of site ${site} lacked was brought back`],
   'compare-differences': ({ site }) => [`After the failover of site ${site} rows differ`],
   'primary-fenced': ({ detail, site }) => [
     `The former primary of site ${site} (${detail['host']}) takes no more writes`,

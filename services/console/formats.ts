@@ -47,3 +47,10 @@ export function callLength(seconds: number): string {
 
 /** `a>b` as `a → b`, the pair `a<>b` as `a ↔ b`. */
 export const directionText = (label: string): string => label.replace('<>', ' ↔ ').replace('>', ' → ');
+
+/** `site: b · reason: drill` */
+export const factsText = (facts: Readonly<Record<string, unknown>>): string =>
+  Object.entries(facts)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name}: ${typeof value === 'object' ? JSON.stringify(value) : value}`)
+    .join(' · ');

@@ -54,8 +54,8 @@ export function Login({ code, notice, onToken }: LoginProps) {
           aria-describedby="token-hint"
         />
         <p id="token-hint" class="hint">
-          One of the api's tokens: <code>npm start</code> writes its own to <code>.lab/endpoints.json</code>,
-          as <code>adminToken</code>. It is kept in this tab only.
+          <code>lastcall tokens add NAME</code> makes one; that of <code>npm start</code> stands in{' '}
+          <code>.lab/endpoints.json</code> as <code>adminToken</code>. It is kept in this tab only.
         </p>
         <p class="fault" role="alert">
           {fault ?? notice}

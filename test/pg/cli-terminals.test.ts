@@ -187,6 +187,8 @@ describe('status --watch', () => {
     expect(live).toContain('\u001b[31m');
     const plain = await watch({ outIsTerminal: true, env: { NO_COLOR: '1' } });
     expect(plain).toContain('direction');
+    expect(plain).toMatch(/\nsite a +the api does not answer/);
+    expect(plain.split('\n').filter((line) => line.length > 80)).toEqual([]);
     expect(plain).not.toContain('\u001b[31m');
   });
 });

@@ -167,13 +167,18 @@ test('Ctrl-C ends every process; the next start is fast and keeps the data', asy
 test('after a lab was killed the next start sweeps what it left and runs', async () => {
   const orphans = await allPids();
   await lab.end('SIGKILL');
-  lab = await startLab([], lab);
+  lab = await startLab([], lab, 'npm');
   expect(orphans.filter(pidExists)).toEqual([]);
   expect(await allPids()).toHaveLength(orphans.length);
 });
 
+test('SIGTERM to `npm start` itself ends every process of the lab', async () => {
+  const pids = await allPids();
+  await lab.end('SIGTERM');
+  await waitFor(() => !pids.some(pidExists), { what: 'the end of every process', deadlineMs: 30_000 });
+});
+
 test('a detached lab is left running when it is ready, and --stop ends it', async () => {
-  await lab.end();
   const ports = ['--port-offset', String(lab.portOffset)];
   const detached = await lab.command('--detach', ...ports);
   expect(detached).toMatchObject({ status: 0, stderr: '' });

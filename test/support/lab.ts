@@ -35,15 +35,20 @@ const MAIN = join(packageRoot(), 'dist', 'services', 'lab', 'main.js');
 const CLI = join(packageRoot(), 'dist', 'services', 'cli', 'main.js');
 const READY_DEADLINE_MS = 55_000;
 
-/** Resolves when the lab is ready. `dataDir` and `portOffset` of an earlier lab start that one again. */
+/** Resolves when the lab is ready. `dataDir` and `portOffset` of an earlier lab start that one again; by npm it is `npm start`. */
 export async function startLab(
   args: readonly string[] = [],
   earlier?: Pick<RunningLab, 'dataDir' | 'portOffset'>,
+  by: 'node' | 'npm' = 'node',
 ): Promise<RunningLab> {
   const dataDir = earlier?.dataDir ?? (await reachableFolder());
   const portOffset = earlier?.portOffset ?? (await freeOffset());
   const own = ['--data', dataDir, '--port-offset', String(portOffset)];
-  const child = spawn(process.execPath, [MAIN, ...own, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, words] = by === 'npm' ? ['npm', ['start', '--']] : [process.execPath, [MAIN]];
+  const child = spawn(program, [...words, ...own, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: packageRoot(),
+  });
   process.once('exit', () => child.kill('SIGTERM'));
   const output = collect(child);
   const file = join(dataDir, 'endpoints.json');

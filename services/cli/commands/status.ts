@@ -1,12 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type DirectionStatus, isFlowing } from '../../../shared/domain/direction-state.ts';
+import type { DirectionStatus } from '../../../shared/domain/direction-state.ts';
 import { type OpenDatabase, readAllDirections } from '../../../shared/postgres/directions/all-directions.ts';
 import { directionJson } from '../../../shared/postgres/directions/replication-status.ts';
 import { readTargets, type TargetStatus } from '../../../shared/postgres/directions/targets.ts';
 import type { Command, ExitStatus } from '../command.ts';
 import type { Context } from '../context.ts';
+import { directionTable, isWell } from '../direction-table.ts';
 import { LagHistory } from '../lag-history.ts';
-import { bytesText, millisecondsText, table } from '../table.ts';
+import { liveScreen } from '../live-screen.ts';
+import { millisecondsText, table } from '../table.ts';
 import { isTargetWell, targetTable } from '../target-table.ts';
 
 const BUDGET_MS = 3_000;
@@ -33,29 +35,13 @@ export const status: Command = {
       if (!input.flag('watch')) return { data, text: statusText(directions, targets), exit };
       seen.add(directions);
       if (input.flag('json')) context.out(`${JSON.stringify(data)}\n`);
-      else if (live)
-        context.out(
-          `${CLEAR}${new Date().toISOString().slice(0, 19)}Z\n${liveTable(directions, seen, context)}\n`,
-        );
+      else if (live) context.out(await liveScreen(directions, seen, context));
       else context.out(`${directions.map(directionLine).join('\n')}\n`);
       await delay(WATCH_EVERY_MS, undefined, { signal: context.signal }).catch(() => {});
       if (context.signal.aborted) return { data, text: '', exit, printed: true };
     }
   },
 };
-
-const CLEAR = '\u001b[2J\u001b[H';
-const [GREEN, RED, PLAIN] = ['\u001b[32m', '\u001b[31m', '\u001b[0m'];
-
-/** The table, a line of the last minute's lag under each direction; what is not well in red, unless NO_COLOR is set (no-color.org). */
-function liveTable(directions: readonly DirectionStatus[], seen: LagHistory, { env }: Context): string {
-  const [head = '', ...lines] = directionTable(directions).split('\n');
-  const drawn = directions.map((direction, index) => {
-    const line = `${(lines[index] ?? '').padEnd(100)}  ${seen.sparkline(direction)}`.trimEnd();
-    return env['NO_COLOR'] ? line : `${isWell(direction) ? GREEN : RED}${line}${PLAIN}`;
-  });
-  return [head, ...drawn].join('\n');
-}
 
 /** For a pipe: one line a direction and second, each of its own. */
 function directionLine({ from, lagMs, reason, state, to }: DirectionStatus): string {
@@ -79,10 +65,6 @@ const readOwnTargets = async (context: Context): Promise<TargetStatus[]> => {
   }
 };
 
-function isWell(direction: DirectionStatus): boolean {
-  return isFlowing(direction.state) && direction.kinds.length === 0;
-}
-
 function statusText(directions: readonly DirectionStatus[], targets: readonly TargetStatus[]): string {
   const tables = directions.flatMap(({ from, to, kinds }) =>
     kinds.map(({ kind, state, reason, detail }) => [`${from} > ${to}`, kind, state, reason, detail]),
@@ -91,32 +73,4 @@ function statusText(directions: readonly DirectionStatus[], targets: readonly Ta
   if (tables.length > 0) parts.push(table(['direction', 'table', 'state', 'reason', 'detail'], tables));
   if (targets.length > 0) parts.push(targetTable(targets));
   return parts.join('\n\n');
-}
-
-function directionTable(directions: readonly DirectionStatus[]): string {
-  const rows = directions.map((d) => [
-    `${d.from} > ${d.to}`,
-    d.paused ? `${d.state} (paused)` : d.state,
-    d.reason,
-    millisecondsText(d.lagMs),
-    bytesText(d.lagBytes),
-    d.slot.walStatus,
-    slotText(d),
-    d.rowsReceived,
-    d.rowsApplied,
-  ]);
-  return table(
-    ['direction', 'state', 'reason', 'lag', 'behind', 'slot', 'slot retains', 'received', 'applied'],
-    rows,
-  );
-}
-
-/** `12.0 MB of 1.0 GB, full in 3 min` */
-function slotText({ slot }: DirectionStatus): string | null {
-  if (slot.retainedBytes === null) return null;
-  const budget = slot.budgetBytes === null ? '' : ` of ${bytesText(slot.budgetBytes)}`;
-  const filling = slot.budgetBytes !== null && slot.retainedBytes > slot.budgetBytes / 10;
-  const eta =
-    slot.etaSeconds === null || !filling ? '' : `, full in ${millisecondsText(slot.etaSeconds * 1000)}`;
-  return `${bytesText(slot.retainedBytes)}${budget}${eta}`;
 }

@@ -1,7 +1,7 @@
 import { alertText } from '../alert-texts.ts';
 import type { Notice } from '../answers.ts';
 import { useDesk } from '../context.ts';
-import { ago, duration } from '../formats.ts';
+import { duration } from '../formats.ts';
 import { Badge, Moment, type Tone } from '../pieces.tsx';
 
 /** What the coordinator has told: what lasts, then everything, the newest first. */
@@ -49,7 +49,7 @@ function Open({ nowMs, notice }: { notice: Notice; nowMs: number }) {
   return (
     <li>
       <strong>{what}</strong> <Badge tone="bad">{notice.event}</Badge>{' '}
-      <span class="hint">since {ago(notice.since ?? notice.at, nowMs)}</span>
+      <span class="hint">for {duration(Math.max(0, nowMs - Date.parse(notice.since ?? notice.at)))}</span>
       {notice.reason && <span class="hint detail">Reason: {notice.reason}</span>}
       {advice && <span class="hint what">{advice}</span>}
     </li>
@@ -64,7 +64,7 @@ const PHASES: Readonly<Record<Notice['phase'], readonly [text: string, tone: Ton
 };
 
 function Reported({ notice }: { notice: Notice }) {
-  const { at, phase, reason, since } = notice;
+  const { at, event, phase, reason, since } = notice;
   const [text, tone] = PHASES[phase];
   return (
     <li>
@@ -72,7 +72,9 @@ function Reported({ notice }: { notice: Notice }) {
       {phase === 'end' && since && (
         <span class="hint"> after {duration(Date.parse(at) - Date.parse(since))}</span>
       )}
-      {reason && phase !== 'end' && <span class="hint detail">Reason: {reason}</span>}
+      {reason && phase !== 'end' && event !== 'failover-ended' && (
+        <span class="hint detail">Reason: {reason}</span>
+      )}
     </li>
   );
 }

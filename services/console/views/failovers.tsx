@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { FailoverReport } from '../answers.ts';
 import { useDesk } from '../context.ts';
-import { ago, count, directionText, duration } from '../formats.ts';
+import { ago, count, directionText, duration, factsText } from '../formats.ts';
 import { ADMIN_ONLY, Fault, Moment, OutcomeBadge, sentence } from '../pieces.tsx';
 import { asFault, useRefreshed } from '../refreshed.ts';
 import type { ViewProps } from '../view-props.ts';
@@ -134,16 +134,17 @@ const STEPS: Readonly<Record<string, string>> = {
 
 function Step({ nowMs, step }: { step: FailoverReport['steps'][number]; nowMs: number }) {
   const took = (step.endedAt ? Date.parse(step.endedAt) : nowMs) - Date.parse(step.startedAt);
-  const facts = Object.entries(step.detail)
-    .filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
-    .map(([name, value]) => `${name}: ${value}`);
+  const facts = factsText(step.detail);
   return (
     <li class={step.state}>
       <strong>{step.step}</strong> <span class="direction">{directionText(step.direction)}</span>{' '}
       <OutcomeBadge state={step.state} /> <span class="number">{duration(Math.max(0, took))}</span>
       {step.attempts > 1 && <span class="hint"> {step.attempts} attempts</span>}
-      <span class="hint what">{STEPS[step.step] ?? ''}</span>
-      {facts.length > 0 && <span class="detail">{facts.join(' · ')}</span>}
+      <span class="hint what">
+        {STEPS[step.step] ?? ''}
+        {step.state === 'skipped' && ': there was nothing to do'}
+      </span>
+      {facts !== '' && <span class="detail">{facts}</span>}
     </li>
   );
 }

@@ -1,4 +1,5 @@
 import { useDesk } from '../context.ts';
+import { factsText } from '../formats.ts';
 import { Action, ADMIN_ONLY, Fault, Moment } from '../pieces.tsx';
 import { useRefreshed } from '../refreshed.ts';
 
@@ -84,7 +85,7 @@ function Audit() {
               by {via}
               {source && ` from ${source}`}
             </span>
-            {Object.keys(details).length > 0 && <span class="hint detail">{JSON.stringify(details)}</span>}
+            {Object.keys(details).length > 0 && <span class="hint detail">{factsText(details)}</span>}
           </li>
         ))}
       </ul>

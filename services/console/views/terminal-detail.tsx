@@ -114,6 +114,7 @@ function CallsTable({ calls }: { calls: LastCalls }) {
                 {GROUPS.map((group) => (
                   <Cell
                     key={group}
+                    column={GROUP_TITLES[group]}
                     entry={calls.tables[source]?.[group] ?? null}
                     fate={byGroup[group]?.get(source) ?? { kind: 'empty' }}
                     withheld={calls[group]?.withheld ?? false}
@@ -129,17 +130,24 @@ function CallsTable({ calls }: { calls: LastCalls }) {
 }
 
 interface CellProps {
+  /** For a screen that is too narrow for columns. */
+  readonly column: string;
   readonly entry: { readonly number: string | null; readonly at: string } | null;
   readonly fate: Fate;
   readonly withheld: boolean;
 }
 
-function Cell({ entry, fate, withheld }: CellProps) {
+function Cell({ column, entry, fate, withheld }: CellProps) {
   const { live } = useDesk();
-  if (!entry) return <td class="empty">{fate.kind === 'unreadable' ? 'cannot be read' : 'nothing'}</td>;
+  if (!entry)
+    return (
+      <td class="empty" data-column={column}>
+        {fate.kind === 'unreadable' ? 'cannot be read' : 'nothing'}
+      </td>
+    );
   const nameless = fate.kind === 'winner' && !withheld ? 'erased' : 'no number: withheld or erased';
   return (
-    <td class={fate.kind}>
+    <td class={fate.kind} data-column={column}>
       <strong>{entry.number ?? nameless}</strong>
       <br />
       <Moment at={entry.at} /> <span class="hint">{ago(entry.at, live.nowMs)}</span>
