@@ -8,14 +8,18 @@ export interface Frame {
 
 const HEADER_BYTES = 16;
 
-export function encodeFrame({ sequence, text }: Frame): Buffer {
-  const length = Buffer.byteLength(text);
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + length);
-  frame.writeUInt32LE(length, 0);
-  frame.writeBigUInt64LE(BigInt(sequence), 8);
-  frame.write(text, HEADER_BYTES);
-  frame.writeUInt32LE(crc32(frame.subarray(8)), 4);
-  return frame;
+/** Into the beginning of `into`, which must have room for it; returns its length. */
+export function encodeFrame({ sequence, text }: Frame, into: Buffer): number {
+  const end = HEADER_BYTES + into.write(text, HEADER_BYTES);
+  into.writeUInt32LE(end - HEADER_BYTES, 0);
+  into.writeUInt32LE(sequence >>> 0, 8);
+  into.writeUInt32LE(Math.floor(sequence / 2 ** 32), 12);
+  into.writeUInt32LE(crc32(into.subarray(8, end)), 4);
+  return end;
+}
+
+export function frameLength(text: string): number {
+  return HEADER_BYTES + Buffer.byteLength(text);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { closeSync, fdatasync, openSync, readFileSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { encodeFrame, type Frame, readFrames } from './frame.ts';
+import { encodeFrame, type Frame, frameLength, readFrames } from './frame.ts';
 
 export interface RingFileOptions {
   readonly path: string;
@@ -33,6 +33,8 @@ export class RingFile {
   readonly #fd: number;
   readonly #textOf: (key: number) => string;
   readonly #segmentBytes: number;
+  /** The frame being written. */
+  readonly #frame: Buffer;
   /** In the order of their sequence. */
   readonly #standing = new Map<number, Place>();
   #sequence = 0;
@@ -46,6 +48,7 @@ export class RingFile {
   constructor({ path, bytes, textOf }: RingFileOptions) {
     this.#textOf = textOf;
     this.#segmentBytes = Math.floor((bytes - HEADER_BYTES) / SEGMENTS);
+    this.#frame = Buffer.allocUnsafeSlow(this.#segmentBytes);
     this.#fd = openSync(path, 'wx+', 0o600);
     const header = Buffer.alloc(HEADER_BYTES);
     header.write(MAGIC);
@@ -57,16 +60,12 @@ export class RingFile {
 
   /** False when there is no room: nothing was changed then. Throws what the disk throws. */
   put(key: number, text: string): boolean {
-    let frame = encodeFrame({ sequence: this.#sequence + 1, text });
+    const length = frameLength(text);
     const before = this.#standing.get(key)?.bytes ?? 0;
-    const standing = this.#standingBytes - before + frame.length;
-    if (standing > this.limitBytes || frame.length > this.#segmentBytes) return false;
-    while (this.#offset + frame.length > this.#segmentBytes) {
-      this.#advance();
-      // Going on takes sequences of its own.
-      frame = encodeFrame({ sequence: this.#sequence + 1, text });
-    }
-    this.#write(key, frame);
+    const standing = this.#standingBytes - before + length;
+    if (standing > this.limitBytes || length > this.#segmentBytes) return false;
+    while (this.#offset + length > this.#segmentBytes) this.#advance();
+    this.#write(key, text);
     return true;
   }
 
@@ -83,7 +82,8 @@ export class RingFile {
     const released = oldest === undefined ? this.#sequence : oldest.sequence - 1;
     if (released === this.#releasedWritten) return;
     this.#releasedWritten = released;
-    writeAll(this.#fd, encodeFrame({ sequence: released, text: '' }), RELEASED_AT);
+    const length = encodeFrame({ sequence: released, text: '' }, this.#frame);
+    writeAll(this.#fd, this.#frame, RELEASED_AT, length);
   }
 
   /** Resolves when all that was put so far is on the disk itself. */
@@ -117,17 +117,17 @@ export class RingFile {
       moving.push(key);
     }
     // They were one segment at most, so they fit.
-    for (const key of moving)
-      this.#write(key, encodeFrame({ sequence: this.#sequence + 1, text: this.#textOf(key) }));
+    for (const key of moving) this.#write(key, this.#textOf(key));
   }
 
-  #write(key: number, frame: Buffer): void {
-    writeAll(this.#fd, frame, this.#start(this.#segment) + this.#offset);
+  #write(key: number, text: string): void {
+    const bytes = encodeFrame({ sequence: this.#sequence + 1, text }, this.#frame);
+    writeAll(this.#fd, this.#frame, this.#start(this.#segment) + this.#offset, bytes);
     this.#sequence++;
-    this.#offset += frame.length;
+    this.#offset += bytes;
     this.delete(key);
-    this.#standing.set(key, { sequence: this.#sequence, segment: this.#segment, bytes: frame.length });
-    this.#standingBytes += frame.length;
+    this.#standing.set(key, { sequence: this.#sequence, segment: this.#segment, bytes });
+    this.#standingBytes += bytes;
   }
 
   #start(segment: number): number {
@@ -149,6 +149,6 @@ export function readRing(path: string): readonly string[] {
 }
 
 /** The disk may take less than it was given. */
-function writeAll(fd: number, data: Buffer, position: number): void {
-  for (let at = 0; at < data.length; ) at += writeSync(fd, data, at, data.length - at, position + at);
+function writeAll(fd: number, data: Buffer, position: number, length = data.length): void {
+  for (let at = 0; at < length; ) at += writeSync(fd, data, at, length - at, position + at);
 }

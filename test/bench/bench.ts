@@ -7,6 +7,7 @@ const BENCHES = {
   overload: async () => (await import('./sip/overload.ts')).bench,
   avalanche: async () => (await import('./sip/avalanche.ts')).bench,
   soak: async () => (await import('./sip/soak.ts')).bench,
+  ring: async () => (await import('./ring/main.ts')).bench,
   rest: async () => (await import('./rest/main.ts')).bench,
 };
 
