@@ -57,6 +57,7 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
 
   const redis = new RedisConnection({
     url: config.redis.url,
+    site,
     commandTimeoutMs: config.redis.commandTimeoutMs,
     onState: (state) => log[state.state === 'up' ? 'info' : 'warn'](state, 'Redis'),
   });

@@ -205,9 +205,10 @@ export class SiteStores {
     });
   }
 
-  #openRedis({ redis }: Config): RedisConnection {
+  #openRedis({ redis, site }: Config): RedisConnection {
     return new RedisConnection({
       url: redis.url,
+      site,
       commandTimeoutMs: redis.commandTimeoutMs,
       onState: (state) => {
         if (state.state === 'up') this.#log.info('Redis found');

@@ -69,7 +69,7 @@ export class Coordinator {
     if (url === undefined) throw new TypeError(`no database is named for site ${home}`);
     this.#options = options;
     this.setSites(sites);
-    this.#floors = new SiteFloors((site) => new RedisPrimaryFloor(options.redis, site));
+    this.#floors = new SiteFloors((site) => new RedisPrimaryFloor(options.redis, home, site));
     this.#database = openDatabase(url, 4, this.#floors.of(home));
     this.#ledger = new Ledger(this.#database);
     this.#former = new FormerPrimaries({

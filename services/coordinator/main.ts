@@ -28,6 +28,7 @@ const metrics = new Metrics({ site: config.site });
 const measured = coordinatorMetrics(metrics, () => coordinator.observations);
 const redis = new RedisConnection({
   ...config.redis,
+  site: config.site,
   onState: (state) => log[state.state === 'up' ? 'info' : 'warn']({ ...state }, 'redis'),
 });
 const alerts = new AlertDispatcher({

@@ -2,10 +2,12 @@ import { Redis } from 'ioredis';
 import type { LastcallError } from '../domain/errors.ts';
 import { ContentWatch } from './content-watch.ts';
 import { translateRedisError } from './redis-error.ts';
-import { redisPlace } from './redis-place.ts';
+import { isElsewhere, redisPlace } from './redis-place.ts';
 
 export interface RedisOptions {
   readonly url: string;
+  /** Whose keys it is for: in a Cluster they are on one node. */
+  readonly site: string;
   /** A command that takes longer fails, milliseconds. */
   readonly commandTimeoutMs: number;
   readonly onState?: (state: RedisState) => void;
@@ -29,16 +31,16 @@ export class RedisConnection {
   readonly #contents = new Map<string, ContentWatch>();
   #probe: NodeJS.Timeout | null = null;
 
-  constructor({ url, commandTimeoutMs, onState = () => {} }: RedisOptions) {
+  constructor({ url, site, commandTimeoutMs, onState = () => {} }: RedisOptions) {
     this.#onState = onState;
     this.client = new Redis({
-      ...redisPlace(url),
+      ...redisPlace(url, site),
       lazyConnect: true,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       commandTimeout: commandTimeoutMs,
       connectTimeout: 2_000,
-      reconnectOnError: (error) => error.message.startsWith('READONLY'),
+      reconnectOnError: isElsewhere,
       retryStrategy: (attempt) =>
         Math.min(2_000, 50 * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2),
     });

@@ -1,4 +1,7 @@
-/** Every key of a site begins so: sites may share a Redis in a test, never a key. */
+/**
+ * Every key of a site begins so: sites may share a Redis in a test, never a key. What stands in braces is all that a
+ * Cluster hashes, so that all keys of a site, those of its BullMQ queues too, are on one node.
+ */
 export const keyPrefix = (site: string): string => `lastcall:{${site}}`;
 
 export const bindingKey = (site: string, aor: string): string => `${keyPrefix(site)}:bindings:${aor}`;
@@ -12,7 +15,8 @@ export const bansKey = (site: string): string => `${keyPrefix(site)}:bans`;
 /** Not a key: who is to be let in again. */
 export const liftChannel = (site: string): string => `${keyPrefix(site)}:bans-lifted`;
 export const secretsKey = (site: string): string => `${keyPrefix(site)}:secrets`;
-export const primaryFloorKey = (site: string): string => `${keyPrefix(site)}:primary`;
+/** What site `home` has seen of the database of a site, its own or another. */
+export const primaryFloorKey = (home: string, site: string): string => `${keyPrefix(home)}:primary:${site}`;
 export const journalStateKey = (site: string): string => `${keyPrefix(site)}:journal:state`;
 /** The troubles that a channel was told of and that last. */
 export const alertsKey = (site: string, channel: string): string => `${keyPrefix(site)}:alerts:${channel}`;

@@ -19,9 +19,10 @@ export class RedisPrimaryFloor {
   #floor: ServerIdentity | null = null;
   #stored = '';
 
-  constructor(redis: RedisConnection, site: string) {
+  /** `redis` is that of site `home`. */
+  constructor(redis: RedisConnection, home: string, site = home) {
     this.#redis = redis;
-    this.#key = primaryFloorKey(site);
+    this.#key = primaryFloorKey(home, site);
     redis.onReady(() => {
       this.#stored = '';
       void this.#read();

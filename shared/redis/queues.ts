@@ -8,7 +8,7 @@ import {
 } from 'bullmq';
 import type { Logger } from '../runtime/logger.ts';
 import { keyPrefix } from './keys.ts';
-import { redisPlace } from './redis-place.ts';
+import { isElsewhere, redisPlace } from './redis-place.ts';
 
 /** The BullMQ queues of a site. */
 export type QueueName =
@@ -30,7 +30,7 @@ export function openQueue<T>(
   { site, url, log }: QueuePlace,
   options: Omit<QueueOptions, 'connection' | 'prefix'> = {},
 ): Queue<T, unknown, string> {
-  const connection = connectionOptions(url, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
+  const connection = connectionOptions(url, site, { enableOfflineQueue: false, maxRetriesPerRequest: 1 });
   const queue = new Queue<T, unknown, string>(name, { ...options, connection, prefix: keyPrefix(site) });
   queue.on('error', logError(log, name));
   return queue;
@@ -43,7 +43,7 @@ export function openWorker<T>(
   { site, url, log }: QueuePlace,
   options: Omit<WorkerOptions, 'connection' | 'prefix'> = {},
 ): Worker<T> {
-  const connection = connectionOptions(url, { maxRetriesPerRequest: null });
+  const connection = connectionOptions(url, site, { maxRetriesPerRequest: null });
   const worker = new Worker<T>(name, work, { ...options, connection, prefix: keyPrefix(site) });
   worker.on('error', logError(log, name));
   return worker;
@@ -81,10 +81,12 @@ export const JOB_RETENTION: JobsOptions = { removeOnComplete: 100, removeOnFail:
 
 function connectionOptions(
   url: string,
+  site: string,
   options: { enableOfflineQueue?: boolean; maxRetriesPerRequest: number | null },
 ) {
   return {
-    ...redisPlace(url),
+    ...redisPlace(url, site),
+    reconnectOnError: isElsewhere,
     retryStrategy: (attempt: number) => Math.min(2_000, 50 * 2 ** Math.min(attempt, 10)),
     ...options,
   };

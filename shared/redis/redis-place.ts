@@ -1,16 +1,22 @@
 import { redisUrlParts } from '../domain/redis-url.ts';
+import { keyPrefix } from './keys.ts';
+import { slotOwnerConnector } from './slot-owner-connector.ts';
 
-/** What every connection to the Redis of a URL begins with: one server, or the primary that Sentinels name. */
-export function redisPlace(url: string) {
+/**
+ * What every connection of a site to the Redis of a URL begins with: one server, the primary that Sentinels name, or the
+ * node of a Cluster that holds the site's keys. They have one hash tag, so it is one node.
+ */
+export function redisPlace(url: string, site: string) {
   const parts = redisUrlParts(url);
   if (parts === null) throw new TypeError('not the URL of a Redis');
-  const { username, password, database, tls, hosts, primary, sentinelPassword } = parts;
+  const { username, password, database, tls, hosts, primary, sentinelPassword, isCluster } = parts;
   const login = {
     ...(username !== null && { username }),
     ...(password !== null && { password }),
     ...(database !== null && { db: database }),
     ...(tls && { tls: {} }),
   };
+  if (isCluster) return { ...login, Connector: slotOwnerConnector(hosts, keyPrefix(site), login) };
   const [{ host, port } = { host: '', port: 0 }] = hosts;
   if (primary === null) return { host, port, ...login };
   return {
@@ -25,3 +31,6 @@ export function redisPlace(url: string) {
     failoverDetector: true,
   };
 }
+
+/** Errors of a server that is not, or no longer, the one to talk to: the next connection finds that. */
+export const isElsewhere = ({ message }: Error): boolean => /^(READONLY|MOVED|CLUSTERDOWN)/.test(message);

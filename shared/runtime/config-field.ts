@@ -257,7 +257,7 @@ function isPostgresUrl(text: string): boolean {
 export function redisUrl(description: string): Field<string> {
   return field(
     description,
-    'redis://[user:password@]host[:port][/db], or redis+sentinel://[user:password@]host[:port],.../PRIMARY[/db] with the Sentinels; rediss for TLS',
+    'redis://[user:password@]host[:port][/db], or redis+sentinel://[user:password@]host[:port],.../PRIMARY[/db] with the Sentinels, or redis+cluster://[user:password@]host[:port],... with nodes of a Cluster; rediss for TLS',
     { secret: true },
     (raw) => (typeof raw === 'string' && redisUrlParts(raw) !== null ? raw : undefined),
   );

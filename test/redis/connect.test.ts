@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 function connect(url = server.url): RedisConnection {
-  const connection = new RedisConnection({ url, commandTimeoutMs: 300 });
+  const connection = new RedisConnection({ url, site: 'a', commandTimeoutMs: 300 });
   connections.push(connection);
   connection.start();
   return connection;

@@ -12,8 +12,8 @@ export function startRedis(
 }
 
 /** A connection that is up. */
-export async function connectRedis(url: string): Promise<RedisConnection> {
-  const connection = new RedisConnection({ url, commandTimeoutMs: 1_000 });
+export async function connectRedis(url: string, site = 'a'): Promise<RedisConnection> {
+  const connection = new RedisConnection({ url, site, commandTimeoutMs: 1_000 });
   connection.start();
   await waitFor(() => connection.state.state === 'up', { what: 'the connection to Redis' });
   return connection;

@@ -60,9 +60,10 @@ async function loginFinding(check: string, url: string | null): Promise<Finding>
 const redis: Check = {
   name: 'redis',
   async run(context) {
-    const { url, commandTimeoutMs } = context.config().config.redis;
+    const { config } = context.config();
+    const { url, commandTimeoutMs } = config.redis;
     const client = new Redis({
-      ...redisPlace(url),
+      ...redisPlace(url, config.site),
       lazyConnect: true,
       retryStrategy: () => null,
       sentinelRetryStrategy: () => null,

@@ -8,6 +8,7 @@ const NOTHING = {
   database: null,
   primary: null,
   sentinelPassword: null,
+  isCluster: false,
 };
 
 test.each([
@@ -38,6 +39,19 @@ test.each([
       sentinelPassword: 'x&y',
     },
   ],
+  [
+    'rediss+cluster://:secret@n1,n2:7001',
+    {
+      ...NOTHING,
+      tls: true,
+      password: 'secret',
+      hosts: [
+        { host: 'n1', port: 6379 },
+        { host: 'n2', port: 7001 },
+      ],
+      isCluster: true,
+    },
+  ],
 ])('%s is understood', (url, parts) => {
   expect(redisUrlParts(url)).toEqual(parts);
 });
@@ -52,6 +66,8 @@ test.each([
   'redis://one/1/2',
   'redis+sentinel://s1,s2',
   'redis+sentinel://s1,,s2/calls',
+  'redis+cluster://n1,n2/1',
+  'redis+both://n1',
   'redis://:%zz@one',
   'redis://one?sentinelPassword=x',
 ])('%s is refused', (url) => {
