@@ -18,6 +18,7 @@ import {
   checkPair,
   directionLabel,
   fence,
+  hasNothingMore,
   type Plan,
   salvageMarksOf,
   salvageRowsOf,
@@ -203,6 +204,8 @@ async function salvageRows(run: Run, pair: Pair, plans: readonly Plan[]): Promis
   for (const plan of plans) {
     await run.steps.run(`${plan.to}>${plan.from}`, 'salvage-rows', async () => {
       if (!plan.salvage) return { skipped: true, detail: {} };
+      if (await hasNothingMore(pair, plan, run.seen))
+        return { skipped: true, detail: { reason: 'contained' } };
       return {
         detail: {
           ...(await salvageRowsOf(pair, plan, (rows) => run.ledger.addSalvaged(run.row.id, { rows }))),

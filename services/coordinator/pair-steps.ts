@@ -1,7 +1,9 @@
 /** What a failover does to a pair of sites: look and refuse early, fence, salvage, prove. */
 import { type DirectionDecision, decideResync } from '../../shared/domain/decide-resync.ts';
+import { isContained } from '../../shared/domain/lineage.ts';
+import { parseLsn } from '../../shared/domain/lsn.ts';
 import { salvageMarks, salvageRows, salvageTerminals } from '../../shared/postgres/repair/salvage.ts';
-import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
+import { readPosition, takeOwnership } from '../../shared/postgres/replication/owner.ts';
 import { slotName } from '../../shared/postgres/replication/publication.ts';
 import { nextSlotName } from '../../shared/postgres/replication/slot-commands.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
@@ -89,6 +91,24 @@ export async function unfence(subscriber: Connection, from: string, failover: st
 /** Tombstones first, or a row could come back that was forgotten (rule 21, C9). */
 export async function salvageMarksOf(pair: Pair, plan: Plan): Promise<number> {
   return salvageMarks(await salvageEnds(pair, plan));
+}
+
+/**
+ * After a promotion most often: nothing is to be salvaged then. Asked when the direction is fenced, since until then more
+ * may have been read, from an old primary that lives on.
+ */
+export async function hasNothingMore(pair: Pair, plan: Plan, seen: Observations): Promise<boolean> {
+  if (plan.resync !== 'timeline-changed') return false;
+  const publisher = seen.get(plan.from)?.view;
+  const subscriber = await pair.connect(plan.to);
+  const position = await readPosition(subscriber, plan.from);
+  const { rows } = await subscriber.query(
+    `SELECT coalesce(max(copied_lsn), '0/0') AS lsn FROM lastcall.replication_kinds WHERE peer = $1`,
+    [plan.from],
+  );
+  if (!position || !publisher?.reachable) return false;
+  const beatFault = publisher.beatFaults?.get(plan.to);
+  return isContained(position, parseLsn(rows[0]?.['lsn'] ?? '0/0'), { ...publisher, beatFault });
 }
 
 export async function salvageRowsOf(

@@ -147,6 +147,22 @@ function checkTimeline(stored: StoredPosition, publisher: PublisherView): Stream
   return null;
 }
 
+/**
+ * Whether a copy holds nothing that its promoted publisher lacks: all that was ever read into it (`read`, snapshots
+ * included) lies before the end of the timeline it was read from, in the publisher's own history.
+ */
+export function isContained(
+  stored: StoredPosition,
+  read: Lsn,
+  publisher: Pick<PublisherView, 'systemIdentifier' | 'timeline' | 'switchPoints' | 'beatFault'>,
+): boolean {
+  if (stored.lsn === 0n || stored.verdict || publisher.beatFault) return false;
+  if (stored.systemIdentifier !== publisher.systemIdentifier || stored.timeline >= publisher.timeline)
+    return false;
+  const switchPoint = publisher.switchPoints?.get(stored.timeline);
+  return switchPoint !== undefined && stored.lsn <= switchPoint && read <= switchPoint;
+}
+
 const SWITCH = /^\s*(\d+)\s+([0-9A-Fa-f]+)\/([0-9A-Fa-f]+)/;
 
 /** Reads the content of a timeline history file: timeline and the LSN where it ended, one a line. */

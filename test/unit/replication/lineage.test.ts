@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   decideStream,
+  isContained,
   type PublisherView,
   parseTimelineHistory,
   type StoredPosition,
@@ -87,6 +88,24 @@ describe('rule 3 the slot tells of gaps', () => {
   test('a slot at the stored position is whole, one byte further is a gap', () => {
     expect(reasonFor({ slot: { ...slot, confirmedFlushLsn: parseLsn('0/5000') } })).toBe('stream');
     expect(reasonFor({ slot: { ...slot, confirmedFlushLsn: parseLsn('0/5001') } })).toBe('gap');
+  });
+});
+
+describe('rule 21 a copy holds nothing that its promoted publisher lacks', () => {
+  const promoted = { ...publisher, timeline: 2, switchPoints: new Map([[1, parseLsn('0/5000')]]) };
+  const cases: readonly [string, boolean, Partial<StoredPosition>, string, Partial<PublisherView>][] = [
+    ['read up to the switch', true, {}, '0/5000', {}],
+    ['read beyond it', false, { lsn: parseLsn('0/5001') }, '0/0', {}],
+    ['one kind copied beyond it', false, {}, '0/5001', {}],
+    ['from a timeline that the history does not name', false, {}, '0/0', { switchPoints: new Map() }],
+    ['from the same timeline', false, {}, '0/0', { timeline: 1 }],
+    ['from another cluster', false, {}, '0/0', { systemIdentifier: '8' }],
+    ['with a verdict', false, { verdict: 'rolled-back' }, '0/0', {}],
+    ['with a beat that is none of the publisher', false, {}, '0/0', { beatFault: 'rolled-back' }],
+    ['half-made', false, { lsn: parseLsn('0/0') }, '0/0', {}],
+  ];
+  test.each(cases)('%s: %s', (_, expected, position, read, view) => {
+    expect(isContained({ ...stored, ...position }, parseLsn(read), { ...promoted, ...view })).toBe(expected);
   });
 });
 
