@@ -4,8 +4,9 @@ import { APPLY_SETTINGS, Applier } from '../../shared/postgres/replication/apply
 import { type Batch, Conflater } from '../../shared/postgres/replication/conflate.ts';
 import { readCopyTables } from '../../shared/postgres/replication/copy-catalog.ts';
 import { takeOwnership } from '../../shared/postgres/replication/owner.ts';
+import type { Relation } from '../../shared/postgres/replication/pgoutput.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
-import { type CopyTable, layOut } from '../../shared/postgres/replication/table-layout.ts';
+import { type CopyTable, layOut, type TableLayout } from '../../shared/postgres/replication/table-layout.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { makeSite, query, type SiteDatabase, siteOf } from '../support/replication-pair.ts';
@@ -47,11 +48,18 @@ type Row = { readonly id: number } & {
   readonly [group in 'dialed' | 'received']?: { readonly call: string; readonly at: number };
 };
 
+/** As in a stream, where all batches of a table share it. */
+let layout: TableLayout | null = null;
+function layOutOnce(relation: Relation): TableLayout {
+  layout ??= layOut(relation, copy, NO_LSN);
+  return layout;
+}
+
 /** A batch as it comes from the stream: rows are upserts, numbers are deletes. */
 function batch(changes: readonly (Row | number)[]): Batch {
   position += 10n;
   const endLsn = position;
-  const conflater = new Conflater((relation) => layOut(relation, copy, NO_LSN), NO_LSN);
+  const conflater = new Conflater(layOutOnce, NO_LSN);
   conflater.relation({
     oid: 1,
     schema: 'lastcall',
@@ -149,6 +157,34 @@ test('rule 4 a batch that fails leaves the position where it was', async () => {
   await expect(applier.apply(wrong, false)).rejects.toMatchObject({ code: '23514' });
   expect(await query(b.owner, 'SELECT lsn::text FROM lastcall.replication_position')).toEqual([
     { lsn: '0/0' },
+  ]);
+});
+
+/** The second is sent while the first is on its way. */
+async function oneBehindTheOther(first: Batch, second: Batch): Promise<void> {
+  const applied = applier.apply(first, false);
+  await Promise.all([applied, applier.apply(second, false, { endLsn: first.endLsn, applied })]);
+}
+
+test('rules 4 and 13 a batch that follows one which failed changes nothing, and fails as well', async () => {
+  await applier.apply(batch([{ id: 1, dialed: { call: 'x', at: 1 } }]), false);
+  const wrong = batch([{ id: -1, dialed: { call: 'x', at: 1 } }]);
+  const right = batch([{ id: 2, dialed: { call: 'x', at: 1 } }]);
+  await expect(oneBehindTheOther(wrong, right)).rejects.toMatchObject({ code: '23514' });
+  expect(await content()).toEqual([{ id: 1, dialed: 'x', received: null }]);
+  expect(await query(b.owner, 'SELECT lsn::text FROM lastcall.replication_position')).toEqual([
+    { lsn: '0/A' },
+  ]);
+});
+
+test('rule 13 a batch that follows one which had to be compared group by group is applied after it', async () => {
+  await applier.apply(batch([{ id: 1, dialed: { call: 'd5', at: 5 } }]), false);
+  const older = batch([{ id: 1, dialed: { call: 'd4', at: 4 }, received: { call: 'r4', at: 4 } }]);
+  const later = batch([{ id: 1, dialed: { call: 'd6', at: 6 }, received: { call: 'r6', at: 6 } }]);
+  await oneBehindTheOther(older, later);
+  expect(await content()).toEqual([{ id: 1, dialed: 'd6', received: 'r6' }]);
+  expect(await query(b.owner, 'SELECT lsn::text FROM lastcall.replication_position')).toEqual([
+    { lsn: '0/1E' },
   ]);
 });
 

@@ -85,6 +85,7 @@ export class Applier {
    * worker owns the direction, LC002 when the position does not follow.
    */
   async apply(batch: Batch, durable: boolean, before: Preceding | null = null): Promise<void> {
+    for (const { layout } of batch.tables) if (!this.#statements.has(layout)) await this.#prepare(layout);
     const applied = !durable && this.isPlain(batch) && this.#applyPlain(batch, before?.endLsn ?? NO_LSN);
     if (before) await settledFirst(before.applied, applied);
     if (!(await applied)) await this.#applyCarefully(batch, durable);
@@ -92,7 +93,6 @@ export class Applier {
 
   /** Each table by statements of its own, the dates compared group by group. */
   async #applyCarefully({ tables, endLsn }: Batch, durable: boolean): Promise<void> {
-    for (const { layout } of tables) if (!this.#statements.has(layout)) await this.#prepare(layout);
     const steps = [
       (out: ByteWriter) => this.#writeAdvance(out, endLsn, durable),
       ...marksFirst(tables).flatMap((table) => this.#stepsOf(table)),
