@@ -168,4 +168,4 @@ test('a site restored from a Barman backup gets every newer row and forget mark 
   for (const site of sites) expect(await query(site.owner, forgotten), site.site).toHaveLength(0);
   await dial(a.owner, 1, 20, '333');
   await expectCopiesEqualOrigins(sites);
-}, 120_000);
+});

@@ -64,7 +64,7 @@ beforeAll(async () => {
   coordinator = startCoordinator(a, [a, b], ends, { settings: onlyWhatIsAsked });
   calls = new Database({ url: a.app, applicationName: 'calls' });
   await calls.start();
-}, 120_000);
+});
 
 afterAll(async () => {
   await calls?.close();
@@ -119,7 +119,7 @@ test('Patroni promotes, its on_role_change begins the failover, and one address 
 
   await primary.crash();
 
-  const done = { deadlineMs: 40_000, everyMs: 100 };
+  const done = { deadlineMs: 60_000, everyMs: 100 };
   const promoted = `SELECT FROM lastcall.failovers WHERE NOT pg_is_in_recovery()`;
   await waitFor(async () => (await query(urlAt()(standby.port), promoted)).length > 0, {
     what: 'the callback to ask for a failover',
@@ -140,4 +140,4 @@ test('Patroni promotes, its on_role_change begins the failover, and one address 
   await dial(a.owner, '101');
   await dial(b.owner, '201');
   await expectCopiesEqualOrigins([a, b]);
-}, 120_000);
+});

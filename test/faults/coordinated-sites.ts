@@ -67,7 +67,7 @@ export async function failoverRecords(urls: Readonly<Record<string, string>>): P
 export async function untilFailoversDone(
   urls: Readonly<Record<string, string>>,
   count: number,
-  deadlineMs = 25_000,
+  deadlineMs = 60_000,
 ): Promise<FailoverRecord[]> {
   let records: FailoverRecord[] = [];
   return waitFor(

@@ -164,4 +164,4 @@ test('rules 21 and 25 of three sites one is promoted behind: what either peer st
     expect(fewestRows, 'I6 rows that a reader saw').toBeGreaterThanOrEqual(TERMINALS - 25);
     expect(longestWaitMs, 'I6 milliseconds that a reader waited').toBeLessThan(100);
   }
-}, 120_000);
+});

@@ -195,7 +195,7 @@ describe('the first synchronisation', () => {
         await startAnother();
         await waitFor(async () => (await worker.states()).some((state) => state.startsWith('catching-up')), {
           what: 'the direction to stream',
-          deadlineMs: 25_000,
+          deadlineMs: 60_000,
         });
         await callers.stop();
         await expectCopiesEqualOrigins([a, b]);

@@ -85,7 +85,7 @@ test('rule 33 a resynchronisation that cannot make its slot keeps the old one an
   );
   await waitFor(() => atB.states.includes('stopped old-transaction'), {
     what: 'the reason to be told',
-    deadlineMs: 20_000,
+    deadlineMs: 60_000,
   });
   const [direction] = atB.replicator.directions;
   expect(direction?.detail).toContain('nightly-report');
@@ -100,7 +100,7 @@ test('rule 33 a resynchronisation that cannot make its slot keeps the old one an
     async () =>
       (await query(b.owner, 'SELECT FROM lastcall.replication_control WHERE resync_requested_at IS NOT NULL'))
         .length === 0,
-    { what: 'the resynchronisation to end', deadlineMs: 40_000 },
+    { what: 'the resynchronisation to end', deadlineMs: 60_000 },
   );
   await expectCopiesEqualOrigins([a, b]);
   const slots = await query<{ name: string }>(

@@ -78,7 +78,7 @@ test('rule 28 the old primary lives on after a promotion: everybody moves at onc
   await writer.record(dial(2)).catch(() => {});
   await waitFor(() => database.state.host === `127.0.0.1:${promoted.port}`, {
     what: 'the move to the promoted server, though nothing has failed',
-    deadlineMs: 5_000,
+    deadlineMs: 20_000,
   });
   await waitFor(() => standsAt(promoted)(2), { what: 'the record of that moment at the promoted server' });
   expect(await writer.record(dial(3))).toBe('durable');

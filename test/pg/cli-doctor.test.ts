@@ -56,7 +56,7 @@ beforeAll(async () => {
   };
   writeFileSync(file, stringify(config));
   chmodSync(file, 0o644);
-}, 60_000);
+});
 afterAll(async () => {
   await Promise.all([postgres?.remove(), redis?.remove()]);
   rmSync(folder, { recursive: true, force: true });

@@ -28,7 +28,7 @@ beforeAll(async () => {
   api = await startApi(sites.config('a', { redis: { url: redis.url }, api: { listen: rest, tokens } }), {
     listen: true,
   });
-}, 60_000);
+});
 beforeEach(async () => {
   for (const [terminalId, number] of [
     [1, '1001'],

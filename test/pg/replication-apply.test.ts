@@ -188,9 +188,7 @@ test('rule 13 a batch that follows one which had to be compared group by group i
   ]);
 });
 
-test('rule 34 a batch of 160 MB is one transaction of messages of 64 MB at most', {
-  timeout: 60_000,
-}, async () => {
+test('rule 34 a batch of 160 MB is one transaction of messages of 64 MB at most', async () => {
   const sizes: number[] = [];
   const pipeline = connection.pipeline.bind(connection);
   connection.pipeline = (write) =>

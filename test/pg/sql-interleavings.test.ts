@@ -192,5 +192,5 @@ describe('two sites under random interleavings', () => {
       // On a machine that is busy otherwise fewer of them must do.
       { numRuns: 200, interruptAfterTimeLimit: 25_000 },
     );
-  }, 60_000);
+  });
 });

@@ -159,7 +159,7 @@ test('a webhook that hangs delays neither mail nor command', async () => {
   for (const event of [down, up, down]) await alerts.tell(event);
   await waitFor(() => mails.length >= 3 && lines().length >= 3, {
     what: 'mail and command',
-    deadlineMs: 8_000,
+    deadlineMs: 60_000,
   });
   expect(performance.now() - startedAt).toBeLessThan(8_000);
 });
@@ -172,7 +172,7 @@ test('after thirty other events two primaries are told all the same', async () =
   await alerts.tell(lastcallEvent('two-primaries', 'b'));
   await waitFor(() => posted.some(({ event }) => event === 'two-primaries'), {
     what: 'two-primaries to be told',
-    deadlineMs: 20_000,
+    deadlineMs: 60_000,
   });
   await waitFor(() => posted.filter(({ event }) => event === 'failover-begun').length === 30, {
     what: 'what the limit admits',
@@ -188,9 +188,9 @@ test('a webhook that was away is told of the end, and never of the begin after i
   await waitFor(() => posted.some(({ event }) => event === 'site-reachable'), { what: 'the end to be told' });
   // The begin's next tries lie within these seconds.
   const until = performance.now() + 7_000;
-  await waitFor(() => performance.now() > until, { what: 'the retries', deadlineMs: 10_000 });
+  await waitFor(() => performance.now() > until, { what: 'the retries', deadlineMs: 60_000 });
   expect(posted.at(-1)?.event).toBe('site-reachable');
-}, 30_000);
+});
 
 test('a coordinator that starts again tells no trouble anew that it told before, and the end of one that ended meanwhile', async () => {
   answer = 200;

@@ -231,7 +231,7 @@ describe('Redis gone', () => {
     expect(await contacts(store, aor)).toHaveLength(2);
     await waitFor(async () => (await contacts(location(), aor)).length === 2, {
       what: 'both bindings in Redis',
-      deadlineMs: 3_000,
+      deadlineMs: 15_000,
     });
   });
 });

@@ -50,7 +50,7 @@ test('G2 a baresip behind a NAT is called, answers, hears the ACK, and either si
   });
   const alice = await RawPhone.registered({ username: '1001', server: { host: '127.0.0.1', port } });
   try {
-    const calling = alice.call('1002', { deadlineMs: 15_000 });
+    const calling = alice.call('1002', { deadlineMs: 60_000 });
     await bob.event('CALL_INCOMING');
     bob.accept();
     const dialog = await calling;
@@ -59,7 +59,7 @@ test('G2 a baresip behind a NAT is called, answers, hears the ACK, and either si
     bob.hangUp();
     expect(await alice.got('BYE', dialog.callId)).toContain('BYE');
 
-    const again = alice.call('1002', { deadlineMs: 15_000 });
+    const again = alice.call('1002', { deadlineMs: 60_000 });
     await bob.event('CALL_INCOMING', 1);
     bob.accept();
     const second = await again;

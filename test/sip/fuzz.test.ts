@@ -127,7 +127,7 @@ describe("mutated messages on a proxy's ports", () => {
     expect(proxy.faults.filter((fault) => fault.kind === 'handler-threw')).toEqual([]);
     await waitFor(() => proxy.server.transactions.server + proxy.server.transactions.client === 0, {
       what: 'every transaction to end',
-      deadlineMs: 20_000,
+      deadlineMs: 60_000,
     });
     await Promise.all([proxy.server.stop(), caller.stop(), callee.stop()]);
   });

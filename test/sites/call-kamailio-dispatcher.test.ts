@@ -49,7 +49,7 @@ beforeAll(async () => {
     port,
   );
   [alice, bob] = await Promise.all([phone('1001'), phone('1002')]);
-}, 90_000);
+});
 afterEach(async () => {
   for (const each of [alice, bob]) {
     each.behaviour = { status: 486 };
@@ -135,4 +135,4 @@ test('F14 a call-control that goes is left out, and calls go on; without any, st
     },
     { what: 'calls to go by way of the call-control that is back', everyMs: 500 },
   );
-}, 60_000);
+});

@@ -130,7 +130,7 @@ test('PostgreSQL away: calls go on, and their records are written when it is bac
   expect((await alice.invite('1002').final()).status).toBe(486);
   await sites.postgres.start();
   await untilRecords(2);
-}, 60_000);
+});
 
 test('a site that is not told to keeps no record', async () => {
   await a.stop();

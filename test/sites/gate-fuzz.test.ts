@@ -5,4 +5,4 @@ test('G6 mutated messages over UDP, TCP, TLS and WebSocket with calls under way:
   // The short form of `npm run chaos -- fuzz`.
   const report = await fuzz({ messages: 6_000, seed: 5 });
   expect(report.faults).toEqual([]);
-}, 120_000);
+});

@@ -93,4 +93,4 @@ test('40 authenticated calls a second with ACKs that match nothing, and a name s
   expect((await memory()) - early).toBeLessThan(MEMORY_SLACK_BYTES);
   alice.stop();
   bob.stop();
-}, 60_000);
+});

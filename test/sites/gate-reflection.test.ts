@@ -200,7 +200,7 @@ describe('G4 nothing is kept for a stranger', () => {
           if (left > 20) throw new Error(`${left} transactions`);
           return `${left}`;
         },
-        { what: 'the transactions to be gone', deadlineMs: 3_000 },
+        { what: 'the transactions to be gone', deadlineMs: 15_000 },
       );
       expect(Number(alive)).toBeLessThanOrEqual(20);
     },

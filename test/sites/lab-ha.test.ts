@@ -60,7 +60,7 @@ test('a killed primary stays down, its standby takes over, and the coordinator r
       const { failovers: all } = await askApi<{ failovers: Failover[] }>('/v1/failovers');
       return all.some(({ state }) => state === 'done') && all;
     },
-    { what: 'the failover', deadlineMs: 25_000, everyMs: 250 },
+    { what: 'the failover', deadlineMs: 60_000, everyMs: 250 },
   );
   expect(done.map(({ site, state }) => `${site} ${state}`)).not.toContain('a failed');
   expect((await siteA()).pids.postgres).toBeUndefined();

@@ -44,7 +44,7 @@ beforeAll(async () => {
     SipPhone.registered({ server: kamailio.uri, username, password: passwordOf(username) });
   [alice, bob] = [await phone('1001'), await phone('1002')];
   alice.behaviour = bob.behaviour = { status: 486 };
-}, 90_000);
+});
 afterEach(() => {
   for (const phone of [alice, bob]) {
     phone.incoming.length = 0;

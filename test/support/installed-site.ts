@@ -178,7 +178,7 @@ export class InstalledSite {
     this.#processes.set(service, process_);
     await waitFor(() => this.lastcall('ready', '--degraded-is-ready', service), {
       what: `${service} of ${this.root}`,
-      deadlineMs: 30_000,
+      deadlineMs: 60_000,
       everyMs: 200,
     }).catch(async (cause: unknown) => {
       const log = await readFile(join(this.root, `${service}.log`), 'utf8');

@@ -18,7 +18,7 @@ async function digest(url: string, table: string): Promise<string> {
 /** I1: waits until every copy equals its origin, in all directions, and says at the deadline which does not. */
 export async function expectCopiesEqualOrigins(
   sites: readonly SiteDatabase[],
-  deadlineMs = 15_000,
+  deadlineMs = 60_000,
 ): Promise<void> {
   for (const origin of sites) {
     for (const subscriber of sites) {

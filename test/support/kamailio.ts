@@ -55,7 +55,7 @@ export async function startKamailio(
         if (!server.running()) throw new Error(`kamailio ended: ${await log()}`);
         return (await caller.request('OPTIONS', uri).final()).status < 500;
       },
-      { what: 'kamailio to answer', deadlineMs: 20_000 },
+      { what: 'kamailio to answer', deadlineMs: 60_000 },
     );
   } catch (error) {
     await server.kill();

@@ -33,7 +33,7 @@ export type RunningLab = {
 
 const MAIN = join(packageRoot(), 'dist', 'services', 'lab', 'main.js');
 const CLI = join(packageRoot(), 'dist', 'services', 'cli', 'main.js');
-const READY_DEADLINE_MS = 55_000;
+const READY_DEADLINE_MS = 180_000;
 
 /** Resolves when the lab is ready. `dataDir` and `portOffset` of an earlier lab start that one again; by npm it is `npm start`. */
 export async function startLab(

@@ -47,7 +47,7 @@ export class Linphone {
         async () => /State: LinphoneRegistrationOk/.test(await phone.command('register-status ALL')),
         {
           what: 'the registration of linphone (apt-get install linphone-cli)',
-          deadlineMs: 20_000,
+          deadlineMs: 60_000,
           everyMs: 200,
         },
       );

@@ -87,7 +87,7 @@ async function untilComplete(port: number): Promise<void> {
         const info = await connection.client.info('sentinel');
         return /status=ok/.test(info) && /slaves=1/.test(info) && info.includes(`sentinels=${SENTINELS}`);
       },
-      { what: 'the Sentinels to find each other', deadlineMs: 30_000 },
+      { what: 'the Sentinels to find each other', deadlineMs: 60_000 },
     );
   } finally {
     await connection.close();

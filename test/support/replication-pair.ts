@@ -88,7 +88,7 @@ export function startReplicator(
   return { replicator, states };
 }
 
-export async function untilStreaming(running: RunningReplicator, deadlineMs = 20_000): Promise<void> {
+export async function untilStreaming(running: RunningReplicator, deadlineMs = 60_000): Promise<void> {
   const { replicator, states } = running;
   await waitFor(
     () =>

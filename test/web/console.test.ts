@@ -27,7 +27,7 @@ beforeAll(async () => {
   lab = await startLab();
   endpoints = await lab.endpoints();
   browser = await launchChromium();
-}, 120_000);
+});
 afterAll(async () => {
   await browser?.close();
   await lab?.remove();
@@ -117,14 +117,14 @@ test('a failover is watched step by step until it is done', async () => {
   await opened.page.getByRole('button', { name: 'Heal after a failover' }).click();
   const report = opened.page.getByRole('region', { name: 'Failover of site b' });
   await report.getByText('check', { exact: true }).waitFor();
-  await report.getByRole('heading').getByText('done').waitFor({ timeout: 60_000 });
+  await report.getByRole('heading').getByText('done').waitFor({ timeout: 90_000 });
   expect(await report.getByText('compare', { exact: true }).count()).toBe(1);
   await report.getByText('a drill, by console').waitFor();
   await opened.show('Overview');
   await opened.page.getByRole('region', { name: 'Last failover' }).getByText('done').waitFor();
   expect(opened.faults).toEqual([]);
   await opened.close();
-}, 90_000);
+});
 
 /** Counts the copies that b has made of a. */
 async function slotGeneration(): Promise<number> {
@@ -159,11 +159,11 @@ test('a direction is paused, resumed and copied anew, and each state is seen as 
     what: 'the new copy',
     deadlineMs: 60_000,
   });
-  await card.getByText('streaming').waitFor({ timeout: 60_000 });
+  await card.getByText('streaming').waitFor({ timeout: 90_000 });
   await opened.page.locator('.chart canvas').first().waitFor();
   expect(opened.faults).toEqual([]);
   await opened.close();
-}, 90_000);
+});
 
 test('a database that dies is said within seconds, and that it is back as well; so says the coordinator, with begin and end', async () => {
   const opened = await ConsolePage.loggedIn(browser, endpoints, { site: 'a' });
@@ -176,12 +176,12 @@ test('a database that dies is said within seconds, and that it is back as well; 
   await alerts('Open').getByText('No database of site b takes writes').waitFor();
   await alerts('Reported').getByText('begun').first().waitFor();
   expect((await lab.command('--revive', 'b.postgres')).status).toBe(0);
-  await alerts('Open').getByText('no trouble lasts').waitFor({ timeout: 60_000 });
+  await alerts('Open').getByText('no trouble lasts').waitFor({ timeout: 90_000 });
   await alerts('Reported').getByText('The database of site b takes writes again').waitFor();
   await opened.show('Overview');
-  await opened.page.getByText('All is well').waitFor({ timeout: 60_000 });
+  await opened.page.getByText('All is well').waitFor({ timeout: 90_000 });
   await opened.close();
-}, 120_000);
+});
 
 const ASKED = ['**/v1/replication', '**/v1/failovers?*', '**/v1/alerts', '**/readyz'];
 
