@@ -360,4 +360,11 @@ describe('roles', () => {
     );
     expect(rows).toEqual([{ lock: '1s', zone: 'UTC' }]);
   });
+
+  it.each(ROLES)(
+    'no statement of lastcall_%s is compiled: the look for targets cost 120 ms a second',
+    async (role) => {
+      expect(await a.query(role, `SELECT current_setting('jit') AS jit`)).toEqual([{ jit: 'off' }]);
+    },
+  );
 });

@@ -56,6 +56,9 @@ export async function startLab(
   await waitFor(() => isReady() || child.exitCode !== null, {
     deadlineMs: READY_DEADLINE_MS,
     what: 'the lab',
+  }).catch((cause: Error) => {
+    child.kill('SIGTERM');
+    throw new Error(output(), { cause });
   });
   if (child.exitCode !== null) throw new Error(`the lab ended with ${child.exitCode}:\n${output()}`);
   const end: RunningLab['end'] = async (signal = 'SIGINT') => {

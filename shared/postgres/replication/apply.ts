@@ -39,7 +39,6 @@ export const APPLY_SETTINGS = {
   plan_cache_mode: 'force_generic_plan',
   synchronous_commit: 'off',
   lock_timeout: '300',
-  jit: 'off',
   search_path: 'lastcall, pg_temp',
 } as const;
 
