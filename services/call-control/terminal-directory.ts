@@ -25,7 +25,9 @@ const PAGE = 500;
 const LEARNED_PAGE = 5_000;
 /** A copy in Redis of what is in use is written again this often, so that it does not expire. */
 const COPY_MS = 3_600_000;
-const COPY_DELAY_MS = 1_000;
+const COPY_DELAY_MS = 100;
+/** A timer's worth: whoever calls meanwhile waits no longer than for another call. */
+const COPIES_AT_ONCE = 100;
 
 /**
  * The terminals, by what SIP names them with: from memory, then PostgreSQL, then the copies in Redis. Null: there is none.
@@ -157,16 +159,26 @@ export class TerminalDirectory {
     if (nowMs - (this.#copiedAt.get(terminal) ?? Number.NEGATIVE_INFINITY) < COPY_MS) return terminal;
     this.#copiedAt.set(terminal, nowMs);
     this.#toCopy[by].set(terminal[by], terminal);
-    this.#copying ??= setTimeout(() => this.#copy(), COPY_DELAY_MS).unref();
+    this.#copySoon();
     return terminal;
+  }
+
+  #copySoon(): void {
+    this.#copying ??= setTimeout(() => this.#copy(), COPY_DELAY_MS).unref();
   }
 
   #copy(): void {
     this.#copying = null;
     for (const by of NAMES) {
-      void this.#options.copies.keep(by, new Map(this.#toCopy[by]));
-      this.#toCopy[by].clear();
+      const page = new Map<string, StoredTerminal>();
+      for (const [name, terminal] of this.#toCopy[by]) {
+        if (page.size === COPIES_AT_ONCE) break;
+        page.set(name, terminal);
+        this.#toCopy[by].delete(name);
+      }
+      void this.#options.copies.keep(by, page);
     }
+    if (NAMES.some((by) => this.#toCopy[by].size > 0)) this.#copySoon();
   }
 
   async #compare(by: TerminalName, page: ReadonlyMap<string, StoredTerminal>): Promise<void> {

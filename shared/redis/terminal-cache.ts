@@ -12,6 +12,18 @@ const REWRITE_MS = 3_600_000;
 const REMEMBERED = 200_000;
 const PAGE = 500;
 
+/** KEYS: copies, each with its text in ARGV after the lifetime in seconds; an empty text removes the copy. */
+const KEEP = `
+for i, key in ipairs(KEYS) do
+  local text = ARGV[i + 1]
+  if text == '' then redis.call('DEL', key) else redis.call('SET', key, text, 'EX', ARGV[1]) end
+end`;
+
+interface Copy {
+  readonly key: string;
+  readonly text: string;
+}
+
 /**
  * Copies of the terminals in use, so that a process started while PostgreSQL is away still knows its phones. Holds digest
  * secrets, as PostgreSQL does. Written after each reading from PostgreSQL, read only when that fails.
@@ -39,11 +51,8 @@ export class TerminalCache {
       return before?.text !== text || nowMs - before.atMs > REWRITE_MS;
     });
     if (changed.length === 0 || this.#redis.state.state !== 'up') return;
-    const pipeline = this.#redis.client.pipeline().set(this.#anyKey, '1', 'EX', LIFETIME_SECONDS);
-    for (const { key, text } of changed)
-      text === '' ? pipeline.del(key) : pipeline.set(key, text, 'EX', LIFETIME_SECONDS);
-    const results = await pipeline.exec().catch(() => null);
-    if (results === null || results.some(([error]) => error !== null)) return;
+    const kept = await this.#write(changed).catch(() => false);
+    if (kept === false) return;
     if (this.#written.size > REMEMBERED) this.#written.clear();
     for (const { key, text } of changed) this.#written.set(key, { text, atMs: nowMs });
   }
@@ -83,13 +92,16 @@ export class TerminalCache {
   }
 
   async #writeAgain(): Promise<void> {
-    const texts = [...this.#written].filter(([, { text }]) => text !== '');
-    for (let at = 0; at < texts.length; at += PAGE) {
-      const pipeline = this.#redis.client.pipeline().set(this.#anyKey, '1', 'EX', LIFETIME_SECONDS);
-      for (const [key, { text }] of texts.slice(at, at + PAGE))
-        pipeline.set(key, text, 'EX', LIFETIME_SECONDS);
-      await pipeline.exec();
-    }
+    const texts = [...this.#written].flatMap(([key, { text }]) => (text === '' ? [] : [{ key, text }]));
+    for (let at = 0; at < texts.length; at += PAGE) await this.#write(texts.slice(at, at + PAGE));
+  }
+
+  /** One command for all of them: hundreds of their own would hold every call up for as long as they take to build. */
+  #write(copies: readonly Copy[]): Promise<unknown> {
+    const all = [{ key: this.#anyKey, text: '1' }, ...copies];
+    const keys = all.map(({ key }) => key);
+    const texts = all.map(({ text }) => text);
+    return this.#redis.client.eval(KEEP, keys.length, ...keys, LIFETIME_SECONDS, ...texts);
   }
 
   get #anyKey(): string {

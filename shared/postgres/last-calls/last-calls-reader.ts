@@ -48,16 +48,21 @@ const TOTAL_SHARE = 0.95;
 /** Of the budget, for the tables here before the peers' copies are asked as well. */
 const OWN_SHARE = 0.4;
 const PEER_RETRY_MS = 25;
+/** How long lookups wait for the statement before theirs, so that those of a busy moment share one. */
+const COMPANY_MS = 2;
 /** How long a table that held a lookup up is then left alone: few lookups pay for it, and few statements wait for it. */
 const RETRY_MS = 1_000;
 
 /**
- * Reads every source of a terminal's last calls within the budget. All lookups of one tick share a statement. Never
+ * Reads every source of a terminal's last calls within the budget. All lookups of one tick share a statement, and those
+ * that come while one is under way wait for it, briefly, and share the next. Never
  * rejects: a source that cannot be read is in the result as unreadable, and the choice decides what that means (C6, C7).
  */
 export class LastCallsReader {
   readonly #options: LastCallsReaderOptions;
   #waiting: Waiting[] = [];
+  #underWay = 0;
+  #company: NodeJS.Timeout | null = null;
   #sites: readonly string[] | null = null;
   #jointFrom = Number.NEGATIVE_INFINITY;
   readonly #heldUpUntil = new Map<string, number>();
@@ -69,13 +74,26 @@ export class LastCallsReader {
   read(terminalId: number): Promise<KnownLastCalls> {
     return new Promise((resolve) => {
       this.#waiting.push({ terminalId, resolve });
-      if (this.#waiting.length === 1) setImmediate(() => void this.#flush());
+      if (this.#waiting.length > 1) return;
+      if (this.#underWay === 0) setImmediate(() => this.#flush());
+      else this.#company = setTimeout(() => this.#flush(), COMPANY_MS);
     });
   }
 
-  async #flush(): Promise<void> {
+  #flush(): void {
+    if (this.#company !== null) clearTimeout(this.#company);
+    this.#company = null;
     const waiting = this.#waiting;
+    if (waiting.length === 0) return;
     this.#waiting = [];
+    this.#underWay++;
+    void this.#answer(waiting).finally(() => {
+      this.#underWay--;
+      if (this.#underWay === 0) this.#flush();
+    });
+  }
+
+  async #answer(waiting: readonly Waiting[]): Promise<void> {
     const ids = [...new Set(waiting.map((lookup) => lookup.terminalId))];
     // Pending first: what lands in the table from here on is found in one of the two.
     const pendingRead = this.#readPending(ids);
