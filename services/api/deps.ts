@@ -49,7 +49,7 @@ export interface ApiDeps {
   readonly policy: CallPolicy;
   /** This site's database as lastcall_app. */
   readonly database: Pick<Database, 'query' | 'transaction'>;
-  readonly directory: Pick<NamedTerminals, 'find' | 'byId'>;
+  readonly directory: Pick<NamedTerminals, 'find' | 'byId' | 'forget'>;
   readonly lookupBudgetMs: number;
   readonly statementBudgetMs: number;
   /** The other sites' databases as lastcall_coordinator, always as of now. */

@@ -5,7 +5,8 @@ import type { TerminalChange } from '../../shared/postgres/terminal-watch.ts';
 import { findTerminal, findTerminalsByName, listTerminals } from '../../shared/postgres/terminals.ts';
 import type { TerminalCache } from '../../shared/redis/terminal-cache.ts';
 
-const REMEMBERED = 100_000;
+/** Names, of which a terminal has up to four. */
+const REMEMBERED = 800_000;
 const PAGE = 5_000;
 
 interface Asked {
@@ -14,31 +15,40 @@ interface Asked {
   readonly reject: (error: unknown) => void;
 }
 
+export interface NamedTerminalsOptions {
+  readonly database: Queryable;
+  readonly cache: Pick<TerminalCache, 'find'>;
+  readonly budgetMs: number;
+  /** Whether changes are heard, and another epoch each time that some may have been missed. */
+  readonly watch: { readonly hears: boolean; readonly epoch: number };
+}
+
 /**
- * Terminals by what a PBX calls them: number, then username, then address of record. While PostgreSQL is away it answers
- * from what it saw last, or what the site's Redis remembers, so that a call can still be journalled and a pending one
- * still be looked up (R12, C8).
+ * Terminals by what a PBX calls them: number, then username, then address of record. While changes are heard, from memory,
+ * else from PostgreSQL; an unknown name is always asked for there. While it is away, what was seen last answers, or what the
+ * site's Redis remembers, so that a call can still be journalled and a pending one still be looked up (R12, C8).
  */
 export class NamedTerminals {
-  readonly #database: Queryable;
-  readonly #cache: Pick<TerminalCache, 'find'>;
-  readonly #budgetMs: number;
+  readonly #options: NamedTerminalsOptions;
   #asking: Asked[] = [];
+  /** What changed while it was being read, a set for each reading under way. */
+  readonly #reading = new Set<Set<string | number>>();
+  /** The epoch of changes that memory has caught up with. */
+  #caughtUp = -1;
   /** By name, and by terminal id. */
   readonly #remembered = new Map<string | number, StoredTerminal>();
 
-  constructor(database: Queryable, cache: Pick<TerminalCache, 'find'>, budgetMs: number) {
-    this.#database = database;
-    this.#cache = cache;
-    this.#budgetMs = budgetMs;
+  constructor(options: NamedTerminalsOptions) {
+    this.#options = options;
   }
 
   /** Null when there is none. Throws `UNREADABLE` when that cannot be known. */
   async find(name: string): Promise<StoredTerminal | null> {
+    const current = this.#current(name);
+    if (current) return current;
     try {
       const found = await this.#ask(name);
-      if (found) this.#remember(found);
-      else this.#remembered.delete(name);
+      if (found === null) this.#remembered.delete(name);
       return found;
     } catch (error) {
       if (!(error instanceof LastcallError) || error.retry === 'never') throw error;
@@ -50,9 +60,14 @@ export class NamedTerminals {
 
   /** As `find`. */
   async byId(terminalId: number): Promise<StoredTerminal | null> {
+    const current = this.#current(terminalId);
+    if (current) return current;
     try {
-      const found = await findTerminal(this.#database, { terminalId }, this.#budgetMs);
-      if (found) this.#remember(found);
+      const { database, budgetMs } = this.#options;
+      const [found = null] = await this.#read(async () => {
+        const terminal = await findTerminal(database, { terminalId }, budgetMs);
+        return terminal ? [terminal] : [];
+      });
       return found;
     } catch (error) {
       if (!(error instanceof LastcallError) || error.retry === 'never') throw error;
@@ -66,8 +81,8 @@ export class NamedTerminals {
   async warm(): Promise<void> {
     let after = 0;
     while (this.#remembered.size < REMEMBERED) {
-      const page = await listTerminals(this.#database, after, PAGE);
-      for (const terminal of page) this.#remember(terminal);
+      const from = after;
+      const page = await this.#read(() => listTerminals(this.#options.database, from, PAGE));
       const last = page.at(-1);
       if (!last || page.length < PAGE) return;
       after = last.terminalId;
@@ -76,15 +91,42 @@ export class NamedTerminals {
 
   /** A changed, disabled or removed terminal is not remembered as it was. */
   changed({ names, terminalId }: TerminalChange): void {
-    this.#remembered.delete(terminalId);
-    for (const { aor, number, username } of names)
-      for (const name of [aor, number, username]) this.#remembered.delete(name);
+    this.#forget([terminalId, ...names.flatMap(({ aor, number, username }) => [aor, number, username])]);
+  }
+
+  /** Whoever changed it hears of the change at once, not when it is told. */
+  forget(terminalId: number): void {
+    const known = this.#remembered.get(terminalId);
+    this.#forget(known ? [terminalId, ...namesOf(known)] : [terminalId]);
   }
 
   /** After a time in which changes may have gone unheard. */
   async relearn(): Promise<void> {
+    const { epoch } = this.#options.watch;
     this.#remembered.clear();
     await this.warm();
+    this.#caughtUp = epoch;
+  }
+
+  #current(name: string | number): StoredTerminal | undefined {
+    const { hears, epoch } = this.#options.watch;
+    return hears && epoch === this.#caughtUp ? this.#remembered.get(name) : undefined;
+  }
+
+  #forget(names: readonly (string | number)[]): void {
+    for (const name of names) {
+      this.#remembered.delete(name);
+      for (const changed of this.#reading) changed.add(name);
+    }
+  }
+
+  /** Remembers what was read, but for what changed meanwhile. */
+  async #read(read: () => Promise<readonly StoredTerminal[]>): Promise<readonly StoredTerminal[]> {
+    const changed = new Set<string | number>();
+    this.#reading.add(changed);
+    const found = await read().finally(() => this.#reading.delete(changed));
+    for (const terminal of found) if (!changed.has(terminal.terminalId)) this.#remember(terminal);
+    return found;
   }
 
   /** All names of one tick share a statement. */
@@ -100,7 +142,12 @@ export class NamedTerminals {
     this.#asking = [];
     try {
       const names = [...new Set(asking.map(({ name }) => name))];
-      const found = await findTerminalsByName(this.#database, names, this.#budgetMs);
+      const { database, budgetMs } = this.#options;
+      let found: ReadonlyMap<string, StoredTerminal> = new Map();
+      await this.#read(async () => {
+        found = await findTerminalsByName(database, names, budgetMs);
+        return [...found.values()];
+      });
       for (const { name, resolve } of asking) resolve(found.get(name) ?? null);
     } catch (error) {
       for (const { reject } of asking) reject(error);
@@ -108,12 +155,13 @@ export class NamedTerminals {
   }
 
   async #cached(name: string): Promise<StoredTerminal | null> {
-    return (await this.#cache.find('number', name)) ?? (await this.#cache.find('username', name));
+    const { cache } = this.#options;
+    return (await cache.find('number', name)) ?? (await cache.find('username', name));
   }
 
   #remember(terminal: StoredTerminal): void {
     // A number wins over another terminal's username of the same text, as when asked.
-    for (const name of [terminal.terminalId, terminal.aor, terminal.username, terminal.number]) {
+    for (const name of [terminal.terminalId, ...namesOf(terminal)]) {
       const before = this.#remembered.get(name);
       if (before && before.terminalId !== terminal.terminalId && before.number === name) continue;
       this.#remembered.delete(name);
@@ -126,3 +174,5 @@ export class NamedTerminals {
     }
   }
 }
+
+const namesOf = ({ aor, number, username }: StoredTerminal): readonly string[] => [aor, username, number];

@@ -90,9 +90,8 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
     standIns: () => [...peers.all.values()],
     unproven: () => database.isUnproven,
   });
-  const directory = new NamedTerminals(database, new TerminalCache(redis, site), postgres.lookupBudgetMs);
   const terminalChanges = new TerminalChanges();
-  const watch = new TerminalWatch({
+  const watch: TerminalWatch = new TerminalWatch({
     database,
     applicationName: 'lastcall-api',
     onChange: (change) => {
@@ -103,6 +102,12 @@ export function wireApi(config: Config, log: Logger, file?: string): WiredApi {
       terminalChanges.note([]);
       void directory.relearn().catch(() => {});
     },
+  });
+  const directory = new NamedTerminals({
+    database,
+    cache: new TerminalCache(redis, site),
+    budgetMs: postgres.lookupBudgetMs,
+    watch,
   });
   const tokens = new Tokens(config.api.tokens, systemClock, {
     read: () => readTokenHashes(database, postgres.lookupBudgetMs),

@@ -99,18 +99,20 @@ export function terminalRoutes(app: ApiApp, deps: ApiDeps): void {
   );
 
   /** Reads, judges `If-Match` and writes with no other writer of this site in between. */
-  const change = (
+  const change = async (
     terminalId: number,
     ifMatch: string | undefined,
     write: (transaction: Queryable, before: StoredTerminal) => Promise<void>,
-  ) =>
-    database.transaction(async (transaction) => {
+  ) => {
+    await database.transaction(async (transaction) => {
       await lockTerminals(transaction);
       const before = await existing(transaction, terminalId);
       if (ifMatch !== undefined && ifMatch !== '*' && ifMatch !== etagOf(before))
         throw new LastcallError('CHANGED_MEANWHILE', { details: { terminalId, etag: etagOf(before) } });
       await write(transaction, before);
     }, deps.statementBudgetMs);
+    deps.directory.forget(terminalId);
+  };
 
   const changed = async (terminalId: number, reply: FastifyReply) => {
     const after = await existing(database, terminalId);
