@@ -5,6 +5,7 @@ import {
   performance,
 } from 'node:perf_hooks';
 import { EVERYBODY, FEW, nextAdmittance } from '../../shared/domain/load-shedding.ts';
+import { afterTaking, isTooLate, NO_QUEUE } from '../../shared/domain/standing-queue.ts';
 
 export interface OverloadOptions {
   readonly maxCalls: number;
@@ -38,6 +39,7 @@ export class Overload {
   #asked = { calls: 0, registrations: 0 };
   /** As of the last round, while the process is busy. */
   #lost: number | null = null;
+  #queues = { calls: NO_QUEUE, registrations: NO_QUEUE };
 
   constructor(options: OverloadOptions) {
     this.#options = options;
@@ -72,6 +74,13 @@ export class Overload {
   /** Whether a new registration should be refused now, for the phone to try again. */
   refusesRegistration(): boolean {
     return !this.#letsIn('registrations');
+  }
+
+  /** Whether a new one that came so long ago is better refused: the queue of its kind does not get shorter by itself. */
+  isTooLate(kind: 'calls' | 'registrations', waitedMs: number): boolean {
+    const nowMs = performance.now();
+    this.#queues[kind] = afterTaking(this.#queues[kind], waitedMs, nowMs);
+    return isTooLate(this.#queues[kind], waitedMs, nowMs);
   }
 
   /** Of new calls and registrations, from 0 to 1. */

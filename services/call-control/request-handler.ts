@@ -60,7 +60,7 @@ export interface RequestHandlerOptions {
   /** Resolves once this process serves, at the latest after so many milliseconds. */
   readonly opened: (withinMs: number) => Promise<void>;
   /** Why new calls are refused now. */
-  readonly overload: Pick<Overload, 'reason' | 'isOverQuota' | 'refusesRegistration'>;
+  readonly overload: Pick<Overload, 'reason' | 'isOverQuota' | 'isTooLate' | 'refusesRegistration'>;
 }
 
 /** Takes every request that enters, and decides in the order of the rules whose business it is. */
@@ -76,6 +76,22 @@ export class RequestHandler {
       this.#options.log.error({ err, callId: request.callId, method: request.method }, 'request failed');
       transaction.reply({ status: 500 });
     });
+  }
+
+  /**
+   * The answer to a new request that has waited too long to be served. Emergency calls never have (R2), nor has a phone that
+   * answers a challenge.
+   */
+  late(request: SipRequest, waitedMs: number): Answer | undefined {
+    const { metrics, overload, placer } = this.#options;
+    const isCall = request.method === 'INVITE';
+    if (!overload.isTooLate(isCall ? 'calls' : 'registrations', waitedMs)) return undefined;
+    const isExempt = isCall
+      ? placer.isEmergency(request, dialedUser(request.uri) ?? '')
+      : request.indexOf('authorization') >= 0;
+    if (isExempt) return undefined;
+    metrics.shed('overload');
+    return isCall ? OVERLOADED : registerLater();
   }
 
   async #handle(request: SipRequest, transaction: ServerTransaction): Promise<void> {

@@ -81,6 +81,7 @@ export class SipSide {
       keys: options.stores.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),
+      onLate: (request, waitedMs) => handler.late(request, waitedMs),
       onAck: (ack, source) => handler.acknowledge(ack, source),
       onFlowClosed: (token) => flows.closed(token),
       onFault: ({ error, kind }) => log.warn({ err: error, kind }, 'SIP fault'),

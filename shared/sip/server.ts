@@ -11,7 +11,12 @@ import { TransactionLayer } from './transaction/layer.ts';
 import type { PendingInvites } from './transaction/pending-invites.ts';
 import { DEFAULT_TIMERS, type TimerDurations } from './transaction/timer-durations.ts';
 import { TimerWheel } from './transaction/timer-wheel.ts';
-import type { ClientTransaction, ClientTransactionUser, ServerTransaction } from './transaction/user.ts';
+import type {
+  Answer,
+  ClientTransaction,
+  ClientTransactionUser,
+  ServerTransaction,
+} from './transaction/user.ts';
 import { bareHost, familyOf, hostText } from './transport/address.ts';
 import { ConnectionQuota, type ConnectionQuotaOptions } from './transport/connection-quota.ts';
 import { createTransport } from './transport/create-transport.ts';
@@ -35,6 +40,11 @@ export interface SipServerOptions {
   readonly listeners: readonly ListenerOptions[];
   /** Every valid request but ACK and CANCEL. What it throws or rejects with is answered with 500. */
   readonly onRequest: (request: SipRequest, transaction: ServerTransaction) => void;
+  /**
+   * Asked of each INVITE and REGISTER outside a dialog, with how long it has waited since it came in: an answer refuses it
+   * without anything being kept of it. All are served unless given.
+   */
+  readonly onLate?: (request: SipRequest, waitedMs: number) => Answer | undefined;
   /** An ACK that belongs to no server transaction: one for a 2xx (RFC 3261 13.3.1.4). Dropped unless given. */
   readonly onAck?: (ack: SipRequest, source: Flow) => void;
   /** A response that matches no client transaction; dropped unless given (RFC 6026 8). */
@@ -263,6 +273,7 @@ export class SipServer {
       mergedRequests: options.mergedRequests ?? [],
       responseFlow: (request, source) => responseFlow(request, source, this.#transports),
       onRequest: options.onRequest,
+      onLate: options.onLate ?? (() => undefined),
       onAck: options.onAck ?? (() => {}),
       onStrayResponse: options.onStrayResponse ?? (() => {}),
       onFault: (error) => this.faulted(error),

@@ -27,6 +27,8 @@ export interface LayerOptions {
   readonly mergedRequests: readonly string[];
   readonly responseFlow: (request: SipRequest, source: Flow) => Flow;
   readonly onRequest: (request: SipRequest, transaction: ServerTransaction) => void;
+  /** The answer to a new request, outside any dialog, that has waited too long already; nothing is kept of it. */
+  readonly onLate: (request: SipRequest, waitedMs: number) => Answer | undefined;
   readonly onAck: (ack: SipRequest, source: Flow) => void;
   readonly onStrayResponse: (response: SipResponse, source: Flow) => void;
   readonly onFault: (error: unknown) => void;
@@ -63,9 +65,9 @@ export class TransactionLayer implements Receiver, TransactionContext {
     return { server: this.#servers.size, client: this.#clients.size, pending: this.#pending };
   }
 
-  onMessage(message: SipMessage, flow: Flow): boolean {
+  onMessage(message: SipMessage, flow: Flow, waitedMs = 0): boolean {
     try {
-      if (message instanceof SipRequest) return this.#onRequest(message, flow);
+      if (message instanceof SipRequest) return this.#onRequest(message, flow, waitedMs);
       if (message instanceof SipResponse) return this.#onResponse(message, flow);
     } catch (error) {
       this.faulted(error);
@@ -122,7 +124,8 @@ export class TransactionLayer implements Receiver, TransactionContext {
     this.#options.onFault(error);
   }
 
-  #onRequest(entering: SipRequest, flow: Flow): boolean {
+  #onRequest(entering: SipRequest, flow: Flow, waitedMs: number): boolean {
+    if (this.#isRefusedLate(entering, flow, waitedMs)) return true;
     const validity = validateRequest(entering, this.#options.limits);
     const via = entering.topVia;
     const request =
@@ -139,6 +142,19 @@ export class TransactionLayer implements Receiver, TransactionContext {
     }
     if (request.method === 'ACK') this.#onAck(request, flow);
     else this.#serve(received);
+    return true;
+  }
+
+  /** Before all else, since there are many of them then: what is refused must cost next to nothing. */
+  #isRefusedLate(entering: SipRequest, flow: Flow, waitedMs: number): boolean {
+    const { method, topVia: via } = entering;
+    if ((method !== 'INVITE' && method !== 'REGISTER') || via === undefined) return false;
+    if (entering.to === undefined || entering.to.tag !== undefined || !entering.callId) return false;
+    const answer = this.#options.onLate(entering, waitedMs);
+    if (answer === undefined || this.#servers.has(serverKey(entering))) return false;
+    const request = stampVia(entering, via, flow.remoteAddress, flow.remotePort);
+    this.counters.refused++;
+    this.answerStateless({ request, source: flow, bytes: entering.text.length }, answer);
     return true;
   }
 

@@ -4,9 +4,9 @@ import type { Receiver } from './transport.ts';
 /** The same receiver behind the mirror. */
 export function mirrored(receiver: Receiver, mirror: Mirror): Receiver {
   return {
-    onMessage: (message, flow) => {
+    onMessage: (message, flow, waitedMs) => {
       mirror.saw({ transport: flow.transport, from: there(flow), to: here(flow), text: message.text });
-      return receiver.onMessage(message, flow);
+      return receiver.onMessage(message, flow, waitedMs);
     },
   };
 }

@@ -10,8 +10,11 @@ import type { Deliver, Steering } from './steering.ts';
 
 /** Where received messages go. Nothing it does may throw. */
 export interface Receiver {
-  /** False when the message was broken: a stream whose framing cannot be trusted any more is closed. */
-  onMessage(message: SipMessage, flow: Flow): boolean;
+  /**
+   * False when the message was broken: a stream whose framing cannot be trusted any more is closed. `waitedMs`: since it was
+   * read from its socket; what reads and handles at once leaves it away.
+   */
+  onMessage(message: SipMessage, flow: Flow, waitedMs?: number): boolean;
 }
 
 export interface TransportContext {

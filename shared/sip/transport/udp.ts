@@ -6,6 +6,7 @@ import { guarded } from '../guarded.ts';
 import { parseMessage } from '../message/parse.ts';
 import { familyOf, plainAddress } from './address.ts';
 import type { Flow, SendErrorSink } from './flow.ts';
+import { Inbox } from './inbox.ts';
 import { isKeepalive, PING, PONG } from './keepalive.ts';
 import { type Listener, listenerAt } from './listener.ts';
 import type { Steering } from './steering.ts';
@@ -17,6 +18,7 @@ const MAC_CHARACTERS = 16;
 /** RFC 3261 18 over UDP. One socket; a flow is that socket with a remote address. */
 export class UdpTransport implements Transport {
   readonly context: TransportContext;
+  readonly #inbox: Inbox;
   #socket: Socket | undefined;
   #listener: Listener | undefined;
   /** An IPv6 socket names IPv4 peers in IPv6. */
@@ -24,6 +26,14 @@ export class UdpTransport implements Transport {
 
   constructor(context: TransportContext) {
     this.context = context;
+    const { counters, onFault, options, steering } = context;
+    const shared = options.own ? undefined : steering;
+    this.#inbox = new Inbox({
+      take: guarded(onFault, ({ bytes, address, port, cameMs }) =>
+        this.#receive(bytes.toString('latin1'), address, port, shared, performance.now() - cameMs),
+      ),
+      onOverflow: () => counters.dropped++,
+    });
   }
 
   get listener(): Listener {
@@ -32,7 +42,7 @@ export class UdpTransport implements Transport {
   }
 
   start(): Promise<void> {
-    const { options, onError, onFault } = this.context;
+    const { options, onError } = this.context;
     const family = familyOf(options.host);
     // Addresses are literals by now: an asynchronous lookup per datagram would only cost time.
     const socket = createSocket({
@@ -46,9 +56,8 @@ export class UdpTransport implements Transport {
       socket.bind({ address: options.host, port: options.port, exclusive: options.own ?? false }, () => {
         socket.off('error', reject);
         socket.on('error', onError);
-        socket.on(
-          'message',
-          guarded(onFault, (bytes: Buffer, remote: RemoteInfo) => this.#onDatagram(bytes, remote)),
+        socket.on('message', (bytes: Buffer, { address, port }: RemoteInfo) =>
+          this.#inbox.put(bytes, address, port),
         );
         this.#listener = listenerAt(options, socket.address().port);
         enlargeReceiveBuffer(socket);
@@ -60,6 +69,7 @@ export class UdpTransport implements Transport {
   stop(): Promise<void> {
     const socket = this.#socket;
     this.#socket = undefined;
+    this.#inbox.close();
     if (socket === undefined) return Promise.resolve();
     return new Promise((resolve) => socket.close(() => resolve()));
   }
@@ -119,15 +129,16 @@ export class UdpTransport implements Transport {
 
   /** From another process; it knew that this is a message, and whose. */
   deliver(text: string, address: string, port: number): void {
-    this.#receive(text, address, port, undefined);
+    this.#receive(text, address, port, undefined, 0);
   }
 
-  #onDatagram(bytes: Buffer, { address, port }: RemoteInfo): void {
-    const { options, steering } = this.context;
-    this.#receive(bytes.toString('latin1'), address, port, options.own ? undefined : steering);
-  }
-
-  #receive(text: string, address: string, port: number, steering: Steering | undefined): void {
+  #receive(
+    text: string,
+    address: string,
+    port: number,
+    steering: Steering | undefined,
+    waitedMs: number,
+  ): void {
     const { counters, limits, receiver } = this.context;
     const flow = new UdpFlow(this, plainAddress(address), port, address);
     if (isKeepalive(text)) {
@@ -138,7 +149,7 @@ export class UdpTransport implements Transport {
     if (message !== undefined && steering?.pass(message, address, port)) return;
     counters.messagesIn.udp++;
     if (message === undefined) counters.dropped++;
-    else receiver.onMessage(message, flow);
+    else receiver.onMessage(message, flow, waitedMs);
   }
 }
 

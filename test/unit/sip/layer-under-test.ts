@@ -6,6 +6,7 @@ import { TransactionLayer } from '../../../shared/sip/transaction/layer.ts';
 import { DEFAULT_TIMERS } from '../../../shared/sip/transaction/timer-durations.ts';
 import { TimerWheel } from '../../../shared/sip/transaction/timer-wheel.ts';
 import type {
+  Answer,
   ClientTransaction,
   ClientTransactionUser,
   ServerTransaction,
@@ -24,6 +25,7 @@ export class LayerUnderTest implements ClientTransactionUser {
   readonly heard: string[] = [];
   readonly layer: TransactionLayer;
   onRequest: (request: SipRequest, transaction: ServerTransaction) => void = () => {};
+  onLate: (waitedMs: number) => Answer | undefined = () => undefined;
 
   constructor(transport: 'udp' | 'tcp' = 'udp', mergedRequests: readonly string[] = []) {
     this.flow = new FakeFlow(transport);
@@ -38,6 +40,7 @@ export class LayerUnderTest implements ClientTransactionUser {
         this.requests.push({ request, transaction });
         return this.onRequest(request, transaction);
       },
+      onLate: (_request, waitedMs) => this.onLate(waitedMs),
       onAck: (ack) => this.acks.push(ack),
       onStrayResponse: (response) => this.strays.push(response),
       onFault: (error) => this.faults.push(error),
@@ -51,9 +54,9 @@ export class LayerUnderTest implements ClientTransactionUser {
     return last.transaction;
   }
 
-  receive(message: string): boolean {
+  receive(message: string, waitedMs = 0): boolean {
     const parsed = parseMessage(message);
-    return parsed !== undefined && this.layer.onMessage(parsed, this.flow);
+    return parsed !== undefined && this.layer.onMessage(parsed, this.flow, waitedMs);
   }
 
   /** Starts a client transaction whose branch is `z9hG4bKout`. */
