@@ -3,8 +3,8 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
 
-/** Writes a benchmark's figures, and the machine that they are of, to bench/results/NAME.json. */
-export async function writeResult(name: string, figures: object): Promise<void> {
+/** Writes a benchmark's figures, and the machine that they are of, to bench/results/NAME.json, and its chart to NAME.svg. */
+export async function writeResult(name: string, figures: object, chart?: string): Promise<void> {
   const folder = join(packageRoot(), 'bench', 'results');
   await mkdir(folder, { recursive: true });
   const machine = {
@@ -16,5 +16,6 @@ export async function writeResult(name: string, figures: object): Promise<void> 
   const text = JSON.stringify({ at: new Date().toISOString(), machine, ...figures }, null, 2);
   const file = join(folder, `${name}.json`);
   await writeFile(file, `${text}\n`);
+  if (chart !== undefined) await writeFile(join(folder, `${name}.svg`), chart);
   console.log(`written to ${file}`);
 }

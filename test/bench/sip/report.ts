@@ -1,4 +1,5 @@
 import { writeResult } from '../write-result.ts';
+import { chart } from './chart.ts';
 import type { LoadFigures } from './load.ts';
 
 export interface Row {
@@ -10,7 +11,7 @@ export interface Row {
   readonly figures: LoadFigures;
 }
 
-/** Prints the medians side by side as a Markdown table and writes everything to bench/results. */
+/** Prints the medians side by side as a Markdown table and writes everything, with a chart, to bench/results. */
 export async function report(
   rows: readonly Row[],
   run: { quick: boolean; rounds: number; terminals: number },
@@ -22,7 +23,7 @@ export async function report(
     ...highestCleanRates(rows),
   ];
   console.log(lines.join('\n'));
-  await writeResult(run.quick ? 'sip-quick' : 'sip', { ...run, rows });
+  await writeResult(run.quick ? 'sip-quick' : 'sip', { ...run, rows }, chart(rows));
 }
 
 function groups(rows: readonly Row[]): Row[][] {
