@@ -5,8 +5,10 @@
  * Invariant: what a flow does at a site comes after a check of its epoch there, on a session that the next holder ends
  * when it takes the lease. So a holder that was frozen or cut off finds nothing to act with when it is back.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { clientUrl } from '../../shared/postgres/client-url.ts';
 import { hostLabel } from '../../shared/postgres/find-primary.ts';
 import type { Connection } from '../../shared/postgres/wire/connection.ts';
 
@@ -183,7 +185,7 @@ async function releaseAt(one: Held): Promise<void> {
 
 async function connect(url: string, onLost: () => void): Promise<pg.Client> {
   const client = new pg.Client({
-    connectionString: url,
+    connectionString: clientUrl(url),
     application_name: 'lastcall-coordinator-lease',
     connectionTimeoutMillis: ASK_LIMIT_MS,
     query_timeout: ASK_LIMIT_MS,

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { LastcallError } from '../domain/errors.ts';
 import { isBelow, raisedFloor, type ServerIdentity } from '../domain/server-identity.ts';
+import { clientUrl } from './client-url.ts';
 import { Expiry } from './expiry.ts';
 import { type FoundPrimary, findPrimary, hostLabel, hostUrls, identityOf } from './find-primary.ts';
 import { type HostSighting, HostWatch } from './host-watch.ts';
@@ -286,7 +287,7 @@ export class Database implements Queryable {
     const { url } = found;
     const { applicationName, maxConnections = 10, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
     const pool = new pg.Pool({
-      connectionString: url,
+      connectionString: clientUrl(url),
       application_name: applicationName,
       max: maxConnections,
       connectionTimeoutMillis: connectTimeoutMs,

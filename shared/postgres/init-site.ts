@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { clientUrl } from './client-url.ts';
 import { type Migration, migrate, unraced } from './migrate.ts';
 import { scramVerifier } from './scram-verifier.ts';
 import { makeSecrets } from './secrets.ts';
@@ -26,7 +27,10 @@ export interface InitResult {
 
 /** Makes a database a site's: schema, roles, tables of every site, secrets, passwords. Safe to repeat and to race. */
 export async function initSite(options: InitSite): Promise<InitResult> {
-  const client = new pg.Client({ connectionString: options.ownerUrl, application_name: 'lastcall-init' });
+  const client = new pg.Client({
+    connectionString: clientUrl(options.ownerUrl),
+    application_name: 'lastcall-init',
+  });
   await client.connect();
   try {
     const migrations = await migrate(client, options.site, options.migrations);

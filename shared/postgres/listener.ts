@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { clientUrl } from './client-url.ts';
 import { findPrimary } from './find-primary.ts';
 
 const RETRY_MS = 1_000;
@@ -47,7 +48,7 @@ export class Listener {
     const { applicationName, channel, onNotify, url } = this.#options;
     const primary = await findPrimary(url, CONNECT_MS);
     const client = new pg.Client({
-      connectionString: primary.url,
+      connectionString: clientUrl(primary.url),
       application_name: applicationName,
       connectionTimeoutMillis: CONNECT_MS,
       keepAlive: true,

@@ -1,5 +1,6 @@
 import { LastcallError } from '../domain/errors.ts';
 import { SQLSTATE } from './sqlstate.ts';
+import { ConnectionLost } from './wire/server-error.ts';
 
 const SOCKET_ERRORS = new Set([
   'ECONNREFUSED',
@@ -11,6 +12,8 @@ const SOCKET_ERRORS = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ]);
+/** Of a certificate that is not trusted: the URL names another authority, or none. */
+const TLS_ERRORS = /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|CERT_|ERR_TLS_CERT_)/;
 /** SQLSTATE classes and codes that say "this connection or this server is no longer the writable one". */
 const LOST = /^(08...|57P0[1235]|25006)$/;
 const LOGIN = /^28...$/;
@@ -22,12 +25,15 @@ const MISSING = new Set<string>([
   SQLSTATE.INVALID_CATALOG_NAME,
 ]);
 
-/** What an error of `pg` means to an operator. Anything not known here stays an internal error with its cause. */
+/** What an error of `pg`, or of the wire client, means to an operator. Anything not known here stays an internal error with its cause. */
 export function translatePostgresError(cause: unknown): LastcallError {
   if (cause instanceof LastcallError) return cause;
+  if (cause instanceof ConnectionLost) return new LastcallError('DATABASE_UNREACHABLE', { cause });
   const { code, constraint, message } = describe(cause);
   if (SOCKET_ERRORS.has(code) || LOST.test(code))
     return new LastcallError('DATABASE_UNREACHABLE', { cause, details: { sqlstate: code } });
+  if (TLS_ERRORS.test(code))
+    return new LastcallError('DATABASE_UNREACHABLE', { cause, details: { message } });
   if (LOGIN.test(code))
     return new LastcallError('DATABASE_LOGIN_REFUSED', { cause, details: { sqlstate: code } });
   if (code === SQLSTATE.QUERY_CANCELED || code === SQLSTATE.LOCK_NOT_AVAILABLE)
@@ -73,7 +79,7 @@ function hintOf(cause: unknown): { hint?: string } {
 // The library has no code for these; its own words are all there is.
 
 function isConnectionLoss(error: Error): boolean {
-  return /^(Connection terminated|timeout expired|Client has encountered a connection error|Client was closed|Cannot use a pool after)/.test(
+  return /^(The server does not support SSL|Connection terminated|timeout expired|Client has encountered a connection error|Client was closed|Cannot use a pool after)/.test(
     error.message,
   );
 }

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { ServerIdentity } from '../domain/server-identity.ts';
+import { clientUrl } from './client-url.ts';
 
 /** In hexadecimal; null in recovery. Unlike pg_control_checkpoint() right at once after a promotion. */
 export const CURRENT_TIMELINE =
@@ -11,7 +12,7 @@ export const IDENTITY = `SELECT system_identifier::text AS system_identifier, ${
 /** A connection of its own that answers or fails within `timeoutMs`, also to a frozen server. The caller connects and ends it. */
 export function shortLivedClient(url: string, timeoutMs: number): pg.Client {
   const client = new pg.Client({
-    connectionString: url,
+    connectionString: clientUrl(url),
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
     application_name: 'lastcall-watch',

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { clientUrl } from './client-url.ts';
 
 interface TerminalNames {
   readonly username: string;
@@ -83,7 +84,7 @@ export class TerminalWatch {
 
   async #listen(url: string): Promise<void> {
     const client = new pg.Client({
-      connectionString: url,
+      connectionString: clientUrl(url),
       application_name: this.#options.applicationName,
       connectionTimeoutMillis: PROBE_TIMEOUT_MS,
       query_timeout: PROBE_TIMEOUT_MS,

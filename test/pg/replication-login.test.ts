@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { clientUrl } from '../../shared/postgres/client-url.ts';
+import { findPrimary } from '../../shared/postgres/find-primary.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';
 import { ConnectionLost, ProtocolRefused, ServerError } from '../../shared/postgres/wire/server-error.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { type PostgresServer, startPostgres, withClient } from '../support/postgres.ts';
 import { query } from '../support/replication-pair.ts';
 
 const run = promisify(execFile);
@@ -56,12 +58,43 @@ async function login(url: string): Promise<boolean> {
   }
 }
 
+/** The same by the library that most processes use. */
+async function loginByPg(url: string): Promise<boolean> {
+  const { url: found } = await findPrimary(url, 3_000);
+  return withClient(clientUrl(found), async (client) => {
+    const { rows } = await client.query('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
+    return rows[0].ssl;
+  });
+}
+
 describe('TLS', () => {
   test('verify-full takes a server whose certificate the given authority signed, and no other', async () => {
     const verified = (authority: string): string =>
       `${secured.url()}?sslmode=verify-full&sslrootcert=${join(folder, `${authority}.crt`)}`;
     expect(await login(verified('server'))).toBe(true);
     await expect(login(verified('other'))).rejects.toThrow(ConnectionLost);
+  });
+
+  test.each([
+    ['wire client', login],
+    ['pg', loginByPg],
+  ])('each sslmode means to the %s what it means to libpq', async (_client, enters) => {
+    const asks = (mode: string, authority?: string): Promise<boolean> =>
+      enters(
+        `${secured.url()}?sslmode=${mode}${authority ? `&sslrootcert=${join(folder, `${authority}.crt`)}` : ''}`,
+      );
+    // Self-signed: encrypted, and nobody is asked about it, until somebody is named.
+    expect(await asks('require')).toBe(true);
+    expect(await asks('require', 'server')).toBe(true);
+    await expect(asks('require', 'other')).rejects.toThrow();
+    expect(await asks('verify-ca', 'server')).toBe(true);
+    await expect(asks('verify-ca', 'other')).rejects.toThrow();
+    await expect(asks('verify-ca')).rejects.toThrow();
+    expect(await asks('verify-full', 'server')).toBe(true);
+    await expect(asks('verify-full', 'other')).rejects.toThrow();
+    await expect(asks('verify-full')).rejects.toThrow();
+    expect(await asks('disable')).toBe(false);
+    await expect(enters(`${plain.url()}?sslmode=require`)).rejects.toThrow();
   });
 
   test('prefer takes TLS where it is offered and goes without where it is not', async () => {

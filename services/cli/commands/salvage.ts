@@ -1,5 +1,6 @@
 import { LastcallError } from '../../../shared/domain/errors.ts';
 import { hostLabel } from '../../../shared/postgres/find-primary.ts';
+import { translatePostgresError } from '../../../shared/postgres/postgres-error.ts';
 import { salvageServer } from '../../../shared/postgres/repair/salvage-server.ts';
 import { connectToPrimary } from '../../../shared/postgres/replication/primary.ts';
 import type { Connection } from '../../../shared/postgres/wire/connection.ts';
@@ -24,10 +25,10 @@ export const salvage: Command = {
     if (!coordinatorUrl) throw refused('salvage needs postgres.coordinatorUrl in the configuration');
     const from = input.text('from');
     const options = { applicationName: 'lastcall-salvage' };
-    const old = await connectToPrimary(from, { ...options, accept: 'any' });
+    const old = await connectToPrimary(from, { ...options, accept: 'any' }).catch(translated);
     const primary = await connectToPrimary(coordinatorUrl, options).catch(async (cause: unknown) => {
       await old.close();
-      throw cause;
+      return translated(cause);
     });
     const stop = (): void => [old, primary].forEach((connection) => void connection.destroy());
     context.signal.addEventListener('abort', stop);
@@ -62,6 +63,10 @@ async function whichServer(connection: Connection): Promise<{ site: string | nul
   const row = result?.rows[0];
   return { site: row?.['site'] ?? null, server: row?.['server'] ?? '' };
 }
+
+const translated = (cause: unknown): never => {
+  throw translatePostgresError(cause);
+};
 
 const refused = (message: string): LastcallError =>
   new LastcallError('INVALID_VALUE', { details: { message } });

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { LastcallError } from '../../../shared/domain/errors.ts';
+import { clientUrl } from '../../../shared/postgres/client-url.ts';
 import { hostLabel } from '../../../shared/postgres/find-primary.ts';
 import { SQLSTATE } from '../../../shared/postgres/sqlstate.ts';
 
@@ -24,7 +25,7 @@ export async function resumeBouncers(urls: readonly string[]): Promise<void> {
 
 async function adminCommands(url: string, commands: readonly string[]): Promise<void> {
   const client = new pg.Client({
-    connectionString: url,
+    connectionString: clientUrl(url),
     connectionTimeoutMillis: 3_000,
     query_timeout: 30_000,
   });

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { LastcallError } from '../../../shared/domain/errors.ts';
+import { clientUrl } from '../../../shared/postgres/client-url.ts';
 import { findPrimary, hostLabel, hostUrls } from '../../../shared/postgres/find-primary.ts';
 import { translatePostgresError } from '../../../shared/postgres/postgres-error.ts';
 
@@ -12,7 +13,7 @@ export async function checkTarget(url: string, to: string): Promise<void> {
   const target = hostUrls(url).find((candidate) => names(candidate, to));
   if (!target) throw refused(`${to} is none of the hosts of postgres.url (${hostLabel(url)})`);
   const client = new pg.Client({
-    connectionString: target,
+    connectionString: clientUrl(target),
     connectionTimeoutMillis: CONNECT_MS,
     query_timeout: CONNECT_MS,
   });

@@ -78,14 +78,16 @@ async function openTls(target: ConnectionTarget, host: string, port: number): Pr
     plain.destroy();
     return null;
   }
-  const verifies = target.sslMode === 'verify-ca' || target.sslMode === 'verify-full';
+  // As libpq: `require` verifies as verify-ca does once an authority is named.
+  const verifiesChain =
+    target.sslMode === 'verify-ca' || (target.sslMode === 'require' && target.tls.ca !== undefined);
   const secure = connectTls({
     socket: plain,
     ...target.tls,
     servername: /^[\d.:]+$/.test(host) ? '' : host,
     host,
-    rejectUnauthorized: verifies,
-    ...(target.sslMode === 'verify-ca' && { checkServerIdentity: () => undefined }),
+    rejectUnauthorized: verifiesChain || target.sslMode === 'verify-full',
+    ...(verifiesChain && { checkServerIdentity: () => undefined }),
   });
   return opened(secure, 'secureConnect', target.connectTimeoutMs);
 }

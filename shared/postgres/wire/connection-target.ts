@@ -26,6 +26,8 @@ export function connectionTarget(url: string): ConnectionTarget {
     const path = parameters.get(parameter);
     return path ? readFileSync(path) : undefined;
   };
+  if (sslMode === 'verify-ca' && !parameters.get('sslrootcert'))
+    throw new TypeError('sslmode=verify-ca needs sslrootcert');
   const [ca, cert, key] = [file('sslrootcert'), file('sslcert'), file('sslkey')];
   return {
     // libpq's way to name a Unix socket's folder: a host that is a percent-encoded path.
