@@ -102,6 +102,9 @@ const PROBLEM = {
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
 } as const;
 
+/** In the query or the body: a terminal, a site. */
+const NAMES_SOMETHING: ReadonlySet<string> = new Set(['/v1/target', '/v1/calls', '/v1/failovers']);
+
 /** What an operation can refuse, by what it takes. */
 function problems(route: RouteOptions, schema: RouteSchema, method: string): Json {
   const takes = [schema.params, schema.querystring, schema.body].some(Boolean);
@@ -114,11 +117,7 @@ function problems(route: RouteOptions, schema: RouteSchema, method: string): Jso
       'no valid token, or no valid code',
     ],
     [route.config?.role !== undefined, 403, 'the token, or the terminal, may not do this'],
-    [
-      schema.params !== undefined || route.url === '/v1/target' || route.url === '/v1/calls',
-      404,
-      'there is none',
-    ],
+    [schema.params !== undefined || NAMES_SOMETHING.has(route.url), 404, 'there is none'],
     [method === 'POST' || method === 'PUT' || method === 'PATCH', 409, 'it contradicts what is there'],
     [conditional, 412, 'it has changed since the ETag that If-Match names'],
     [schema.body !== undefined, 413, 'the body is longer than 64 kB'],

@@ -44,14 +44,15 @@ afterAll(async () => {
 
 const cli = (...argv: string[]): Promise<CliRun> => runCli([...argv, '--config', config]);
 /** A database host that knows the API's address alone. */
-const hook = (...argv: string[]) =>
-  runCli(['hook', ...argv, '--site', 'b'], {
+const onHost = (...argv: string[]) =>
+  runCli([...argv, '--site', 'b'], {
     env: { LASTCALL_API: `http://${address}`, LASTCALL_TOKEN: ADMIN_TOKEN },
   });
 
 describe('the command line with the API', () => {
   it('a hook needs only its address and a token', async () => {
-    const run = await hook(
+    const run = await onHost(
+      'hook',
       'repmgr',
       '2',
       'standby_promote',
@@ -67,8 +68,10 @@ describe('the command line with the API', () => {
       reason: 'repmgr standby_promote',
       requestedBy: 'repmgr node 2',
     });
-    expect((await hook('patroni', 'on_role_change', 'primary', 'main')).out).toContain('is asked for');
-    expect((await hook('patroni', 'on_role_change', 'replica', 'main')).out).toContain('ignored');
+    expect((await onHost('hook', 'patroni', 'on_role_change', 'primary', 'main')).out).toContain(
+      'is asked for',
+    );
+    expect((await onHost('hook', 'patroni', 'on_role_change', 'replica', 'main')).out).toContain('ignored');
     const alert = {
       CRM_alert_kind: 'resource',
       CRM_alert_task: 'promote',

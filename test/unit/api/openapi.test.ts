@@ -9,7 +9,7 @@ site: a
 domain: lastcall.test
 postgres: { url: 'postgres://u:p@127.0.0.1:1/x' }
 redis: { url: 'redis://127.0.0.1:1' }
-api: { tokens: [{ token: 'a-token-that-is-long', role: admin }] }
+api: { tokens: [{ token: 'a-token-that-is-long', role: admin }, { token: 'a-token-that-reads', role: read }] }
 `;
 const { app, parts } = wireApi(parseConfig(yaml), pino({ level: 'silent' }));
 afterAll(async () => {
@@ -190,4 +190,50 @@ describe('before any dependency is found', () => {
     const lookup = await app.inject({ url: '/v1/target?terminalId=1&code=*52', headers });
     expect(lookup.json()).toMatchObject({ status: 503, code: 'UNREADABLE' });
   });
+});
+
+describe('every operation, with what can go wrong without any dependency', () => {
+  /** A request as its examples make it. */
+  const asked = (path: string, method: string, operation: Operation, token: string | null) => {
+    const [type, body] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
+    const query = operation.parameters
+      .filter((parameter) => parameter.in === 'query' && parameter.required)
+      .map(({ name }) => `${name}=1001`);
+    return app.inject({
+      method: method.toUpperCase() as 'GET',
+      url: `${path.replace(/\{(\w+)\}/g, (_, name) => EXAMPLES[name] ?? '1')}?${query.join('&')}`,
+      headers: {
+        ...(token !== null && { authorization: `Bearer ${token}` }),
+        ...(type !== undefined && { 'content-type': type }),
+      },
+      ...(body && { payload: JSON.stringify(body.example) }),
+    });
+  };
+  const EXAMPLES: Readonly<Record<string, string>> = {
+    from: 'b',
+    to: 'a',
+    id: '7d0c6a52-5f1d-4a0e-9a3c-0f4f6b1f2a11',
+    kind: 'lastcalls',
+  };
+  const withToken = operations.filter(({ operation }) => operation.security !== undefined);
+
+  it.each(withToken)('$method $path without a token is 401, with a role too small 403', async (its) => {
+    const { method, operation, path } = its;
+    const nobody = await asked(path, method, operation, null);
+    expect(nobody.json()).toMatchObject({ status: 401, code: 'TOKEN_MISSING' });
+    if (operation.description.includes('the role read')) return;
+    const reader = await asked(path, method, operation, 'a-token-that-reads');
+    expect(reader.json()).toMatchObject({ status: 403, code: 'ROLE_INSUFFICIENT' });
+  });
+
+  it.each(operations.filter(({ path }) => path !== '/v1/events'))(
+    '$method $path while all is away answers what its document says, and never 500',
+    async ({ method, operation, path }) => {
+      const answer = await asked(path, method, operation, 'a-token-that-is-long');
+      expect(answer.statusCode, answer.body).not.toBe(500);
+      expect(Object.keys(operation.responses), answer.body).toContain(String(answer.statusCode));
+      if (answer.statusCode >= 400)
+        expect(answer.headers['content-type']).toContain('application/problem+json');
+    },
+  );
 });

@@ -20,6 +20,26 @@ postgres: { url: 'postgres://lastcall_app:s3cret@127.0.0.1:1/lastcall' }
 redis: { url: 'redis://127.0.0.1:1' }
 `;
 
+/** Every server of it is where nobody listens. */
+const AWAY = `
+site: a
+domain: lastcall.test
+postgres:
+  url: 'postgres://lastcall_app:s3cret@127.0.0.1:1/lastcall'
+  coordinatorUrl: 'postgres://lastcall_coordinator:s3cret@127.0.0.1:1/lastcall'
+  replicatorUrl: 'postgres://lastcall_replicator:s3cret@127.0.0.1:1/lastcall'
+  ownerUrl: 'postgres://lastcall_owner:s3cret@127.0.0.1:1/lastcall'
+redis: { url: 'redis://127.0.0.1:1' }
+api: { listen: '127.0.0.1:1', tokens: [{ token: 'a-token-that-is-long', role: admin }] }
+peers:
+  b:
+    replicatorUrl: 'postgres://lastcall_peer:s3cret@127.0.0.1:1/lastcall'
+    coordinatorUrl: 'postgres://lastcall_coordinator:s3cret@127.0.0.1:1/lastcall'
+`;
+const WORKS_ALONE = new Set(['config show', 'completion', 'hook pacemaker']);
+/** What is away is their answer. */
+const SHOWS_FAULTS = new Set(['status', 'doctor']);
+
 describe('lastcall', () => {
   it('names every command in --help and explains each with --help of its own', async () => {
     const help = await runCli(['--help']);
@@ -131,4 +151,59 @@ describe('lastcall', () => {
       expect(JSON.parse(run.out).error.code).toBe('DATABASE_UNREACHABLE');
     }
   });
+});
+
+describe('every command', () => {
+  const path = file('away.yaml', AWAY);
+  /** What each argument is; a number for those that are not named here. */
+  const VALUES: Readonly<Record<string, string>> = {
+    FROM: 'b',
+    TO: 'a',
+    SITE: 'b',
+    CODE: '*52',
+    SERVICE: 'api',
+    SHELL: 'bash',
+    NAME: 'forwardings',
+    NODE: '2',
+    EVENT: 'repmgrd_failover_promote',
+    SUCCESS: '1',
+    ACTION: 'on_role_change',
+    ROLE: 'primary',
+    URL: 'mariadb://u:p@127.0.0.1:1/d',
+  };
+  const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+    'terminals add': ['--number', '1001', '--password', 'x'],
+    'tables add': [
+      'forwardings',
+      '--key',
+      'terminal_id:bigint',
+      '--group',
+      'forward:forwarded_at(forward_to)',
+    ],
+    'targets add': ['--table', 'lastcalls'],
+    'tokens add': ['--role', 'read'],
+    salvage: ['--from', 'postgres://u:p@127.0.0.1:1/x'],
+    switchover: ['--to', '127.0.0.1:1'],
+  };
+
+  it.each(commands)(
+    '$name while all is away says what is away by its code, and never INTERNAL',
+    async ({ arguments: named = [], name }) => {
+      const given = named
+        .filter(({ optional }) => !optional)
+        .map((argument) => VALUES[argument.name] ?? '1001');
+      const run = await runCli([
+        ...name.split(' '),
+        ...given,
+        ...(OPTIONS[name] ?? []),
+        '--json',
+        '--config',
+        path,
+      ]);
+      const { error } = JSON.parse(run.out) as { error?: { code: string } };
+      if (WORKS_ALONE.has(name)) expect(run, run.out).toMatchObject({ exit: 0 });
+      else if (SHOWS_FAULTS.has(name)) expect(error).toBeUndefined();
+      else expect(error?.code, run.out).toMatch(/_UNREACHABLE$|^INVALID_VALUE$|^CONFIG_INVALID$/);
+    },
+  );
 });
