@@ -1,5 +1,6 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { DEFAULT_SETTINGS } from '../../services/coordinator/settings.ts';
@@ -8,6 +9,7 @@ import type { RedisConnection } from '../../shared/redis/connect.ts';
 import { packageRoot } from '../../shared/runtime/package-root.ts';
 import { giveTo, unprivilegedUser } from '../../shared/servers/server-user.ts';
 import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
+import { type PgBouncer, startPgBouncer } from '../pg/pgbouncer.ts';
 import { expectCopiesEqualOrigins, expectSameFreshest } from '../support/invariants.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { connectRedis, type RedisServer, startRedis } from '../support/redis.ts';
@@ -22,9 +24,16 @@ import {
   untilStreaming,
 } from '../support/replication-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
-import { type RunningCoordinator, startCoordinator, untilFailoversDone } from './coordinated-sites.ts';
+import { runCli } from '../unit/cli/run-cli.ts';
+import {
+  failoverRecords,
+  type RunningCoordinator,
+  startCoordinator,
+  untilFailoversDone,
+} from './coordinated-sites.ts';
 import { type HaProxy, startHaProxy } from './haproxy.ts';
 import { PATRONI_PASSWORD, type PatroniCluster, startPatroniCluster } from './patroni-cluster.ts';
+import { dial, openStores } from './recording-stores.ts';
 
 let folder: string;
 let cluster: PatroniCluster;
@@ -96,7 +105,27 @@ async function writeConfig(): Promise<void> {
   await chmod(file, 0o644);
 }
 
-const dial = (url: string, number: string) =>
+/** As docs/operations/switchover.md has it. */
+async function writeSwitchoverConfig(bouncer: PgBouncer): Promise<string> {
+  const file = join(folder, 'switchover.yaml');
+  const hosts = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`).join(',');
+  const config = {
+    site: 'a',
+    domain: 'lastcall.test',
+    postgres: { url: `postgres://lastcall_app:lastcall-test@${hosts}/postgres` },
+    redis: { url: redis.url },
+    api: { listen: '127.0.0.1:1' },
+    coordinator: {
+      switchoverCommand: `patronictl -c ${join(folder, 'patroni1.yaml')} switchover --leader node1 --candidate node2 --force main`,
+      pgbouncerUrls: [bouncer.url('pgbouncer', 'bouncer')],
+    },
+  };
+  await writeFile(file, stringify(config));
+  return file;
+}
+
+const FIRST_CALLER = 10_001;
+const dialAll = (url: string, number: string) =>
   query(
     url,
     `INSERT INTO lastcall.lastcalls (terminal_id, last_dialed_call, last_dialed_date)
@@ -104,12 +133,61 @@ const dial = (url: string, number: string) =>
     [number],
   );
 
+test('a planned switchover by patronictl behind PgBouncer PAUSE, under calls: it is completed, nothing fails and nothing is lost', async () => {
+  await Promise.all(replicators.map((running) => untilStreaming(running)));
+  const [primary, standby] = cluster.nodes;
+  const bouncer = await startPgBouncer(haproxy.port, { lastcall_app: 'lastcall-test', bouncer: 'any' });
+  const stores = await openStores(bouncer.url('postgres', 'lastcall_app'));
+  try {
+    let going = true;
+    const kept: Promise<string>[] = [];
+    const calling = (async () => {
+      for (let id = FIRST_CALLER; going; id++) {
+        kept.push(stores.writer.record(dial(id, String(id))));
+        await delay(20);
+      }
+    })();
+    await waitFor(() => kept.length > 20, { what: 'calls before it' });
+    const run = await runCli([
+      'switchover',
+      'a',
+      '--to',
+      `127.0.0.1:${standby.port}`,
+      '--config',
+      await writeSwitchoverConfig(bouncer),
+    ]);
+    expect(run).toMatchObject({ exit: 0, out: expect.stringContaining('is the primary of site a after') });
+    const during = kept.length;
+    await waitFor(() => kept.length > during + 20, { what: 'calls after it' });
+    going = false;
+    await calling;
+    expect(new Set(await Promise.all(kept))).toEqual(new Set(['durable']));
+    const numbers = await query<{ number: string }>(
+      urlAt()(standby.port),
+      'SELECT last_dialed_call AS number FROM lastcall.lastcalls_a WHERE terminal_id >= $1 ORDER BY terminal_id',
+      [FIRST_CALLER],
+    );
+    expect(numbers.map(({ number }) => Number(number))).toEqual(kept.map((_, index) => FIRST_CALLER + index));
+  } finally {
+    await stores.database.close();
+    await bouncer.remove();
+  }
+  await untilFailoversDone({ a: a.owner, b: b.owner }, 1);
+  await Promise.all(replicators.map((running) => untilStreaming(running)));
+  await expectCopiesEqualOrigins([a, b]);
+  await waitFor(async () => (await fetch(`http://127.0.0.1:${primary.restPort}/replica`)).ok, {
+    what: 'the old primary to follow the new one',
+    deadlineMs: 60_000,
+  });
+}, 120_000);
+
 test('Patroni promotes, its on_role_change begins the failover, and one address of HAProxy serves every connection', async () => {
   await Promise.all(replicators.map((running) => untilStreaming(running)));
-  await dial(a.owner, '100');
-  await dial(b.owner, '200');
+  const earlier = await failoverRecords({ a: a.owner, b: b.owner });
+  await dialAll(a.owner, '100');
+  await dialAll(b.owner, '200');
   await expectCopiesEqualOrigins([a, b]);
-  const [primary, standby] = cluster.nodes;
+  const [standby, primary] = cluster.nodes;
   await waitFor(
     async () =>
       (await query(urlAt()(standby.port), `SELECT FROM lastcall.lastcalls_a WHERE last_dialed_call = '100'`))
@@ -125,9 +203,13 @@ test('Patroni promotes, its on_role_change begins the failover, and one address 
     what: 'the callback to ask for a failover',
     ...done,
   });
-  const records = await untilFailoversDone({ a: a.owner, b: b.owner }, 1);
-  expect(records).toMatchObject([
-    { site: 'a', state: 'done', reason: 'patroni on_role_change', timeline: 2 },
+  const records = await untilFailoversDone(
+    { a: a.owner, b: b.owner },
+    earlier.filter(({ state }) => state === 'done').length + 1,
+  );
+  const known = new Set(earlier.map(({ id }) => id));
+  expect(records.filter(({ id }) => !known.has(id))).toMatchObject([
+    { site: 'a', state: 'done', reason: 'patroni on_role_change', timeline: 3 },
   ]);
   await Promise.all(replicators.map((running) => untilStreaming(running)));
   await expectCopiesEqualOrigins([a, b]);
@@ -137,7 +219,7 @@ test('Patroni promotes, its on_role_change begins the failover, and one address 
     what: 'the calls to follow through HAProxy',
   });
   expect(server).toEqual({ port: standby.port });
-  await dial(a.owner, '101');
-  await dial(b.owner, '201');
+  await dialAll(a.owner, '101');
+  await dialAll(b.owner, '201');
   await expectCopiesEqualOrigins([a, b]);
 });

@@ -1,10 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chooseFreshest } from '../../shared/domain/choose-freshest.ts';
-import { callGroup, emptyLastCalls } from '../../shared/domain/last-calls.ts';
-import { micros } from '../../shared/domain/micros.ts';
-import { Database } from '../../shared/postgres/database.ts';
-import { LastCallsReader } from '../../shared/postgres/last-calls/last-calls-reader.ts';
-import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-writer.ts';
 import {
   addTerminal,
   findTerminal,
@@ -12,14 +6,13 @@ import {
   removeTerminal,
   replaceTerminal,
 } from '../../shared/postgres/terminals.ts';
-import { systemClock } from '../../shared/runtime/clock.ts';
 import { type PgBouncer, startPgBouncer } from '../pg/pgbouncer.ts';
-import { openKept } from '../support/kept-calls.ts';
 import type { PostgresServer } from '../support/postgres.ts';
 import { query } from '../support/replication-pair.ts';
 import { TcpRelay } from '../support/tcp-relay.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type HaSite, promote, startHaSite, untilReplayed } from './ha-site.ts';
+import { dial, openStores } from './recording-stores.ts';
 
 let site: HaSite;
 let primary: PostgresServer;
@@ -30,41 +23,6 @@ beforeAll(async () => {
   [primary, standby] = site.servers as [PostgresServer, PostgresServer];
 });
 afterAll(() => site.remove());
-
-/** What call-control and the api do with a site's database, behind `url`. */
-async function openStores(url: string) {
-  const database = new Database({
-    url,
-    applicationName: 'pooled',
-    maxConnections: 20,
-    connectTimeoutMs: 1_000,
-  });
-  await database.start();
-  const journal = {
-    append: () => Promise.reject(new Error('nothing is to be journalled')),
-    pending: async () => new Map(),
-  };
-  const limits = { maxDelayMs: 5, maxRows: 50, budgetMs: 5_000 };
-  const writer = new LastCallsWriter({
-    database,
-    site: 'a',
-    journal,
-    kept: await openKept(),
-    clock: systemClock,
-    ...limits,
-  });
-  const reader = new LastCallsReader({ database, site: 'a', pending: writer, budgetMs: 5_000 });
-  const dialled = async (terminalId: number) => {
-    const { sources, marks } = await reader.read(terminalId);
-    return chooseFreshest(['dialed'], sources, marks);
-  };
-  return { database, writer, dialled };
-}
-
-const dial = (terminalId: number, number: string) => ({
-  ...emptyLastCalls(terminalId),
-  dialed: callGroup(micros(Date.now() * 1000), { number }),
-});
 
 const terminal = (terminalId: number, username: string) => ({
   terminalId,
