@@ -95,8 +95,8 @@ async function crash(dataDir: string): Promise<void> {
   while (members.some((member) => member && stillRuns(member))) await delay(5);
 }
 
-/** Patroni's PostgreSQL is no child of Patroni's. The pid file may be a dead server's, and its number somebody else's by now. */
-async function postmasterPid(dataDir: string): Promise<number | null> {
+/** Of a server that is no child of whoever started it. The pid file may be a dead server's, and its number somebody else's by now. */
+export async function postmasterPid(dataDir: string): Promise<number | null> {
   const pid = Number.parseInt(await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => ''), 10);
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return command.includes(dataDir) ? pid : null;

@@ -1,13 +1,15 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../shared/servers/free-port.ts';
+import { signalQuietly } from '../../shared/servers/process-identity.ts';
 import { runProgram } from '../../shared/servers/run-program.ts';
 import { type ServerProcess, startServerProcess } from '../../shared/servers/server-process.ts';
 import { giveTo, spawnAs, unprivilegedUser } from '../../shared/servers/server-user.ts';
 import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
 import { type PostgresServer, startPostgres, systemBinDir } from '../support/postgres.ts';
 import { query } from '../support/replication-pair.ts';
+import { postmasterPid } from './patroni-cluster.ts';
 
 /** A primary and a standby under repmgr, with repmgrd at the standby ready to promote it. */
 export interface RepmgrCluster {
@@ -17,6 +19,8 @@ export interface RepmgrCluster {
   readonly folder: string;
   /** Starts repmgrd; `hook` is its event_notification_command. */
   startDaemon(hook: string): Promise<void>;
+  /** A shell command that makes the standby the primary and the primary its standby, as repmgr does it. */
+  readonly switchover: string;
   remove(): Promise<void>;
 }
 
@@ -58,11 +62,14 @@ export async function startRepmgrCluster(): Promise<RepmgrCluster> {
   const standby = await startPostgres({ binDir, port: standbyPort, dataDir, settings: SETTINGS });
   await repmgr(2, 'standby', 'register', '--wait-sync=10');
 
+  const nodes = await localNodes(folder);
+  const asUser = user ? `setpriv --reuid=${user.uid} --regid=${user.gid} --clear-groups` : '';
   let daemon: ServerProcess | null = null;
   return {
     primary,
     standby,
     folder,
+    switchover: `cd / && ${asUser} env PATH=${nodes}:$PATH ${join(binDir, 'repmgr')} -f ${file(2)} standby switchover`,
     startDaemon: async (hook) => {
       await writeConfig(2, standbyPort, dataDir, hook);
       daemon = startServerProcess({
@@ -83,10 +90,31 @@ export async function startRepmgrCluster(): Promise<RepmgrCluster> {
     },
     remove: async () => {
       await daemon?.stop();
+      // What repmgr started is no child of this process.
+      for (const { dataDir: data } of [primary, standby]) {
+        const pid = await postmasterPid(data);
+        if (pid !== null) signalQuietly(pid, 'SIGQUIT');
+      }
       await Promise.all([primary.remove(), standby.remove()]);
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** repmgr works on the other node by ssh: here that is this machine too. */
+async function localNodes(folder: string): Promise<string> {
+  const bin = join(folder, 'bin');
+  await mkdir(bin);
+  await writeFile(
+    join(bin, 'ssh'),
+    `#!/bin/sh
+while [ "\${1#-}" != "$1" ]; do [ "$1" = -o ] && shift; shift; done
+shift
+exec sh -c "$*"
+`,
+    { mode: 0o755 },
+  );
+  return bin;
 }
 
 /** repmgr wants its passwords in a .pgpass; on this loopback it needs none. */

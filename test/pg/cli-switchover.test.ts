@@ -1,40 +1,43 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { type HaSite, startHaSite, untilReplayed } from '../faults/ha-site.ts';
+import { haDatabase, untilReplayed } from '../faults/ha-site.ts';
+import { dial, openStores } from '../faults/recording-stores.ts';
+import { type RepmgrCluster, startRepmgrCluster } from '../faults/repmgr-cluster.ts';
 import { type PostgresServer, withClient } from '../support/postgres.ts';
+import { makeSite, type SiteDatabase, siteOf } from '../support/replication-pair.ts';
 import { runCli } from '../unit/cli/run-cli.ts';
 import { type PgBouncer, startPgBouncer } from './pgbouncer.ts';
 
-let site: HaSite;
+let cluster: RepmgrCluster;
+let database: SiteDatabase;
 let primary: PostgresServer;
 let standby: PostgresServer;
 let bouncer: PgBouncer;
 const folder = mkdtempSync(join(tmpdir(), 'lastcall-switchover-'));
 
 beforeAll(async () => {
-  site = await startHaSite('a', ['b']);
-  [primary, standby] = site.servers as [PostgresServer, PostgresServer];
+  cluster = await startRepmgrCluster();
+  ({ primary, standby } = cluster);
+  await makeSite('a', ['b'], siteOf(primary));
+  database = haDatabase('a', [primary, standby]);
   bouncer = await startPgBouncer(primary.port, { lastcall_app: 'lastcall-test', bouncer: 'any' });
 });
 afterAll(async () => {
-  await bouncer.remove();
-  await site.remove();
+  await bouncer?.remove();
+  await cluster?.remove();
 });
 
-/** What an HA tool does, in the order that loses nothing: old primary down, standby up, PgBouncer pointed at it. */
-function haTool(): string {
+/** repmgr, and then PgBouncer is pointed at the new primary. */
+function byRepmgr(): string {
   const script = join(folder, 'switchover.sh');
   writeFileSync(
     script,
     `set -e
 [ "$1" = 127.0.0.1 ]
-kill -INT ${primary.pid}
-while kill -0 ${primary.pid} 2>/dev/null; do sleep 0.05; done
-psql -qAt '${standby.url()}' -c 'SELECT pg_promote(true, 30)'
+(${cluster.switchover})
 sed -i 's/port=${primary.port}/port=${standby.port}/' ${bouncer.configFile}
 kill -HUP ${bouncer.process.pid}
 `,
@@ -44,7 +47,7 @@ kill -HUP ${bouncer.process.pid}
 
 function configFile(switchoverCommand: string): string {
   const path = join(folder, 'a.yaml');
-  const { app, coordinator } = site.database;
+  const { app, coordinator } = database;
   writeFileSync(
     path,
     stringify({
@@ -59,22 +62,24 @@ function configFile(switchoverCommand: string): string {
   return path;
 }
 
-/** Asks through PgBouncer without a pause until stopped; resolves with how often it asked. Rejects at the first error. */
-async function keepAsking(signal: AbortSignal): Promise<{ asked: number; longestMs: number }> {
-  const pool = new pg.Pool({ connectionString: bouncer.url('postgres', 'lastcall_app'), max: 1 });
-  let asked = 0;
+/** Records and asks through PgBouncer until stopped. Rejects at the first error. */
+async function keepCalling(signal: AbortSignal): Promise<{ durabilities: string[]; longestMs: number }> {
+  const { database: pool, writer, dialled } = await openStores(bouncer.url('postgres', 'lastcall_app'));
+  const records: Promise<string>[] = [];
   let longestMs = 0;
   try {
-    while (!signal.aborted) {
-      const started = performance.now();
-      await pool.query('SELECT count(*) FROM lastcall.lastcalls_freshest');
-      longestMs = Math.max(longestMs, performance.now() - started);
-      asked++;
+    for (let id = 1; !signal.aborted; id++) {
+      const began = performance.now();
+      const record = writer.record(dial(id, `5${id}`));
+      records.push(record);
+      await record;
+      expect(await dialled(id)).toMatchObject({ number: `5${id}` });
+      longestMs = Math.max(longestMs, performance.now() - began);
     }
+    return { durabilities: await Promise.all(records), longestMs };
   } finally {
-    await pool.end();
+    await pool.close();
   }
-  return { asked, longestMs };
 }
 
 it('a switchover whose command fails resumes PgBouncer and says why', async () => {
@@ -94,10 +99,10 @@ it('a switchover whose command fails resumes PgBouncer and says why', async () =
   expect(answer.rows).toEqual([{ one: 1 }]);
 });
 
-it('calls see a pause, not an error, and replication is checked afterwards', async () => {
+it('a switchover by repmgr under calls: they see a pause, not an error, nothing is lost, and replication is checked', async () => {
   await untilReplayed(primary, standby);
   const done = new AbortController();
-  const asking = keepAsking(done.signal);
+  const calling = keepCalling(done.signal);
   const run = await runCli([
     'switchover',
     'a',
@@ -105,20 +110,29 @@ it('calls see a pause, not an error, and replication is checked afterwards', asy
     `127.0.0.1:${standby.port}`,
     '--json',
     '--config',
-    configFile(haTool()),
+    configFile(byRepmgr()),
   ]);
   done.abort();
   expect(run).toMatchObject({ exit: 0, err: '' });
-  const { asked, longestMs } = await asking;
-  expect(asked).toBeGreaterThan(0);
+  const { durabilities, longestMs } = await calling;
+  expect(new Set(durabilities)).toEqual(new Set(['durable']));
   expect(longestMs).toBeGreaterThan(50);
   const { failover } = JSON.parse(run.out);
   const { rows } = await withClient(standby.url(), (client) =>
     client.query('SELECT reason FROM lastcall.failovers WHERE id = $1', [failover]),
   );
   expect(rows).toEqual([{ reason: 'switchover' }]);
+  const kept = await withClient(standby.url(), (client) =>
+    client.query('SELECT count(*)::int AS count FROM lastcall.lastcalls_a'),
+  );
+  expect(kept.rows).toEqual([{ count: durabilities.length }]);
   const { rows: port } = await withClient(bouncer.url('postgres', 'lastcall_app'), (client) =>
     client.query('SELECT inet_server_port() AS port'),
   );
   expect(port).toEqual([{ port: standby.port }]);
+  // The old primary follows the new one.
+  const old = await withClient(primary.url(), (client) =>
+    client.query('SELECT pg_is_in_recovery() AS standby'),
+  );
+  expect(old.rows).toEqual([{ standby: true }]);
 });
