@@ -179,7 +179,7 @@ test('a planned switchover by patronictl behind PgBouncer PAUSE, under calls: it
     what: 'the old primary to follow the new one',
     deadlineMs: 60_000,
   });
-}, 120_000);
+});
 
 test('Patroni promotes, its on_role_change begins the failover, and one address of HAProxy serves every connection', async () => {
   await Promise.all(replicators.map((running) => untilStreaming(running)));

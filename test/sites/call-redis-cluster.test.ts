@@ -56,4 +56,4 @@ test('rule 31 in a Redis Cluster the node of the site is killed under calls, Pos
   await untilRow(sites.databases.a, 1, { last_dialed_call: '1002' });
   await next.stop();
   await connection.close();
-}, 120_000);
+});
