@@ -24,7 +24,7 @@ import { Victim } from './victim.ts';
 export type Party = 'alice' | 'bob' | 'victim' | 'neighbour' | 'peer' | 'gateway';
 
 /** Time for what a message set off to reach somebody: it is measured after the server has answered a later one. */
-const QUIET_MS = 100;
+const QUIET_MS = 50;
 
 /**
  * One call-control of site a as a process of its own, with everybody that it may know or not know: two registered phones,
