@@ -33,7 +33,7 @@ import {
 } from './coordinated-sites.ts';
 import { type HaProxy, startHaProxy } from './haproxy.ts';
 import { PATRONI_PASSWORD, type PatroniCluster, startPatroniCluster } from './patroni-cluster.ts';
-import { dial, openStores } from './recording-stores.ts';
+import { dial, openStores, PATIENT_MS } from './recording-stores.ts';
 
 let folder: string;
 let cluster: PatroniCluster;
@@ -137,7 +137,7 @@ test('a planned switchover by patronictl behind PgBouncer PAUSE, under calls: it
   await Promise.all(replicators.map((running) => untilStreaming(running)));
   const [primary, standby] = cluster.nodes;
   const bouncer = await startPgBouncer(haproxy.port, { lastcall_app: 'lastcall-test', bouncer: 'any' });
-  const stores = await openStores(bouncer.url('postgres', 'lastcall_app'));
+  const stores = await openStores(bouncer.url('postgres', 'lastcall_app'), PATIENT_MS);
   try {
     let going = true;
     const kept: Promise<string>[] = [];

@@ -7,8 +7,8 @@ import { LastCallsWriter } from '../../shared/postgres/last-calls/last-calls-wri
 import { systemClock } from '../../shared/runtime/clock.ts';
 import { openKept } from '../support/kept-calls.ts';
 
-/** What call-control and the api do with a site's database, behind `url`. */
-export async function openStores(url: string) {
+/** What call-control and the api do with a site's database, behind `url`. `budgetMs`: of each statement, a pause included. */
+export async function openStores(url: string, budgetMs = 5_000) {
   const database = new Database({
     url,
     applicationName: 'pooled',
@@ -20,7 +20,7 @@ export async function openStores(url: string) {
     append: () => Promise.reject(new Error('nothing is to be journalled')),
     pending: async () => new Map(),
   };
-  const limits = { maxDelayMs: 5, maxRows: 50, budgetMs: 5_000 };
+  const limits = { maxDelayMs: 5, maxRows: 50, budgetMs };
   const writer = new LastCallsWriter({
     database,
     site: 'a',
@@ -29,7 +29,7 @@ export async function openStores(url: string) {
     clock: systemClock,
     ...limits,
   });
-  const reader = new LastCallsReader({ database, site: 'a', pending: writer, budgetMs: 5_000 });
+  const reader = new LastCallsReader({ database, site: 'a', pending: writer, budgetMs });
   const dialled = async (terminalId: number) => {
     const { sources, marks } = await reader.read(terminalId);
     return chooseFreshest(['dialed'], sources, marks);
@@ -41,3 +41,6 @@ export const dial = (terminalId: number, number: string) => ({
   ...emptyLastCalls(terminalId),
   dialed: callGroup(micros(Date.now() * 1000), { number }),
 });
+
+/** Longer than any switchover takes on a busy machine. */
+export const PATIENT_MS = 60_000;

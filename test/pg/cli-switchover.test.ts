@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { haDatabase, untilReplayed } from '../faults/ha-site.ts';
-import { dial, openStores } from '../faults/recording-stores.ts';
+import { dial, openStores, PATIENT_MS } from '../faults/recording-stores.ts';
 import { type RepmgrCluster, startRepmgrCluster } from '../faults/repmgr-cluster.ts';
 import { type PostgresServer, withClient } from '../support/postgres.ts';
 import { makeSite, type SiteDatabase, siteOf } from '../support/replication-pair.ts';
@@ -64,7 +64,11 @@ function configFile(switchoverCommand: string): string {
 
 /** Records and asks through PgBouncer until stopped. Rejects at the first error. */
 async function keepCalling(signal: AbortSignal): Promise<{ durabilities: string[]; longestMs: number }> {
-  const { database: pool, writer, dialled } = await openStores(bouncer.url('postgres', 'lastcall_app'));
+  const {
+    database: pool,
+    writer,
+    dialled,
+  } = await openStores(bouncer.url('postgres', 'lastcall_app'), PATIENT_MS);
   const records: Promise<string>[] = [];
   let longestMs = 0;
   try {
