@@ -24,7 +24,7 @@ import type { Kept, LastCallRecorder } from './last-call-recorder.ts';
 import { callerWith, type Originator, partyOf, type Sender } from './originator.ts';
 import type { Callee, CallTarget, Router, Stages } from './router.ts';
 import { offlineHeader } from './site-marker.ts';
-import { isRedirect, type Silence, StagedSearch } from './staged-search.ts';
+import { isAbsence, isRedirect, type Silence, StagedSearch } from './staged-search.ts';
 import { TargetSet } from './target-set.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
 import { bounded } from './user-part.ts';
@@ -123,6 +123,7 @@ export class CallPlacer {
       editResponse: editedResponse,
       onTrying: (target) => search.trying(target),
       onProvisional: (_response, target) => search.heard(target),
+      isAbsence,
       onTargetFinal: (_status, target, response) => search.answered(target, response),
       onExhausted: () => search.next(),
       onOutcome: (outcome) => {
@@ -183,6 +184,7 @@ export class CallPlacer {
       editResponse: editedResponse,
       onTrying: (target) => targets.trying(target),
       onProvisional: (_response, target) => targets.heard(target),
+      isAbsence,
       onTargetFinal: (_status, target, response) => targets.answered(target, response),
       onExhausted: (bestStatus) => targets.next(bestStatus),
       onOutcome: (outcome) => {

@@ -7,7 +7,7 @@ import { assertIdentity, editedResponse } from './identity-headers.ts';
 import { type Originator, partyOf } from './originator.ts';
 import type { OwnAddresses } from './own-addresses.ts';
 import type { Callee, CallTarget, Router } from './router.ts';
-import { type Silence, StagedSearch } from './staged-search.ts';
+import { isAbsence, type Silence, StagedSearch } from './staged-search.ts';
 import type { TerminalDirectory } from './terminal-directory.ts';
 
 export interface RequestForwarderOptions {
@@ -58,6 +58,7 @@ export class RequestForwarder {
       party: partyOf(originator),
       edit: (draft) => assertIdentity(draft, request, originator, domain),
       editResponse: editedResponse,
+      isAbsence,
       onTargetFinal: (_status, target, response) => search.answered(target, response),
       onExhausted: () => search.next(),
       onOutcome: () => search.end(),

@@ -113,7 +113,7 @@ export class StagedSearch implements TimerTask {
 
   #judge(target: CallTarget, response: SipResponse | undefined): void {
     if (target.kind === 'peer') this.#peersAsked = true;
-    if (response === undefined || isNotThere(response, target)) return;
+    if (response === undefined || isAbsence(response, target)) return;
     this.heard(target);
     this.#decided = true;
     if (!isRedirect(response.status) || (target.kind !== 'binding' && target.kind !== 'peer')) return;
@@ -167,7 +167,7 @@ export const isHandedOver = ({ kind, nextHop }: CallTarget): boolean =>
   kind === 'binding' && nextHop !== undefined;
 
 /** Only a peer site and another process of this site are believed to speak for absent phones. */
-function isNotThere(response: SipResponse, target: CallTarget): boolean {
+export function isAbsence(response: SipResponse, target: CallTarget): boolean {
   if (target.kind === 'peer') return saysOffline(response) || NOT_AT_PEER.includes(response.status);
   return isHandedOver(target) && (saysOffline(response) || NOT_AT_PROCESS.includes(response.status));
 }

@@ -6,6 +6,7 @@ import type { CertificateFiles } from '../../services/lab/site-config.ts';
 import { runProgram } from '../../shared/servers/run-program.ts';
 import { privateTemporaryFolder } from '../../shared/servers/temporary-folder.ts';
 import { buildPackages, InstalledSite, modeOf } from '../support/installed-site.ts';
+import { withClient } from '../support/postgres.ts';
 import { SipPhone } from '../support/sip-phone.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -82,24 +83,47 @@ async function phoneAt(site: InstalledSite, username: string, password: string):
   return phone;
 }
 
+const password = 'a-password-for-both-phones';
+/** Site a's file with its secrets, which the other sites begin with. */
+let example = '';
+
+/** Steps 3, 5 and 6: the example with this site's name and addresses, and the others under `peers`. */
+function configure(name: string, site: InstalledSite, others: Readonly<Record<string, InstalledSite>>) {
+  const [, peer = ''] = /^#( {2}b:\n[\s\S]*)$/m.exec(example) ?? [];
+  const peers = Object.entries(others).map(([other, { ports }]) =>
+    peer
+      .replaceAll(/^#/gm, '')
+      .replace('  b:', `  ${other}:`)
+      .replaceAll('10.0.1.10:5060', `127.0.0.1:${ports.sip}`)
+      .replaceAll('10.0.1.10:5432', `127.0.0.1:${ports.postgres}`),
+  );
+  const own = example
+    .replace(/^# One entry[\s\S]*$/m, '')
+    .replace('site: a', `site: ${name}`)
+    .replaceAll('10.0.0.10:5060', `127.0.0.1:${site.ports.sip}`);
+  return site.configure(`${own}peers:\n${peers.join('')}`);
+}
+
+function untilStreaming(site: InstalledSite, directions: number): Promise<boolean> {
+  const streaming = async (): Promise<boolean> =>
+    ((await site.lastcall('status')).match(/ streaming /g) ?? []).length === directions;
+  return waitFor(streaming, { what: `${directions} directions`, deadlineMs: 60_000, everyMs: 500 });
+}
+
 test('S1 two sites, configured by hand from the page alone: a call at one, *52 at the other', async () => {
-  const a = await InstalledSite.install(packages.debian, tls);
-  sites.push(a);
-  const b = await InstalledSite.install(packages.debian, tls);
-  sites.push(b);
+  sites.push(...(await Promise.all([1, 2].map(() => InstalledSite.install(packages.debian, tls)))));
+  const [a, b] = sites as [InstalledSite, InstalledSite];
   expect(await modeOf(join(a.root, 'etc/lastcall'))).toBe('750');
   expect(await modeOf(join(a.root, 'var/lib/lastcall/ring'))).toBe('700');
 
   await a.fillInSecrets();
   const filled = await readFile(a.configFile, 'utf8');
   expect(filled.replace(/^#.*$/gm, '')).not.toMatch(/_PASSWORD|_TOKEN|SITE_KEY/);
-  const peers = /^#(peers:[\s\S]*)$/m.exec(filled)?.[1]?.replaceAll(/^#/gm, '') ?? '';
   const alone = filled.replaceAll('10.0.0.10:5060', `127.0.0.1:${a.ports.sip}`);
   await a.configure(alone);
   expect(await a.lastcall('config', 'check', a.configFile)).toContain('ok (site a, peers none)');
   expect(await a.lastcall('init')).toContain('site a: applied');
   await a.restart();
-  const password = 'a-password-for-both-phones';
   for (const number of ['1001', '1002'])
     await a.lastcall('terminals', 'add', '--number', number, '--password', password);
   const [caller, callee] = [await phoneAt(a, '1001', password), await phoneAt(a, '1002', password)];
@@ -107,24 +131,13 @@ test('S1 two sites, configured by hand from the page alone: a call at one, *52 a
   expect(await call(caller, '*52')).toBe(486);
   expect(callee.incoming).toHaveLength(2);
 
-  const peerOf = (own: string, other: InstalledSite): string =>
-    peers
-      .replace(/^ {2}b:/m, `  ${own === 'a' ? 'b' : 'a'}:`)
-      .replaceAll('10.0.1.10:5060', `127.0.0.1:${other.ports.sip}`)
-      .replaceAll('10.0.1.10:5432', `127.0.0.1:${other.ports.postgres}`);
-  const withoutPeers = filled.replace(/^# One entry[\s\S]*$/m, '');
-  await a.configure(withoutPeers.replaceAll('10.0.0.10:5060', `127.0.0.1:${a.ports.sip}`) + peerOf('a', b));
-  await b.configure(
-    withoutPeers.replace('site: a', 'site: b').replaceAll('10.0.0.10:5060', `127.0.0.1:${b.ports.sip}`) +
-      peerOf('b', a),
-  );
+  example = filled;
+  await configure('a', a, { b });
+  await configure('b', b, { a });
   expect(await a.lastcall('init')).toContain('sites a, b');
   expect(await b.lastcall('init')).toContain('site b: applied');
-  await b.restart();
-  await a.restart();
-  const streaming = async (site: InstalledSite): Promise<boolean> =>
-    ((await site.lastcall('status')).match(/streaming/g) ?? []).length === 2;
-  await waitFor(() => streaming(b), { what: 'both directions', deadlineMs: 60_000, everyMs: 500 });
+  await Promise.all([b.restart(), a.restart()]);
+  await untilStreaming(b, 2);
   await b.lastcall('compare');
 
   const roaming = await waitFor(() => phoneAt(b, '1001', password), {
@@ -134,4 +147,43 @@ test('S1 two sites, configured by hand from the page alone: a call at one, *52 a
   const again = await phoneAt(a, '1002', password);
   expect(await call(roaming, '*52')).toBe(486);
   expect(again.incoming.length + callee.incoming.length).toBeGreaterThan(2);
+});
+
+test('S1 a third site joins while the others run, as the page says; then it is gone for good, and nobody waits for it', async () => {
+  const [a, b] = sites as [InstalledSite, InstalledSite];
+  const c = await InstalledSite.install(packages.debian, tls);
+  sites.push(c);
+  await configure('a', a, { b, c });
+  await configure('b', b, { a, c });
+  await configure('c', c, { a, b });
+  await Promise.all([a.lastcall('init'), b.lastcall('sites', 'add', 'c'), c.lastcall('init')]);
+  for (const service of ['replicator', 'coordinator', 'api'] as const)
+    await Promise.all([a.restartService(service), b.restartService(service)]);
+  await Promise.all([a.restartService('call-control'), b.restartService('call-control'), c.restart()]);
+  await untilStreaming(c, 6);
+  await c.lastcall('compare');
+  const roaming = await waitFor(() => phoneAt(c, '1001', password), {
+    what: '1001 at c',
+    deadlineMs: 60_000,
+  });
+  const callee = await phoneAt(a, '1002', password);
+  expect(await call(roaming, '*52')).toBe(486);
+  expect(callee.incoming.length).toBeGreaterThan(0);
+
+  await c.stop();
+  for (const site of [a, b])
+    await waitFor(() => site.lastcall('sites', 'remove', 'c'), {
+      what: 'its slot to be free',
+      deadlineMs: 30_000,
+    });
+  await configure('a', a, { b });
+  await configure('b', b, { a });
+  await Promise.all([a.restart(), b.restart()]);
+  await untilStreaming(a, 2);
+  expect(await a.lastcall('sites', 'list')).not.toMatch(/^c /m);
+  const slots = await withClient(b.postgres.url('lastcall'), (client) =>
+    client.query('SELECT slot_name FROM pg_replication_slots'),
+  );
+  expect(slots.rows).toEqual([{ slot_name: 'lastcall_a' }]);
+  await a.lastcall('compare');
 });

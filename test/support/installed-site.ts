@@ -120,7 +120,12 @@ export class InstalledSite {
       '127.0.0.1:8082': `127.0.0.1:${ports.health[1]}`,
       '127.0.0.1:8083': `127.0.0.1:${ports.health[2]}`,
     };
-    const text = Object.entries(here).reduce((before, [there, own]) => before.replaceAll(there, own), yaml);
+    // Not the begin of a longer port.
+    const text = Object.entries(here).reduce(
+      (before, [there, own]) =>
+        before.replaceAll(new RegExp(`${there.replaceAll('.', '\\.')}(?!\\d)`, 'g'), own),
+      yaml,
+    );
     await writeFile(this.configFile, text, { mode: 0o640 });
     const { gid } = await this.#lastcallUser();
     if (gid !== undefined) await chown(this.configFile, 0, gid);
@@ -150,7 +155,7 @@ export class InstalledSite {
 
   /** `systemctl restart lastcall.target`, as far as it can be without systemd: the command and the environment of the unit. */
   async restart(): Promise<void> {
-    for (const service of SERVICES) await this.restartService(service);
+    await Promise.all(SERVICES.map((service) => this.restartService(service)));
   }
 
   async restartService(service: (typeof SERVICES)[number]): Promise<void> {
@@ -186,8 +191,14 @@ export class InstalledSite {
     });
   }
 
-  async remove(): Promise<void> {
+  /** `systemctl stop lastcall.target` */
+  async stop(): Promise<void> {
     await Promise.all([...this.#processes.values()].map((each) => each.stop()));
+    this.#processes.clear();
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
     await Promise.all([this.postgres.remove(), this.#redis?.remove()]);
     await rm(this.root, { recursive: true, force: true });
   }

@@ -5,6 +5,8 @@ export interface BranchResult<T> {
   readonly status: number;
   readonly response: SipResponse | undefined;
   readonly target: T;
+  /** A server answered for a callee that it does not have. */
+  readonly isAbsence?: boolean;
 }
 
 /** Preferred among 4xx: they tell the caller how to make the request succeed (RFC 3261 16.7 item 6). */
@@ -12,19 +14,19 @@ const PREFERRED = new Set([401, 407, 415, 420, 484]);
 
 /**
  * RFC 3261 16.7 item 6: a 6xx first, else the lowest class; the earliest among equals. A 503 speaks of one hop only, so it is
- * chosen when nothing else came.
+ * chosen when nothing else came; and before it only what a server says for want of the callee.
  */
 export function bestResponse<T>(results: readonly BranchResult<T>[]): BranchResult<T> | undefined {
   let best: BranchResult<T> | undefined;
-  for (const result of results)
-    if (best === undefined || rank(result.status) < rank(best.status)) best = result;
+  for (const result of results) if (best === undefined || rank(result) < rank(best)) best = result;
   return best;
 }
 
-function rank(status: number): number {
+function rank({ isAbsence, status }: BranchResult<unknown>): number {
   const statusClass = Math.floor(status / 100);
   if (statusClass === 6) return 0;
   if (status === 503) return 59;
+  if (isAbsence) return 58;
   // A target that only proves unreachable says less than one that answered.
   const weight = PREFERRED.has(status) ? 0 : status === 408 || status === 430 || status === 440 ? 2 : 1;
   return statusClass * 10 + weight;

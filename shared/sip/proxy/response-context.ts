@@ -87,7 +87,9 @@ export class ResponseContext<T extends Target>
       return;
     }
     if (this.#transaction.finished) return;
-    this.#results.push({ status, response, target: branch.target });
+    const { target } = branch;
+    const isAbsence = response !== undefined && this.#hooks.isAbsence?.(response, target) === true;
+    this.#results.push({ status, response, target, isAbsence });
     this.#told(() => this.#hooks.onTargetFinal?.(status, branch.target, response));
     // RFC 3261 16.7 item 5: a 6xx ends the search everywhere.
     if (status >= 600) this.#cancelPending();

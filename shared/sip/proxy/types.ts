@@ -76,6 +76,8 @@ export interface ForwardOptions<T extends Target> {
   readonly onTrying?: (target: T) => void;
   /** A target's own final response, before the best is chosen; without one when it was silent or not to be reached. */
   readonly onTargetFinal?: (status: number, target: T, response: SipResponse | undefined) => void;
+  /** That this response says nothing but that the callee is not there: it is chosen when nobody else answered. */
+  readonly isAbsence?: (response: SipResponse, target: T) => boolean;
   /** No target accepted. A promise keeps the caller waiting; its rejection is reported and counts as undefined. */
   readonly onExhausted?: (bestStatus: number) => Instead<T> | Promise<Instead<T>>;
   readonly onOutcome?: (outcome: ForwardOutcome<T>) => void;

@@ -16,3 +16,20 @@ it.each([
   expect(bestResponse(results)?.status).toBe(expected);
   expect(bestResponse(results.toReversed())?.status).toBe(expected);
 });
+
+it.each([
+  [480, 486],
+  [404, 486],
+  [407, 480],
+  [480, 500],
+])(
+  'F11 what a site without the callee says (%d) never hides the answer of the phone (%d)',
+  (absent, answer) => {
+    const results = [
+      { status: absent, response: undefined, target: null, isAbsence: true },
+      { status: answer, response: undefined, target: null },
+    ];
+    expect(bestResponse(results)?.status).toBe(answer);
+    expect(bestResponse(results.toReversed())?.status).toBe(answer);
+  },
+);
