@@ -7,6 +7,7 @@ import { ConsolePage, launchChromium } from '../support/console-page.ts';
 import { type RunningLab, startLab } from '../support/lab.ts';
 import { query } from '../support/replication-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { phoneCalls } from './phone-calls.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const VIEWS = [
@@ -355,4 +356,13 @@ test('the REST API has a page of its own: every address with its example, withou
   ).toBe(false);
   expect(opened.faults).toEqual([]);
   await opened.close();
+});
+
+phoneCalls({
+  get browser() {
+    return browser;
+  },
+  get endpoints() {
+    return endpoints;
+  },
 });

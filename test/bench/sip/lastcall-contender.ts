@@ -15,8 +15,6 @@ import { treeNanoseconds } from '../processor-ns.ts';
 import type { Contender } from './contender.ts';
 import { POPULATION } from './town.ts';
 
-const DATABASE = 'lastcall_bench';
-
 export interface LastcallContender extends Contender {
   readonly pid: number;
   /** `host:port` of its health listener. */
@@ -28,6 +26,10 @@ export interface LastcallOptions {
   readonly postgres: PostgresServer;
   readonly terminals: number;
   readonly answererPort: number;
+  /** In reports; also of its database. */
+  readonly name?: string;
+  /** As `calls.recordDays`: 0 writes no call records. */
+  readonly recordDays?: number;
   /** As `sip.processes`. */
   readonly processes?: number;
   /** Arguments for Node, such as `--cpu-prof`. */
@@ -36,9 +38,10 @@ export interface LastcallOptions {
 
 /** One call-control of a site that trusts 127.0.0.1 and hands calls to the answerer, with its Redis. */
 export async function startLastcall(options: LastcallOptions): Promise<LastcallContender> {
-  const { postgres, terminals, answererPort, processes = 1, nodeArgs = [] } = options;
-  await postgres.createDatabase(DATABASE);
-  const database = await makeSite('a', ['b'], (user, password) => postgres.url(DATABASE, user, password));
+  const { postgres, terminals, answererPort, name = 'lastcall', processes = 1, nodeArgs = [] } = options;
+  const bench = `bench_${name}`;
+  await postgres.createDatabase(bench);
+  const database = await makeSite('a', ['b'], (user, password) => postgres.url(bench, user, password));
   await populate(database.owner, terminals);
   const redis = await startRedis();
   const [sip, health] = [await freePort(), await freePort()];
@@ -58,6 +61,7 @@ export async function startLastcall(options: LastcallOptions): Promise<LastcallC
         drainSeconds: 1,
         processes,
       },
+      calls: { recordDays: options.recordDays ?? 0 },
       journal: { ringDirectory: folder },
       health: { callControl: `127.0.0.1:${health}` },
       log: { level: 'warn' },
@@ -77,7 +81,7 @@ export async function startLastcall(options: LastcallOptions): Promise<LastcallC
   });
   await server.untilReady(30_000);
   return {
-    name: 'lastcall',
+    name,
     pid: server.pid,
     health: `127.0.0.1:${health}`,
     redisKeys: () => redisKeys(redis.url),

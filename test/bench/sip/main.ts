@@ -1,4 +1,4 @@
-/** `npm run bench -- sip [--quick] [--rounds N] [--rates 500,1000] [--dials *52,plain] [--only NAME] [--processes N] [--no-ladder] [--profile]`: Lastcall beside Kamailio. */
+/** `npm run bench -- sip [--quick] [--rounds N] [--rates 500,1000] [--dials *52,plain] [--only NAMES] [--processes N] [--no-ladder] [--profile]`: Lastcall beside Kamailio; as `records` with its call records. */
 import { parseArgs } from 'node:util';
 import { freePort } from '../../../shared/servers/free-port.ts';
 import type { PostgresServer } from '../../../shared/servers/postgres-server.ts';
@@ -79,6 +79,8 @@ async function buildStage(only: readonly string[], profile: boolean, processes: 
   const contenders: { contender: Contender }[] = [];
   if (only.includes('lastcall'))
     contenders.push({ contender: await startLastcall({ ...options, nodeArgs: args, processes }) });
+  if (only.includes('records'))
+    contenders.push({ contender: await startLastcall({ ...options, name: 'records', recordDays: 7 }) });
   if (only.includes('kamailio')) contenders.push({ contender: await startKamailio(options) });
   return {
     postgres,
