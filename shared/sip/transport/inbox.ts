@@ -23,6 +23,10 @@ type Kind = 0 | 1 | 2;
 /** After so long the socket is read again: its buffer holds a fraction of a second only. */
 const SLICE_MS = 1;
 const MOST_WAITING = 20_000;
+/** The event loop reads so many at most before it lets anything else run: then more may wait in the socket. */
+const FULL_READ = 32;
+/** So often in a row reading goes on before anything is worked off. */
+const MOST_READS = 4;
 
 /**
  * What came in over UDP and was not looked at yet. The socket is emptied as fast as the kernel fills it, so that under too
@@ -34,12 +38,16 @@ export class Inbox {
   readonly #queues = [new Fifo(), new Fifo(), new Fifo()] as const;
   #scheduled = false;
   #closed = false;
+  /** Since the last time that the loop came round. */
+  #read = 0;
+  #reads = 0;
 
   constructor(options: InboxOptions) {
     this.#options = options;
   }
 
   put(bytes: Buffer, address: string, port: number): void {
+    this.#read++;
     const queue = this.#queues[kindOf(bytes)];
     if (queue.length >= MOST_WAITING) this.#options.onOverflow();
     else queue.push({ bytes, address, port, cameMs: performance.now() });
@@ -58,6 +66,13 @@ export class Inbox {
 
   #work(): void {
     this.#scheduled = false;
+    const moreToRead = this.#read >= FULL_READ && ++this.#reads < MOST_READS;
+    this.#read = 0;
+    if (moreToRead) {
+      this.#schedule();
+      return;
+    }
+    this.#reads = 0;
     const endMs = performance.now() + SLICE_MS;
     let more = true;
     while (more && !this.#closed && performance.now() < endMs) more = this.#round();
