@@ -13,7 +13,7 @@ export interface OverloadOptions {
   readonly maxEventLoopDelayMs: number;
   /** INVITEs without a final response: what calls hold. Other requests count for nothing, so no flood of them refuses a call. */
   readonly calls: { readonly total: number; from(address: string): number };
-  /** Datagrams lost and requests heard again, since the start. Asked for only while the process is busy. */
+  /** Datagrams lost since the start. Asked for only while the process is busy. */
   readonly lost: () => number;
 }
 
@@ -80,7 +80,7 @@ export class Overload {
   isTooLate(kind: 'calls' | 'registrations', waitedMs: number): boolean {
     const nowMs = performance.now();
     this.#queues[kind] = afterTaking(this.#queues[kind], waitedMs, nowMs);
-    return isTooLate(this.#queues[kind], waitedMs, nowMs);
+    return isTooLate(this.#queues[kind], waitedMs, nowMs, kind);
   }
 
   /** Of new calls and registrations, from 0 to 1. */

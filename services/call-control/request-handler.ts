@@ -80,11 +80,13 @@ export class RequestHandler {
 
   /**
    * The answer to a new request that has waited too long to be served. Emergency calls never have (R2), nor has a phone that
-   * answers a challenge.
+   * answers a challenge to its REGISTER. Neither has who proves nothing: a challenge costs as little as a 503, and a flood of
+   * those must not make anybody else's call late.
    */
-  late(request: SipRequest, waitedMs: number): Answer | undefined {
-    const { metrics, overload, placer } = this.#options;
+  late(request: SipRequest, source: Flow, waitedMs: number): Answer | undefined {
+    const { metrics, overload, placer, sources } = this.#options;
     const isCall = request.method === 'INVITE';
+    if (isCall && !sources.has(source) && request.indexOf('proxy-authorization') < 0) return undefined;
     if (!overload.isTooLate(isCall ? 'calls' : 'registrations', waitedMs)) return undefined;
     const isExempt = isCall
       ? placer.isEmergency(request, dialedUser(request.uri) ?? '')

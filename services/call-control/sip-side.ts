@@ -81,7 +81,7 @@ export class SipSide {
       keys: options.stores.secrets.keysFor('dialogs'),
       mergedRequests: ['REGISTER'],
       onRequest: (request, transaction) => handler.handle(request, transaction),
-      onLate: (request, waitedMs) => handler.late(request, waitedMs),
+      onLate: (request, source, waitedMs) => handler.late(request, source, waitedMs),
       onAck: (ack, source) => handler.acknowledge(ack, source),
       onFlowClosed: (token) => flows.closed(token),
       onFault: ({ error, kind }) => log.warn({ err: error, kind }, 'SIP fault'),
@@ -106,7 +106,7 @@ export class SipSide {
       maxCallsPerSource: sip.maxCallsPerSource,
       maxEventLoopDelayMs: sip.maxEventLoopDelayMs,
       calls: this.#server.pendingInvites,
-      lost: () => lostDatagrams(this.#udpPorts()) + this.#server.counters.retransmissionsAbsorbed,
+      lost: () => lostDatagrams(this.#udpPorts()),
     });
     const handler = handlerOf(
       options,

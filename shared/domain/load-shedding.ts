@@ -15,7 +15,7 @@ export interface Round {
   readonly utilisation: number;
   readonly registrations: number;
   readonly calls: number;
-  /** Datagrams that nobody had time to read, and requests that had to be sent again. */
+  /** Datagrams that nobody had time to read. */
   readonly lost: number;
 }
 

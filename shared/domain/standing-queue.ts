@@ -11,9 +11,10 @@ export const NO_QUEUE: StandingQueue = { sinceMs: null, late: 0, lastMs: Number.
 
 /** A queue shorter than this is no queue: a collection of garbage makes one. */
 export const TARGET_MS = 100;
-/** A burst that is worked off within this refuses nobody, and neither do a few requests, however long they take. */
+/** A burst that is worked off within this refuses nobody. */
 const STANDING_MS = 500;
-const MANY = 50;
+/** Fewer requests refuse nobody, however long they take. Registrations come last, and are repeated while they wait. */
+export const MANY = { calls: 200, registrations: 1_000 } as const;
 
 /** The queue after a request was taken from it that had waited for `waitedMs`. */
 export function afterTaking(queue: StandingQueue, waitedMs: number, nowMs: number): StandingQueue {
@@ -27,6 +28,11 @@ export function afterTaking(queue: StandingQueue, waitedMs: number, nowMs: numbe
  * Whether a request that has waited for so long is better refused at once: the queue does not get shorter by itself, and
  * served late each request in it would be as late as this one (after CoDel, RFC 8289).
  */
-export function isTooLate({ sinceMs, late }: StandingQueue, waitedMs: number, nowMs: number): boolean {
-  return waitedMs >= TARGET_MS && late >= MANY && sinceMs !== null && nowMs - sinceMs >= STANDING_MS;
+export function isTooLate(
+  { sinceMs, late }: StandingQueue,
+  waitedMs: number,
+  nowMs: number,
+  kind: keyof typeof MANY = 'calls',
+): boolean {
+  return waitedMs >= TARGET_MS && late >= MANY[kind] && sinceMs !== null && nowMs - sinceMs >= STANDING_MS;
 }

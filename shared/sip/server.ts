@@ -44,7 +44,7 @@ export interface SipServerOptions {
    * Asked of each INVITE and REGISTER outside a dialog, with how long it has waited since it came in: an answer refuses it
    * without anything being kept of it. All are served unless given.
    */
-  readonly onLate?: (request: SipRequest, waitedMs: number) => Answer | undefined;
+  readonly onLate?: (request: SipRequest, source: Flow, waitedMs: number) => Answer | undefined;
   /** An ACK that belongs to no server transaction: one for a 2xx (RFC 3261 13.3.1.4). Dropped unless given. */
   readonly onAck?: (ack: SipRequest, source: Flow) => void;
   /** A response that matches no client transaction; dropped unless given (RFC 6026 8). */

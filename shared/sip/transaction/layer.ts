@@ -28,7 +28,7 @@ export interface LayerOptions {
   readonly responseFlow: (request: SipRequest, source: Flow) => Flow;
   readonly onRequest: (request: SipRequest, transaction: ServerTransaction) => void;
   /** The answer to a new request, outside any dialog, that has waited too long already; nothing is kept of it. */
-  readonly onLate: (request: SipRequest, waitedMs: number) => Answer | undefined;
+  readonly onLate: (request: SipRequest, source: Flow, waitedMs: number) => Answer | undefined;
   readonly onAck: (ack: SipRequest, source: Flow) => void;
   readonly onStrayResponse: (response: SipResponse, source: Flow) => void;
   readonly onFault: (error: unknown) => void;
@@ -150,7 +150,7 @@ export class TransactionLayer implements Receiver, TransactionContext {
     const { method, topVia: via } = entering;
     if ((method !== 'INVITE' && method !== 'REGISTER') || via === undefined) return false;
     if (entering.to === undefined || entering.to.tag !== undefined || !entering.callId) return false;
-    const answer = this.#options.onLate(entering, waitedMs);
+    const answer = this.#options.onLate(entering, flow, waitedMs);
     if (answer === undefined || this.#servers.has(serverKey(entering))) return false;
     const request = stampVia(entering, via, flow.remoteAddress, flow.remotePort);
     this.counters.refused++;

@@ -40,7 +40,7 @@ export class LayerUnderTest implements ClientTransactionUser {
         this.requests.push({ request, transaction });
         return this.onRequest(request, transaction);
       },
-      onLate: (_request, waitedMs) => this.onLate(waitedMs),
+      onLate: (_request, _source, waitedMs) => this.onLate(waitedMs),
       onAck: (ack) => this.acks.push(ack),
       onStrayResponse: (response) => this.strays.push(response),
       onFault: (error) => this.faults.push(error),
