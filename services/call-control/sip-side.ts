@@ -150,7 +150,9 @@ export class SipSide {
     // Calls to phones that registered here go past this process from now on.
     await this.#processes.leave();
     await this.#server.drained(signal);
-    if (this.#proxy.close(DRAINING) > 0) await delay(FAREWELL_MS);
+    // What is still being looked up is told where it would have been forwarded.
+    const ended = this.#proxy.close(DRAINING);
+    if (ended > 0 || this.#server.transactions.pending > 0) await delay(FAREWELL_MS);
   }
 
   async stop(): Promise<void> {
