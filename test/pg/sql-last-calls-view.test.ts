@@ -140,7 +140,7 @@ describe.each(POSTGRES)('the view lastcalls on $name', (version) => {
       ]);
     });
 
-    it('keeps all 26 columns as they are, with quotes, backslashes, UTF-8 and microseconds; a NUL is refused', async () => {
+    it('keeps all 27 columns as they are, with quotes, backslashes, UTF-8 and microseconds; a NUL is refused', async () => {
       const terminal = aTerminal();
       const awkward = `O'Neill \\ "quoted" ünï 🕿 {,}`;
       const types = await asApp(
@@ -159,7 +159,7 @@ describe.each(POSTGRES)('the view lastcalls on $name', (version) => {
         type === 'timestamp with time zone' ? date : value(type),
       ]);
       expect(row).toEqual(Object.fromEntries(expected));
-      expect(types).toHaveLength(26);
+      expect(types).toHaveLength(27);
       await expect(insert(terminal, 'a\0b', NEWER)).rejects.toMatchObject({ code: '22021' });
     });
 

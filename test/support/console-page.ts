@@ -47,7 +47,7 @@ export class ConsolePage {
     context: BrowserContextOptions = {},
   ): Promise<ConsolePage> {
     const page = await (await browser.newContext(context)).newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(60_000);
     const opened = new ConsolePage(page);
     await page.goto(address);
     return opened;

@@ -1,6 +1,6 @@
 /**
  * The constant SQL of one table's apply. Rows travel as one array of the copy's own row type: half the CPU of an
- * array for each of 26 columns, and it carries array columns too.
+ * array for each of its columns, and it carries array columns too.
  */
 
 import { dateOf, groupOf, isForgettable, isForgotten, qualified } from '../kinds/kind-sql.ts';
