@@ -49,7 +49,9 @@ test('rule 31 Redis under Sentinel is killed under calls, PostgreSQL away: no ca
   await sites.postgres.start();
   await untilRow(sites.databases.a, 1, { last_dialed_call: '1003' });
   await untilRow(sites.databases.a, 3, { last_terminated_call: '1001' });
-  // The next process knows where phones are from the promoted Redis alone.
+  // The next process knows where phones are from the promoted Redis alone, which this one brings up to date meanwhile.
+  const bindings = () => connection.client.keys('*:bindings:*1003*');
+  await waitFor(async () => (await bindings()).length > 0, { what: 'the binding of 1003 in Redis' });
   await site.stop();
   const next = await sites.run('a', overrides);
   expect((await alice.invite('1003').final()).status).toBe(200);

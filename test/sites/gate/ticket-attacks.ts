@@ -152,8 +152,8 @@ export const TICKET_ATTACKS: readonly Attack[] = [
     run: async (world) => {
       const { end } = world.bob;
       const own = end.onMessage;
-      end.onMessage = (text) => {
-        if (methodOf(text) !== 'INVITE') own(text);
+      end.onMessage = (text, source) => {
+        if (methodOf(text) !== 'INVITE') own(text, source);
         else end.send(rawResponse(text, 200, 'tag-1002', [['Contact', `<${at(world)}>`]]));
       };
       world.begin();

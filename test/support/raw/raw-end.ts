@@ -27,7 +27,8 @@ interface EndParts {
   readonly transport: RawTransport;
   readonly host: string;
   readonly port: number;
-  readonly write: (bytes: Buffer) => void;
+  /** To its server unless `to` says where else, over UDP. */
+  readonly write: (bytes: Buffer, to?: string) => void;
   readonly end: () => void;
 }
 
@@ -37,13 +38,13 @@ export class RawEnd {
   readonly host: string;
   readonly port: number;
   readonly heard: Heard[] = [];
-  onMessage: (text: string) => void = () => {};
+  onMessage: (text: string, source: string) => void = () => {};
   /** Sees every text before it is sent. */
   onSend: (text: string) => void = () => {};
   closed = false;
   /** By Call-ID. */
   readonly #answers = new Map<string, string[]>();
-  readonly #write: (bytes: Buffer) => void;
+  readonly #write: EndParts['write'];
   readonly #end: () => void;
 
   private constructor(parts: EndParts) {
@@ -82,10 +83,11 @@ export class RawEnd {
     return `sip:${user}@${this.host}:${this.port}${transport}`;
   }
 
-  send(message: string | Buffer): void {
+  /** A response goes over UDP to the source of its request (RFC 3581 4): another process of the site may have sent it. */
+  send(message: string | Buffer, to?: string): void {
     if (this.closed) return;
     if (typeof message === 'string') this.onSend(message);
-    this.#write(typeof message === 'string' ? Buffer.from(message, 'latin1') : message);
+    this.#write(typeof message === 'string' ? Buffer.from(message, 'latin1') : message, to);
   }
 
   /** The responses to one request, by Call-ID and CSeq. */
@@ -116,7 +118,7 @@ export class RawEnd {
     this.heard.push({ text, source });
     if (this.heard.length > MOST_HEARD) this.heard.splice(0, MOST_HEARD / 2);
     if (statusOf(text) > 0) this.#keepAnswer(headerOf(text, 'Call-ID') ?? '', text);
-    this.onMessage(text);
+    this.onMessage(text, source);
   }
 
   #keepAnswer(callId: string, text: string): void {
@@ -144,8 +146,9 @@ async function openUdp(
     transport: 'udp',
     host,
     port: socket.address().port,
-    write: (bytes) => {
-      if (open) socket.send(bytes, server.port, server.host, () => {});
+    write: (bytes, to = `${server.host}:${server.port}`) => {
+      const [address = '', port] = to.split(':');
+      if (open) socket.send(bytes, Number(port), address, () => {});
     },
     end: () => {
       if (open) socket.close();

@@ -74,7 +74,7 @@ export class RawPhone {
     this.end = end;
     this.username = username;
     this.password = password ?? passwordOf(username);
-    end.onMessage = (text) => this.#onMessage(text);
+    end.onMessage = (text, source) => this.#onMessage(text, source);
   }
 
   static async start(options: RawPhoneOptions): Promise<RawPhone> {
@@ -276,14 +276,14 @@ export class RawPhone {
     );
   }
 
-  #onMessage(text: string): void {
+  #onMessage(text: string, source: string): void {
     const method = methodOf(text);
     if (method === '') return;
     this.requests.push(text);
     if (this.requests.length > MOST_REQUESTS) this.requests.splice(0, MOST_REQUESTS / 2);
     if (method === 'ACK' || this.behaviour === 'silence') return;
     const answer = (status: number, headers: readonly RawHeader[] = [], body = ''): void =>
-      this.end.send(rawResponse(text, status, this.#tag, headers, body));
+      this.end.send(rawResponse(text, status, this.#tag, headers, body), source);
     const contact: RawHeader = ['Contact', `<${this.end.uri(this.username)}>`];
     if (method !== 'INVITE') answer(200);
     else if (typeof this.behaviour === 'object') answer(this.behaviour.status, this.behaviour.headers);
