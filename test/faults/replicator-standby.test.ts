@@ -52,6 +52,9 @@ test('rule 7 a second replicator of a site stands by: the first goes on undistur
   const before = await ownerOf(b);
   const second = follow(b, a);
   await waitFor(() => second.states.includes('stopped standby'), { what: 'the second to stand by' });
+  await waitFor(async () => (await statusOf(b)) === 'streaming', {
+    what: 'the first to say that it streams',
+  });
   const statesBefore = first.states.length;
   // Long enough for it to look again, several times.
   for (let id = 1; id <= 30; id++) {

@@ -1,5 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { build, buildConsole } from './build.mjs';
 import { Obstacle, ROOT } from './root.mjs';
 import { run } from './run.mjs';
@@ -46,14 +46,37 @@ async function compile() {
   }
 }
 
-async function runVitest(args) {
+/**
+ * What is red while two files share the machine with their servers may only have come too late: up to three such files run
+ * once more, alone. They stay red when they are red again; what was red is said either way.
+ */
+export async function runVitest(args, mayRepeat = args.length === 0) {
+  const { report, found } = await vitest(args);
+  const files = report?.testResults ?? [];
+  const red = files.filter(({ status }) => status === 'failed');
+  const names = red.map(({ name }) => relative(ROOT, name));
+  if (!mayRepeat || red.length === 0 || red.length > MOST_REPEATED || !names.every(startsServers))
+    return found;
+  for (const note of found.notes) console.error(`${note}, beside other tests`);
+  console.error(`Once more, alone: ${names.join(', ')}`);
+  const others = countTests({ testResults: files.filter((file) => !red.includes(file)) }, 0);
+  const { found: alone } = await vitest([...names, '--maxWorkers=1']);
+  return { passed: others.passed + alone.passed, failed: alone.failed, notes: alone.notes };
+}
+
+const MOST_REPEATED = 3;
+const startsServers = (name) => /^test.(pg|redis|sip|sites|faults|web)./.test(name);
+
+async function vitest(args) {
   rmSync(REPORT, { force: true });
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`];
   const status = await run(join(ROOT, 'node_modules', '.bin', 'vitest'), ['run', ...reporters, ...args]);
   try {
-    return countTests(JSON.parse(readFileSync(REPORT, 'utf8')), status);
+    const report = JSON.parse(readFileSync(REPORT, 'utf8'));
+    return { report, found: countTests(report, status) };
   } catch (error) {
-    return outcome(false, `FAILED vitest: ended with ${status} and without a report (${error.message})`);
+    const note = `FAILED vitest: ended with ${status} and without a report (${error.message})`;
+    return { report: null, found: outcome(false, note) };
   }
 }
 
