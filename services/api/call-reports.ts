@@ -8,7 +8,7 @@ import {
   type Party,
   skewBeyond,
 } from '../../shared/domain/last-call-record.ts';
-import type { LastCalls } from '../../shared/domain/last-calls.ts';
+import { type LastCalls, REPORT_KEY_LENGTH } from '../../shared/domain/last-calls.ts';
 import { type Micros, parseTimestamptz } from '../../shared/domain/micros.ts';
 import {
   DIALABLE_FORM,
@@ -152,7 +152,7 @@ export class CallReports {
 
 /** What a report is known by at every site, short enough to travel with the row. */
 function reportKey({ callId, event }: CallReportBody): string {
-  return createHash('sha256').update(`${event} ${callId}`).digest('base64url').slice(0, 8);
+  return createHash('sha256').update(`${event} ${callId}`).digest('base64url').slice(0, REPORT_KEY_LENGTH);
 }
 
 function rowOf(event: CallReportBody['event'], facts: CallFacts, at: Micros): LastCalls | null {

@@ -85,8 +85,10 @@ export function mergeLastCalls(a: LastCalls, b: LastCalls): LastCalls {
   };
 }
 
+/** Characters of one key. */
+export const REPORT_KEY_LENGTH = 8;
 /** Of more than this any may go. */
-const REPORTS_KEPT = 16;
+export const REPORTS_KEPT = 16;
 
 function joinReports(a: string | null, b: string | null): string | null {
   if (!a || !b) return a || b || null;

@@ -1,14 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectCopiesEqualOrigins, watchReaders } from '../support/invariants.ts';
-import { type PostgresServer, withClient } from '../support/postgres.ts';
+import { withClient } from '../support/postgres.ts';
 import {
-  makeSite,
   query,
-  type RunningReplicator,
+  type ReplicationPair,
   type SiteDatabase,
-  startReplicator,
-  untilStreaming,
+  startReplicationPair,
 } from '../support/replication-pair.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { POSTGRES, startVersion } from './site-databases.ts';
@@ -18,27 +16,21 @@ const READER_MS = Number(process.env['READER_SECONDS'] ?? 4) * 1_000;
 const ROWS = 6_000;
 
 describe.each(POSTGRES)('a resynchronisation behind a long reader on $name', (version) => {
-  let server: PostgresServer;
+  let pair: ReplicationPair;
   let a: SiteDatabase;
   let b: SiteDatabase;
-  let atB: RunningReplicator;
 
   beforeAll(async () => {
-    server = await startVersion(version);
-    for (const site of ['a', 'b']) await server.createDatabase(`site_${site}`);
-    a = await makeSite('a', ['b'], (user, password) => server.url('site_a', user, password));
-    b = await makeSite('b', ['a'], (user, password) => server.url('site_b', user, password));
+    pair = await startReplicationPair(await startVersion(version));
+    ({ a, b } = pair);
+    await pair.streaming();
     await query(
       a.app,
       `INSERT INTO lastcall.lastcalls (terminal_id, last_dialed_call) SELECT i, i::text FROM generate_series(1, ${ROWS}) i`,
     );
-    atB = startReplicator(b, { a: a.peer });
-    await untilStreaming(atB);
+    await expectCopiesEqualOrigins([a, b]);
   });
-  afterAll(async () => {
-    await atB?.replicator.stop();
-    await server?.remove();
-  });
+  afterAll(() => pair?.stop());
 
   /** Another one each time that the copying begins. */
   const staging = async () =>

@@ -123,7 +123,7 @@ export const siteOf =
   (user?: string, password?: string): string =>
     server.url('postgres', user, password);
 
-/** Sites a and b on one server, replicating to each other by the login that other sites have. */
+/** Sites a and b on one server, the embedded one unless given, replicating to each other by the login that other sites have. */
 export interface ReplicationPair {
   readonly server: PostgresServer;
   readonly a: SiteDatabase;
@@ -134,8 +134,8 @@ export interface ReplicationPair {
   stop(): Promise<void>;
 }
 
-export async function startReplicationPair(): Promise<ReplicationPair> {
-  const server = await startPostgres();
+export async function startReplicationPair(given?: PostgresServer): Promise<ReplicationPair> {
+  const server = given ?? (await startPostgres());
   for (const site of ['a', 'b']) await server.createDatabase(`site_${site}`);
   const a = await makeSite('a', ['b'], (user, password) => server.url('site_a', user, password));
   const b = await makeSite('b', ['a'], (user, password) => server.url('site_b', user, password));

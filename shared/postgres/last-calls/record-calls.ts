@@ -1,4 +1,10 @@
-import { GROUP_NAMES, type GroupName, type LastCalls } from '../../domain/last-calls.ts';
+import {
+  GROUP_NAMES,
+  type GroupName,
+  type LastCalls,
+  REPORT_KEY_LENGTH,
+  REPORTS_KEPT,
+} from '../../domain/last-calls.ts';
 import { formatTimestamptz, type Micros } from '../../domain/micros.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Queryable } from '../database.ts';
@@ -11,8 +17,8 @@ import { type Column, DATE_COLUMN, LAST_CALLS_COLUMNS } from './last-calls-colum
  */
 export type Dating = 'live' | 'as-recorded';
 
-/** Sixteen keys of eight characters, the newest first. */
-const REPORTS_LENGTH = 16 * 9 - 1;
+/** Of the keys and the spaces between them, the newest first. */
+const REPORTS_LENGTH = REPORTS_KEPT * (REPORT_KEY_LENGTH + 1) - 1;
 
 const statements = new Map<string, string>();
 
