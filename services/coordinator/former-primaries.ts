@@ -5,7 +5,6 @@
  * Invariant: nothing of Lastcall writes there once it is fenced, so a salvage that began after is complete. Every part may
  * be repeated, by several coordinators as well.
  */
-
 import { type LastcallEvent, lastcallEvent } from '../../shared/domain/alert.ts';
 import { type ServerSalvage, salvageServer } from '../../shared/postgres/repair/salvage-server.ts';
 import { connectToPrimary } from '../../shared/postgres/replication/primary.ts';

@@ -5,7 +5,6 @@
  * Invariant: what a flow does at a site comes after a check of its epoch there, on a session that the next holder ends
  * when it takes the lease. So a holder that was frozen or cut off finds nothing to act with when it is back.
  */
-
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { clientUrl } from '../../shared/postgres/client-url.ts';

@@ -98,15 +98,15 @@ export async function salvageMarksOf(pair: Pair, plan: Plan): Promise<number> {
  * may have been read, from an old primary that lives on.
  */
 export async function hasNothingMore(pair: Pair, plan: Plan, seen: Observations): Promise<boolean> {
-  if (plan.resync !== 'timeline-changed') return false;
   const publisher = seen.get(plan.from)?.view;
+  if (plan.resync !== 'timeline-changed' || !publisher?.reachable) return false;
   const subscriber = await pair.connect(plan.to);
   const position = await readPosition(subscriber, plan.from);
   const { rows } = await subscriber.query(
     `SELECT coalesce(max(copied_lsn), '0/0') AS lsn FROM lastcall.replication_kinds WHERE peer = $1`,
     [plan.from],
   );
-  if (!position || !publisher?.reachable) return false;
+  if (!position) return false;
   const beatFault = publisher.beatFaults?.get(plan.to);
   return isContained(position, parseLsn(rows[0]?.['lsn'] ?? '0/0'), { ...publisher, beatFault });
 }

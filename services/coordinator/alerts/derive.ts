@@ -1,5 +1,4 @@
 /** Which events lie between two rounds of observation. Pure. A coordinator speaks of what enters its own site. */
-
 import { type LastcallEvent, lastcallEvent } from '../../../shared/domain/alert.ts';
 import { isFlowing } from '../../../shared/domain/direction-state.ts';
 import { type Micros, micros } from '../../../shared/domain/micros.ts';
