@@ -1,9 +1,6 @@
 import type { Failover, FailoverReport } from '../../shared/domain/failover.ts';
 import { formatTimestamptz, type Micros } from '../../shared/domain/micros.ts';
-import { millisecondsText, table } from './table.ts';
-
-const seconds = (at: Micros | null) =>
-  at === null ? null : formatTimestamptz(at).slice(0, 19).replace('T', ' ');
+import { millisecondsText, momentText, table } from './table.ts';
 
 function took(from: Micros, to: Micros | null): string | null {
   return to === null ? null : millisecondsText((to - from) / 1000);
@@ -18,7 +15,7 @@ export function failoverTable(failovers: readonly Failover[]): string {
     f.reason,
     f.requestedBy,
     f.salvagedRows,
-    seconds(f.requestedAt),
+    momentText(formatTimestamptz(f.requestedAt)),
     took(f.requestedAt, f.endedAt),
   ]);
   return table(['id', 'site', 'state', 'reason', 'by', 'salvaged', 'asked at (UTC)', 'took'], rows);

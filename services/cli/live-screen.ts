@@ -4,6 +4,8 @@ import type { Failover } from '../../shared/domain/failover.ts';
 import type { Context } from './context.ts';
 import { directionTable, isWell } from './direction-table.ts';
 import type { LagHistory } from './lag-history.ts';
+import { noticeSubject } from './notice-subject.ts';
+import { momentText } from './table.ts';
 
 const CLEAR = '\u001b[2J\u001b[H';
 const [GREEN, RED, PLAIN] = ['\u001b[32m', '\u001b[31m', '\u001b[0m'];
@@ -52,13 +54,13 @@ function besideLines({ alerts, failover, parts, site }: Beside): { text: string;
   const lines = [partsLine(site, parts)];
   if (failover) {
     const { endedAt, reason, requestedAt, salvagedRows, state } = failover;
-    const when = (endedAt ?? requestedAt).slice(0, 19).replace('T', ' ');
+    const when = momentText(endedAt ?? requestedAt);
     const text = `failover   site ${failover.site} ${state} ${when}, ${salvagedRows} rows salvaged: ${reason}`;
     lines.push({ text: text.slice(0, WIDTH), well: state !== 'failed' });
   }
-  for (const { event, from, site: about, since, to } of alerts?.open ?? []) {
-    const where = from && to ? `${from} > ${to}` : `site ${about}`;
-    const text = `trouble    ${event} ${where} since ${(since ?? '').slice(11, 19)}`;
+  for (const notice of alerts?.open ?? []) {
+    const since = momentText(notice.since)?.slice(11) ?? '';
+    const text = `trouble    ${notice.event} ${noticeSubject(notice)} since ${since}`;
     lines.push({ text, well: false });
   }
   return lines;

@@ -39,3 +39,6 @@ export function millisecondsText(ms: number | null): string | null {
   if (ms < 120_000) return `${(ms / 1_000).toFixed(1)} s`;
   return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${(ms / 3_600_000).toFixed(1)} h`;
 }
+
+/** To the second, of an RFC 3339 time: `2026-11-21 03:47:00`. */
+export const momentText = (at: string | null): string | null => at?.slice(0, 19).replace('T', ' ') ?? null;

@@ -1,6 +1,7 @@
 import type { Alerts, Notice } from '../../../shared/domain/alert.ts';
 import type { Command } from '../command.ts';
-import { table } from '../table.ts';
+import { noticeSubject } from '../notice-subject.ts';
+import { momentText, table } from '../table.ts';
 import { whole } from '../value-forms.ts';
 
 const SHOWN = 20;
@@ -25,21 +26,22 @@ export const alerts: Command = {
 
 function openText(open: readonly Notice[]): string {
   if (open.length === 0) return 'nothing is wrong';
-  const rows = open.map((notice) => [notice.event, aboutOf(notice), seconds(notice.since), notice.reason]);
+  const rows = open.map((notice) => [
+    notice.event,
+    noticeSubject(notice),
+    momentText(notice.since),
+    notice.reason,
+  ]);
   return table(['trouble', 'about', 'since', 'reason'], rows);
 }
 
 function recentText(recent: readonly Notice[]): string {
   const rows = recent.map((notice) => [
-    seconds(notice.at),
+    momentText(notice.at),
     notice.phase,
     notice.event,
-    aboutOf(notice),
+    noticeSubject(notice),
     notice.reason,
   ]);
   return rows.length === 0 ? '' : table(['at', 'phase', 'event', 'about', 'reason'], rows);
 }
-
-const aboutOf = ({ from, site, to }: Notice): string => (from && to ? `${from} > ${to}` : `site ${site}`);
-
-const seconds = (at: string | null): string | null => at?.slice(0, 19).replace('T', ' ') ?? null;
